@@ -1,0 +1,53 @@
+{
+    "name": "Affiliate Programme for Stripe",
+    "summary": "Run your own affiliate programme on Stripe payments, with real books",
+    "version": "19.0.1.0.0",
+    "category": "Marketing",
+    "author": "affiliate_stripe contributors",
+    "license": "LGPL-3",
+    "depends": ["account", "mail", "portal", "utm", "website"],
+    "external_dependencies": {"python": ["stripe"]},
+    "data": [
+        # Security
+        "security/affiliate_security.xml",
+        "security/ir.model.access.csv",
+        "security/affiliate_rules.xml",
+        # Data
+        "data/affiliate_data.xml",
+        "data/ir_cron_data.xml",
+        "data/mail_template_data.xml",
+        # Reports
+        "report/affiliate_settlement_report.xml",
+        # Wizards
+        "wizards/affiliate_settlement_wizard_views.xml",
+        "wizards/affiliate_reject_wizard_views.xml",
+        "wizards/affiliate_plan_wizard_views.xml",
+        "wizards/affiliate_rule_wizard_views.xml",
+        # Backend views
+        "views/affiliate_commission_rule_views.xml",
+        "views/affiliate_program_views.xml",
+        "views/affiliate_affiliate_views.xml",
+        "views/affiliate_code_views.xml",
+        "views/affiliate_referral_views.xml",
+        "views/affiliate_commission_views.xml",
+        "views/affiliate_settlement_views.xml",
+        "views/affiliate_stripe_account_views.xml",
+        "views/affiliate_stripe_event_views.xml",
+        "views/affiliate_stripe_mirror_views.xml",
+        "views/account_move_views.xml",
+        "views/res_partner_views.xml",
+        "views/res_config_settings_views.xml",
+        "views/affiliate_menus.xml",
+        # Public pages and portal
+        "views/website_templates.xml",
+        "views/portal_templates.xml",
+    ],
+    "demo": ["demo/affiliate_demo.xml"],
+    "assets": {
+        "web.assets_frontend": ["affiliate_stripe/static/src/scss/affiliate.scss"],
+    },
+    "application": True,
+    "uninstall_hook": "uninstall_hook",
+    # Non-empty, or Odoo would show README.md as the description.
+    "description": " ",
+}

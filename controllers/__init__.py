@@ -1,0 +1,3 @@
+from . import portal
+from . import stripe_webhook
+from . import website

@@ -1,0 +1,1 @@
+"""Pure Python: money, the Stripe client, commission maths. Imports nothing of Odoo."""

@@ -1,0 +1,62 @@
+"""Tracking codes: what a person may type, and what we propose."""
+
+import re
+import unicodedata
+
+# Stripe accepts these characters in a promotion code, and compares without case.
+CODE_FORMAT = re.compile(r"[A-Z0-9-]{3,40}")
+FALLBACK = "AFF"
+MAX_STEM = 20
+
+# Letters that do not decompose into a base letter and a mark.
+_LETTERS = str.maketrans(
+    {
+        "ß": "SS",
+        "Æ": "AE",
+        "æ": "AE",
+        "Ø": "O",
+        "ø": "O",
+        "Œ": "OE",
+        "œ": "OE",
+        "Ł": "L",
+        "ł": "L",
+        "Đ": "D",
+        "đ": "D",
+        "Þ": "TH",
+        "þ": "TH",
+        "ı": "I",
+    }
+)
+
+
+def normalise(text):
+    """Return ``text`` as it is compared: transliterated, upper case, A-Z 0-9 and -."""
+    plain = unicodedata.normalize("NFKD", (text or "").translate(_LETTERS))
+    ascii_text = plain.encode("ascii", "ignore").decode().upper()
+    return re.sub(r"-{2,}", "-", re.sub(r"[^A-Z0-9-]", "", ascii_text)).strip("-")
+
+
+def is_valid(code):
+    """Tell whether ``code`` can be a Stripe promotion code (already normalised)."""
+    return bool(CODE_FORMAT.fullmatch(code or ""))
+
+
+def propose(pattern, name, number):
+    """Return the ``number``-th code for a person, e.g. ``DRONA29``.
+
+    :param str pattern: may hold ``{name}`` (first word of the name), ``{fullname}``
+        and ``{number}``. Without ``{number}`` the number is appended from the second
+        proposal on, so that proposals never repeat.
+    :param str name: the affiliate's name in any script; ``AFF`` stands in where
+        nothing of it can be transliterated.
+    """
+    first, full = normalise((name or "").split(" ")[0]), normalise(name)
+    code = normalise(
+        (pattern or "{name}{number}")
+        .replace("{name}", (first or full or FALLBACK)[:MAX_STEM])
+        .replace("{fullname}", (full or FALLBACK)[:MAX_STEM])
+        .replace("{number}", str(number))
+    )
+    if "{number}" not in (pattern or "{number}") and number > 1:
+        code = f"{code}{number}"
+    return code if is_valid(code) else f"{FALLBACK}{number}"

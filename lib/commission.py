@@ -1,0 +1,337 @@
+"""The commission of one customer, computed from all the facts there are.
+
+Pure functions: facts in, the ledger as it *should* be out. The ledger then gets
+"desired minus booked" as new rows (:func:`corrections`), so repetition, order and
+collapse of events do not matter. The rules are ``money.md`` sections 2 to 5.
+
+Amounts are int minor units of the sale's currency, shares are Fractions, times are
+Unix seconds; one rounding per ledger row.
+"""
+
+import calendar
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from fractions import Fraction
+
+from .money import round_half_up
+
+EARNED, REFUND, DISPUTE = "earned", "refund", "dispute"
+# Within one second money comes in before it goes out.
+_RANK = {EARNED: 0, REFUND: 1, DISPUTE: 2}
+
+
+@dataclass(frozen=True)
+class Line:
+    ref: str
+    net: int
+    price: str = None
+    product: str = None
+    interval: str = None
+    quantity: int = 1
+    label: str = ""
+
+    def replace(self, **changes):
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Payment:
+    """Money that came in. ``bucket`` groups it with its refunds and disputes."""
+
+    cause: str
+    amount: int
+    at: int
+    bucket: str
+    off_stripe: bool = False
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """A refund or lost dispute: ``share`` of its own charge goes back."""
+
+    cause: str
+    kind: str
+    at: int
+    bucket: str
+    share: Fraction
+
+
+@dataclass(frozen=True)
+class Sale:
+    """An invoice, or a charge without one."""
+
+    ref: str
+    number: str
+    created: int
+    currency: str
+    total: int  # with tax: what the payments are a share of
+    lines: list
+    payments: list
+    reversals: list = field(default_factory=list)
+    paid: bool = True
+    dispute: str = None  # id of a dispute under way: rows are on hold
+    difference: int = 0  # unexplained amount: held for review, no rows
+    skipped: bool = False
+    charge: str = None
+
+    def received(self, count_off_stripe=True):
+        """Return the payments that are money received."""
+        if not self.paid or self.total <= 0:
+            return []
+        return [
+            payment
+            for payment in self.payments
+            if payment.amount > 0 and (count_off_stripe or not payment.off_stripe)
+        ]
+
+    def first_paid_at(self):
+        """Return when money first came in, or None."""
+        return min((payment.at for payment in self.received()), default=None)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One commission rule, in the version that was valid in its time span."""
+
+    id: int
+    scope: str = "all"  # all, product, price
+    products: frozenset = frozenset()
+    prices: frozenset = frozenset()
+    interval: str = None  # month, year, …, one_time; None for any
+    rate_type: str = "percent"
+    rate: Fraction = Fraction(0)  # 0.3 for 30 %
+    amount: int = 0  # fixed, minor units of `currency`
+    currency: str = None
+    per_unit: bool = False
+    over_base: bool = False
+    applies_to: str = "all"  # all, first, renewal
+    duration_months: int = 0
+    max_count: int = 0
+    valid_from: int = None
+    valid_to: int = None
+
+    def matches(self, line, sale):
+        """Tell whether the rule covers this line, first or renewal apart."""
+        if self.valid_from is not None and sale.created < self.valid_from:
+            return False
+        if self.valid_to is not None and sale.created >= self.valid_to:
+            return False
+        if self.scope == "product" and line.product not in self.products:
+            return False
+        if self.scope == "price" and line.price not in self.prices:
+            return False
+        if self.interval and self.interval != (line.interval or "one_time"):
+            return False
+        return self.rate_type == "percent" or self.currency == sale.currency
+
+    @property
+    def is_zero(self):
+        return not (self.rate if self.rate_type == "percent" else self.amount)
+
+    def earns_on(self, line, share, step):
+        """Return the commission on ``share`` of a line, rounded once."""
+        if self.rate_type == "percent":
+            return round_half_up(line.net * share * self.rate, step)
+        if line.net <= 0:
+            return 0
+        fixed = self.amount * (line.quantity if self.per_unit else 1)
+        if not self.over_base:
+            fixed = min(fixed, line.net)
+        return round_half_up(fixed * share, step)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a programme promises. Rules in their order: the first match decides."""
+
+    rules: tuple
+    count_off_stripe: bool = True
+    step: callable = lambda currency: 1  # smallest ledger amount, minor units
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row the ledger should have: a line and the cause that moved it."""
+
+    line: str
+    cause: str
+    kind: str
+    at: int  # when the cause happened
+    earned_at: int  # when the money came in: the hold counts from here
+    amount: int
+    base: int
+    rule: int
+    rate_type: str
+    rate: Fraction
+    sale: Sale
+    label: str
+    bucket: str
+
+
+def add_months(day, months):
+    """Return the same day ``months`` later, clamped (29 Feb + 12 = 28 Feb)."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last))
+
+
+def utc_day(timestamp):
+    return datetime.fromtimestamp(timestamp, timezone.utc).date()
+
+
+def ledger(sales, terms):
+    """Return the entries of one customer's ledger.
+
+    :param sales: all sales of the customer that the binding covers
+    :param Terms terms: the terms of the affiliate's programme
+    """
+    entries = []
+    first_day, count = None, 0
+    for sale in sorted(sales, key=lambda sale: (sale.created, sale.ref)):
+        if not _is_commissionable(sale, terms):
+            continue
+        first_day = first_day or utc_day(sale.created)
+        entries += _sale_entries(sale, terms, first_day, count)
+        count += 1
+    return entries
+
+
+def _is_commissionable(sale, terms):
+    """A sale that can earn; others use up neither "first" nor a duration.
+
+    Refunds play no part: they never change who was first.
+    """
+    if sale.skipped or sale.difference or not sale.received(terms.count_off_stripe):
+        return False
+    return any(
+        line.net and _matching(line, sale, terms.rules) is not None
+        for line in sale.lines
+    )
+
+
+def _matching(line, sale, rules):
+    """Return the rule that gives this line something, apart from first/renewal."""
+    rule = next((rule for rule in rules if rule.matches(line, sale)), None)
+    return None if rule is None or rule.is_zero else rule
+
+
+def _rule_for(line, sale, terms, first_day, count):
+    """Return the rule that decides a line, or None where it earns nothing."""
+    turn = "renewal" if count else "first"
+    for rule in terms.rules:
+        if rule.applies_to in ("all", turn) and rule.matches(line, sale):
+            break
+    else:
+        return None
+    over = rule.duration_months and utc_day(sale.created) >= add_months(
+        first_day, rule.duration_months
+    )
+    used_up = rule.max_count and count >= rule.max_count
+    return None if over or used_up or rule.is_zero else rule
+
+
+def _sale_entries(sale, terms, first_day, count):
+    """Return the entries of one sale: after each cause, what changed on each line."""
+    rules = {
+        line.ref: rule
+        for line in sale.lines
+        if (rule := _rule_for(line, sale, terms, first_day, count))
+    }
+    step = terms.step(sale.currency)
+    payments = sale.received(terms.count_off_stripe)
+    # The hold of a correction is the hold of what it corrects.
+    earned_at = {}
+    for payment in payments:
+        earned_at[payment.bucket] = min(
+            payment.at, earned_at.get(payment.bucket, payment.at)
+        )
+    earning = [line for line in sale.lines if line.ref in rules]
+    entries, before = [], {line.ref: (0, 0) for line in earning}
+    for cause, share in _received_shares(sale, payments):
+        after = _state(earning, rules, share, step)
+        for line in earning:
+            amount, base = (
+                new - old
+                for new, old in zip(after[line.ref], before[line.ref], strict=True)
+            )
+            if amount:
+                rule = rules[line.ref]
+                entries.append(
+                    Entry(
+                        line=line.ref,
+                        cause=cause.cause,
+                        kind=getattr(cause, "kind", EARNED),
+                        at=cause.at,
+                        earned_at=earned_at[cause.bucket],
+                        amount=amount,
+                        base=base,
+                        rule=rule.id,
+                        rate_type=rule.rate_type,
+                        rate=rule.rate,
+                        sale=sale,
+                        label=line.label,
+                        bucket=cause.bucket,
+                    )
+                )
+        before = after
+    return entries
+
+
+def _received_shares(sale, payments):
+    """Yield (cause, share of the sale received and kept after it), in time order."""
+    causes = sorted(
+        [*payments, *sale.reversals],
+        key=lambda cause: (
+            cause.at,
+            _RANK[getattr(cause, "kind", EARNED)],
+            cause.cause,
+        ),
+    )
+    paid, given_back = {}, {}
+    for cause in causes:
+        if isinstance(cause, Payment):
+            paid[cause.bucket] = paid.get(cause.bucket, 0) + cause.amount
+        elif cause.bucket in {payment.bucket for payment in payments}:
+            # A refund and a lost dispute of the same money count once.
+            given_back[cause.bucket] = min(
+                Fraction(1), given_back.get(cause.bucket, 0) + cause.share
+            )
+        else:
+            continue
+        kept = sum(
+            amount * (1 - given_back.get(bucket, 0)) for bucket, amount in paid.items()
+        )
+        yield cause, min(Fraction(1), Fraction(kept) / sale.total)
+
+
+def _state(lines, rules, share, step):
+    """Return {line: (commission, base)} at a received share.
+
+    Lines count with their sign; a sale whose commission sums below zero has none.
+    """
+    state = {
+        line.ref: (
+            rules[line.ref].earns_on(line, share, step),
+            round_half_up(line.net * share),
+        )
+        for line in lines
+    }
+    if sum(amount for amount, _base in state.values()) < 0:
+        return {line.ref: (0, 0) for line in lines}
+    return state
+
+
+def corrections(desired, booked):
+    """Return ``[(key, amount, base)]`` that turn the booked ledger into the desired.
+
+    :param dict desired: ``{key: (amount, base)}``; key = (line, affiliate, level, cause)
+    :param dict booked: the same, summed over the revisions already in the ledger
+    """
+    result = []
+    for key in sorted({*desired, *booked}):
+        want, have = desired.get(key, (0, 0)), booked.get(key, (0, 0))
+        if want[0] != have[0]:
+            result.append((key, want[0] - have[0], want[1] - have[1]))
+    return result

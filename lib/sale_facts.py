@@ -1,0 +1,232 @@
+"""From Stripe's objects to the facts of a sale: what was sold, paid and given back.
+
+The amounts of section 2 of ``money.md``. Works on plain dicts in minor units, so that
+the mirror can check an invoice with the very function the commission is based on.
+"""
+
+from fractions import Fraction
+
+from .commission import Line, Payment, Reversal, Sale
+
+# A refund that a bank may still turn down counts; one that never left does not.
+REFUND_COUNTS = ("pending", "succeeded")
+# The bank has decided against us. An appeal does not bring the money back.
+DISPUTE_LOST = ("lost", "appeal_needs_response", "appeal_under_review")
+DISPUTE_OVER = ("won", "warning_closed", "prevented")
+SKIP_KEY, SKIP_VALUE = "affiliate", "skip"
+
+
+def is_skipped(*raws):
+    """Tell whether the business marked one of these objects as earning nothing."""
+    return any(
+        ((raw or {}).get("metadata") or {}).get(SKIP_KEY) == SKIP_VALUE for raw in raws
+    )
+
+
+def line_net(line):
+    """Return the net of an invoice line: without discounts, tax and credit grants.
+
+    ``amount`` is before discounts and contains only inclusive taxes.
+    """
+    discounts = sum(part["amount"] for part in line.get("discount_amounts") or ())
+    taxes = sum(
+        tax["amount"]
+        for tax in line.get("taxes") or ()
+        if tax.get("tax_behavior") == "inclusive"
+    )
+    credits = sum(
+        part["amount"]
+        for part in line.get("pretax_credit_amounts") or ()
+        if part.get("type") == "credit_balance_transaction"
+    )
+    return line["amount"] - discounts - taxes - credits
+
+
+def _total_without_tax(invoice):
+    taxes = sum(tax["amount"] for tax in invoice.get("total_taxes") or ())
+    return invoice["total"] - taxes
+
+
+def invoice_difference(invoice, lines):
+    """Return what the invoice's lines and shipping leave unexplained, minor units.
+
+    Nought for a sound invoice. Up to one minor unit a line is tax rounding; more
+    means an amount we do not understand.
+    """
+    shipping = (invoice.get("shipping_cost") or {}).get("amount_subtotal") or 0
+    return _total_without_tax(invoice) - shipping - sum(line_net(line) for line in lines)
+
+
+def _spread_rounding(lines, difference):
+    """Give a difference of rounded taxes to the largest line."""
+    if not difference or not lines:
+        return lines
+    largest = max(lines, key=lambda line: (abs(line.net), line.ref))
+    return [
+        line.replace(net=line.net + difference) if line is largest else line
+        for line in lines
+    ]
+
+
+def _invoice_line(raw):
+    details = (raw.get("pricing") or {}).get("price_details") or {}
+    price, product = details.get("price"), details.get("product")
+    return Line(
+        ref=raw["id"],
+        net=line_net(raw),
+        price=price.get("id") if isinstance(price, dict) else price,
+        product=product.get("id") if isinstance(product, dict) else product,
+        quantity=int(raw.get("quantity") or 1),
+        label=raw.get("description") or "",
+    )
+
+
+def _payment(raw, paid_at):
+    payment = raw.get("payment") or {}
+    bucket = payment.get("payment_intent") or payment.get("charge") or raw["id"]
+    bucket = bucket.get("id") if isinstance(bucket, dict) else bucket
+    return Payment(
+        cause=raw["id"],
+        amount=raw.get("amount_paid") or 0,
+        at=(raw.get("status_transitions") or {}).get("paid_at") or paid_at,
+        bucket=bucket,
+        off_stripe=payment.get("type") == "payment_record",
+    )
+
+
+def invoice_sale(invoice, lines, payments, reversals=(), dispute=None, skipped=False):
+    """Return the Sale of an invoice.
+
+    :param dict invoice: as kept by the mirror (no lines, no payments)
+    :param list lines: its invoice lines
+    :param list payments: its invoice payments, of any status
+    :param reversals: ``Reversal`` of the charges behind the payments
+    :param str dispute: id of a dispute under way
+    """
+    paid_at = (invoice.get("status_transitions") or {}).get("paid_at")
+    received = [
+        _payment(payment, paid_at or invoice["created"])
+        for payment in payments
+        if payment.get("status") == "paid"
+    ]
+    off_stripe = invoice.get("amount_paid_off_stripe") or 0
+    recorded = sum(payment.amount for payment in received if payment.off_stripe)
+    if off_stripe > recorded:
+        # Marked as paid by hand: Stripe knows the amount but no payment object.
+        received.append(
+            Payment(
+                cause=invoice["id"],
+                amount=off_stripe - recorded,
+                at=paid_at or invoice["created"],
+                bucket=invoice["id"],
+                off_stripe=True,
+            )
+        )
+    difference = invoice_difference(invoice, lines)
+    sold = [_invoice_line(line) for line in lines]
+    return Sale(
+        ref=invoice["id"],
+        number=invoice.get("number") or invoice["id"],
+        created=invoice["created"],
+        currency=invoice["currency"],
+        total=invoice["total"],
+        lines=_spread_rounding(sold, difference if abs(difference) <= len(sold) else 0),
+        payments=received,
+        reversals=list(reversals),
+        paid=invoice.get("status") == "paid",
+        dispute=dispute,
+        difference=difference if abs(difference) > len(sold) else 0,
+        skipped=skipped or is_skipped(invoice) or _subscription_skipped(invoice),
+    )
+
+
+def _subscription_skipped(invoice):
+    return is_skipped((invoice.get("parent") or {}).get("subscription_details"))
+
+
+def charge_sale(charge, session=None, reversals=(), dispute=None, skipped=False):
+    """Return the Sale of a charge without invoice (Payment Link, lifetime deal).
+
+    Its lines come from the checkout session; a charge made through the bare API is
+    one line without product.
+    """
+    bucket = charge.get("payment_intent") or charge["id"]
+    amount = charge.get("amount_captured") or 0
+    lines, total, difference = _session_lines(session) if session else ((), 0, 0)
+    if session and session.get("currency") != charge["currency"]:
+        # Adaptive pricing: what was charged is not in the currency of the lines.
+        difference = difference or total
+    if not lines:
+        total = amount
+        lines = [Line(ref=charge["id"], net=amount, label=charge.get("description"))]
+    return Sale(
+        ref=(session or charge)["id"],
+        number=(session or charge)["id"],
+        created=charge["created"],
+        currency=charge["currency"],
+        total=total,
+        lines=_spread_rounding(list(lines), difference if abs(difference) <= len(lines)
+                               else 0),
+        payments=[Payment(charge["id"], amount, charge["created"], bucket)],
+        reversals=list(reversals),
+        paid=charge.get("status") == "succeeded" and bool(charge.get("paid")),
+        dispute=dispute,
+        difference=difference if abs(difference) > len(lines) else 0,
+        skipped=skipped or is_skipped(charge, session),
+        charge=charge["id"],
+    )
+
+
+def _session_lines(session):
+    """Return (lines, total, unexplained difference) of a checkout session."""
+    lines = []
+    for raw in (session.get("line_items") or {}).get("data") or ():
+        price = raw.get("price") or {}
+        product = price.get("product")
+        lines.append(
+            Line(
+                ref=raw["id"],
+                net=raw["amount_total"] - (raw.get("amount_tax") or 0),
+                price=price.get("id"),
+                product=product.get("id") if isinstance(product, dict) else product,
+                quantity=raw.get("quantity") or 1,
+                label=raw.get("description") or "",
+            )
+        )
+    total = session.get("amount_total") or 0
+    tax = (session.get("total_details") or {}).get("amount_tax") or 0
+    shipping = (session.get("shipping_cost") or {}).get("amount_subtotal") or 0
+    return lines, total, total - tax - shipping - sum(line.net for line in lines)
+
+
+def refund_reversal(refund, charge):
+    """Return the Reversal of a refund, or None while it takes nothing back."""
+    if refund.get("status") not in REFUND_COUNTS:
+        return None
+    return _reversal(refund, charge, "refund")
+
+
+def dispute_reversal(dispute, charge):
+    """Return the Reversal of a lost dispute, or None."""
+    if dispute.get("status") not in DISPUTE_LOST:
+        return None
+    return _reversal(dispute, charge, "dispute")
+
+
+def is_dispute_open(dispute):
+    """Tell whether the outcome is open; unknown statuses count as open."""
+    return dispute.get("status") not in DISPUTE_LOST + DISPUTE_OVER
+
+
+def _reversal(raw, charge, kind):
+    whole = charge.get("amount") or 0
+    same_currency = raw.get("currency") == charge.get("currency")
+    # A bank may dispute in its own currency: then only "the whole charge" is certain.
+    share = Fraction(raw["amount"], whole) if whole and same_currency else Fraction(1)
+    return Reversal(
+        cause=raw["id"],
+        kind=kind,
+        at=raw["created"],
+        bucket=charge.get("payment_intent") or charge["id"],
+        share=min(Fraction(1), share),
+    )

@@ -1,0 +1,153 @@
+"""The only door to Stripe's API: plain dicts in, plain dicts out, named problems.
+
+Built on the official ``stripe`` package (retries, telemetry off, pinned API version).
+Reads go through ``raw_request``: building the package's typed objects costs many times
+the parsing, and a ``StripeObject`` must never reach a model.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import stripe
+
+API_VERSION = stripe.api_version
+MAJOR_API_VERSION = stripe.major_api_version
+PAGE_SIZE = 100
+# How many reads of one batch are under way at once; Stripe allows 25 a second per
+# endpoint in a sandbox.
+CONCURRENT_READS = 8
+TIMEOUT_SECONDS = (5, 30)
+NETWORK_RETRIES = 2
+
+stripe.enable_telemetry = False
+stripe.set_app_info("affiliate_stripe (Odoo)")
+
+
+class StripeProblem(Exception):
+    """Stripe, or the way to it, said no. ``code`` tells callers what to do.
+
+    ``key``: the key is wrong or revoked · ``permission``: a restricted key lacks one ·
+    ``missing``: the object does not exist · ``throttled``: too many requests ·
+    ``unreachable``: network, timeout or an error at Stripe · ``refused``: the request
+    itself was wrong.
+    """
+
+    def __init__(self, code, message, stripe_code=None, param=None):
+        super().__init__(message)
+        self.code = code
+        self.stripe_code = stripe_code
+        self.param = param
+
+    @property
+    def stops_account(self):
+        """No request of this account can succeed before a person acts."""
+        return self.code in ("key", "permission")
+
+    @property
+    def is_passing(self):
+        """Worth trying again later, without anybody acting."""
+        return self.code in ("throttled", "unreachable")
+
+
+_PROBLEMS = (
+    (stripe.AuthenticationError, "key"),
+    (stripe.PermissionError, "permission"),
+    (stripe.RateLimitError, "throttled"),
+    (stripe.APIConnectionError, "unreachable"),
+    (stripe.InvalidRequestError, "refused"),
+    (stripe.IdempotencyError, "refused"),
+    (stripe.CardError, "refused"),
+)
+
+
+def _problem(error):
+    """Return the StripeProblem for an exception of the ``stripe`` package."""
+    code = next(
+        (code for kind, code in _PROBLEMS if isinstance(error, kind)), "unreachable"
+    )
+    if error.http_status == 404 or error.code == "resource_missing":
+        code = "missing"
+    return StripeProblem(
+        code,
+        error.user_message or str(error) or type(error).__name__,
+        stripe_code=error.code,
+        param=getattr(error, "param", None),
+    )
+
+
+class StripeApi:
+    """One Stripe account in one mode, as seen with one key.
+
+    Thread-safe: the package keeps one HTTP session a thread.
+
+    :param str base_url: another API address, for the test double only
+    """
+
+    def __init__(self, api_key, base_url=None):
+        self._client = stripe.StripeClient(
+            api_key,
+            max_network_retries=NETWORK_RETRIES,
+            base_addresses={"api": base_url} if base_url else {},
+            http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+        )
+
+    def request(self, method, path, params=None, idempotency_key=None):
+        """Return the answer as a dict.
+
+        :raise StripeProblem: for everything that is not an answer
+        """
+        options = {"idempotency_key": idempotency_key} if idempotency_key else {}
+        try:
+            answer = self._client.raw_request(method, path, **(params or {}), **options)
+        except stripe.StripeError as error:
+            raise _problem(error) from error
+        if not isinstance(answer.data, dict):
+            raise StripeProblem("unreachable", "Stripe's answer was not an object")
+        return answer.data
+
+    def get(self, path, **params):
+        return self.request("get", path, params)
+
+    def post(self, path, params=None, idempotency_key=None):
+        return self.request("post", path, params, idempotency_key)
+
+    def delete(self, path):
+        return self.request("delete", path)
+
+    def pages(self, path, **params):
+        """Yield the pages (lists of dicts) of a list, newest object first."""
+        cursor = {}
+        while True:
+            page = self.get(path, **{"limit": PAGE_SIZE, **params, **cursor})
+            yield page["data"]
+            if not page.get("has_more") or not page["data"]:
+                return
+            cursor = {"starting_after": page["data"][-1]["id"]}
+
+    def complete(self, raw, list_names):
+        """Fill the nested lists of ``raw`` that Stripe cut off after ten entries."""
+        for name in list_names:
+            nested = raw.get(name)
+            if nested and nested.get("has_more"):
+                entries = [entry for page in self.pages(nested["url"]) for entry in page]
+                raw[name] = {**nested, "data": entries, "has_more": False}
+        return raw
+
+
+def in_parallel(function, items, workers=CONCURRENT_READS):
+    """Return ``[(item, result or StripeProblem)]``, calling ``function`` concurrently.
+
+    ``function`` must not touch the database: it runs in a thread, with no transaction
+    open (ARCHITECTURE.md, "The inbox and the sync").
+    """
+
+    def guarded(item):
+        try:
+            return item, function(item)
+        except StripeProblem as problem:
+            return item, problem
+
+    items = list(items)
+    if len(items) <= 1:
+        return [guarded(item) for item in items]
+    with ThreadPoolExecutor(min(workers, len(items))) as pool:
+        return list(pool.map(guarded, items))

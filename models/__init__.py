@@ -1,0 +1,33 @@
+# Mirror: what Stripe says now. Knows nothing of commissions.
+from . import affiliate_stripe_account
+from . import affiliate_stripe_endpoint
+from . import affiliate_stripe_mixin
+from . import affiliate_stripe_product
+from . import affiliate_stripe_price
+from . import affiliate_stripe_coupon
+from . import affiliate_stripe_promotion_code
+from . import affiliate_stripe_customer
+from . import affiliate_stripe_subscription
+from . import affiliate_stripe_checkout_session
+from . import affiliate_stripe_invoice
+from . import affiliate_stripe_invoice_line
+from . import affiliate_stripe_invoice_payment
+from . import affiliate_stripe_charge
+from . import affiliate_stripe_refund
+from . import affiliate_stripe_dispute
+from . import affiliate_stripe_sync
+from . import affiliate_stripe_event
+
+# Business: who brought whom, and what that earns.
+from . import affiliate_program
+from . import affiliate_commission_rule
+from . import affiliate_affiliate
+from . import affiliate_code
+from . import affiliate_referral
+from . import affiliate_commission
+from . import affiliate_settlement
+
+# Core models we add to.
+from . import account_move
+from . import res_config_settings
+from . import res_partner

@@ -1,0 +1,56 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    affiliate_settlement_ids = fields.One2many(
+        "affiliate.settlement", "move_id", string="Affiliate settlements"
+    )
+    affiliate_settlement_count = fields.Integer(
+        compute="_compute_affiliate_settlement_count"
+    )
+
+    @api.depends("affiliate_settlement_ids")
+    def _compute_affiliate_settlement_count(self):
+        counts = dict(
+            self.env["affiliate.settlement"]
+            .sudo()
+            ._read_group([("move_id", "in", self.ids)], ["move_id"], ["__count"])
+        )
+        for move in self:
+            move.affiliate_settlement_count = counts.get(move, 0)
+
+    def _post(self, soft=True):
+        """Refuse the bill of a cancelled settlement: its commissions are due again
+        and would be paid twice."""
+        cancelled = self.sudo().affiliate_settlement_ids.filtered(
+            lambda settlement: settlement.step == "cancelled"
+        )
+        if cancelled:
+            raise UserError(
+                self.env._(
+                    "The settlement %s of this bill is cancelled and its commissions "
+                    "go to another one. Post the bill of that settlement instead.",
+                    cancelled[0].name,
+                )
+            )
+        return super()._post(soft=soft)
+
+    def action_view_affiliate_settlement(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "affiliate_stripe.action_affiliate_settlement"
+        )
+        settlements = self.affiliate_settlement_ids
+        action["domain"] = [("id", "in", settlements.ids)]
+        if len(settlements) == 1:
+            action.update(
+                {
+                    "views": [(False, "form")],
+                    "view_mode": "form",
+                    "res_id": settlements.id,
+                }
+            )
+        return action

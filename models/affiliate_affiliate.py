@@ -1,0 +1,267 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+
+class AffiliateAffiliate(models.Model):
+    """A partner's enrolment in one programme."""
+
+    _name = "affiliate.affiliate"
+    _description = "Affiliate"
+    _inherit = ["mail.thread", "mail.activity.mixin", "portal.mixin"]
+    _check_company_auto = True
+    _order = "id desc"
+
+    partner_id = fields.Many2one(
+        "res.partner", required=True, index=True, ondelete="restrict", tracking=True
+    )
+    name = fields.Char(related="partner_id.name")
+    email = fields.Char(related="partner_id.email", readonly=False)
+    program_id = fields.Many2one(
+        "affiliate.program",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        check_company=True,
+        default=lambda self: self.env["affiliate.program"].search([], limit=1),
+    )
+    company_id = fields.Many2one(related="program_id.company_id", store=True, index=True)
+    state = fields.Selection(
+        [
+            ("pending", "To approve"),
+            ("active", "Active"),
+            ("suspended", "Suspended"),
+            ("rejected", "Rejected"),
+        ],
+        default="pending",
+        required=True,
+        readonly=True,
+        copy=False,
+        tracking=True,
+    )
+    parent_id = fields.Many2one(
+        "affiliate.affiliate",
+        string="Recruited by",
+        index="btree_not_null",
+        check_company=True,
+    )
+    wished_code = fields.Char(
+        help="The tracking code the affiliate would like; used when it is free."
+    )
+    motivation = fields.Text(
+        string="Application", help="What the affiliate wrote when applying."
+    )
+    website = fields.Char()
+    code_ids = fields.One2many(
+        "affiliate.code", "affiliate_id", string="Tracking codes"
+    )
+    code = fields.Char(
+        string="Tracking code", compute="_compute_code", help="The current tracking code.")
+    link = fields.Char(compute="_compute_code", string="Tracking link")
+    referral_ids = fields.One2many("affiliate.referral", "affiliate_id")
+    commission_ids = fields.One2many("affiliate.commission", "affiliate_id")
+    settlement_ids = fields.One2many("affiliate.settlement", "affiliate_id")
+
+    referral_count = fields.Integer(compute="_compute_counts")
+    customer_count = fields.Integer(compute="_compute_counts")
+    commission_count = fields.Integer(compute="_compute_counts")
+    settlement_count = fields.Integer(compute="_compute_counts")
+    currency_id = fields.Many2one(related="program_id.currency_id")
+    # Balances in the programme's currency; other currencies: _get_balances().
+    balance_pending = fields.Monetary(compute="_compute_balances", string="On hold")
+    balance_due = fields.Monetary(compute="_compute_balances", string="Due")
+    balance_settled = fields.Monetary(compute="_compute_balances", string="Settled")
+    balance_paid = fields.Monetary(compute="_compute_balances", string="Paid")
+    balance_total = fields.Monetary(compute="_compute_balances", string="Earned")
+
+    _partner_program_uniq = models.UniqueIndex(
+        "(partner_id, program_id)",
+        "This partner is already an affiliate of the programme.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("partner_id.name", "code_ids.code", "code_ids.state")
+    def _compute_display_name(self):
+        for affiliate in self:
+            name = affiliate.partner_id.name or ""
+            code = affiliate.code
+            affiliate.display_name = f"{name} ({code})" if code else name
+
+    @api.depends("code_ids.code", "code_ids.state", "program_id.signup_url")
+    def _compute_code(self):
+        for affiliate in self:
+            code = affiliate.code_ids.filtered(lambda c: c.state != "inactive")[:1]
+            affiliate.code = code.code
+            affiliate.link = code.link
+
+    def _compute_counts(self):
+        referrals = {
+            (affiliate, state): count
+            for affiliate, state, count in self.env["affiliate.referral"]._read_group(
+                [("affiliate_id", "in", self.ids)],
+                ["affiliate_id", "state"],
+                ["__count"],
+            )
+        }
+        counts = {
+            model: dict(
+                self.env[model]._read_group(
+                    [("affiliate_id", "in", self.ids)], ["affiliate_id"], ["__count"]
+                )
+            )
+            for model in ("affiliate.commission", "affiliate.settlement")
+        }
+        for affiliate in self:
+            affiliate.customer_count = referrals.get((affiliate, "customer"), 0)
+            affiliate.referral_count = affiliate.customer_count + referrals.get(
+                (affiliate, "lead"), 0
+            )
+            affiliate.commission_count = counts["affiliate.commission"].get(affiliate, 0)
+            affiliate.settlement_count = counts["affiliate.settlement"].get(affiliate, 0)
+
+    def _compute_balances(self):
+        balances = self._get_balances()
+        for affiliate in self:
+            states = balances.get((affiliate.id, affiliate.currency_id.id), {})
+            affiliate.balance_pending = states.get("pending", 0)
+            affiliate.balance_due = states.get("approved", 0)
+            affiliate.balance_settled = states.get("settled", 0)
+            affiliate.balance_paid = states.get("paid", 0)
+            affiliate.balance_total = sum(states.values())
+
+    def _get_balances(self):
+        """Return ``{(affiliate id, currency id): {state: sum}}``, void rows left out."""
+        groups = self.env["affiliate.commission"]._read_group(
+            [("affiliate_id", "in", self.ids), ("state", "!=", "void")],
+            ["affiliate_id", "currency_id", "state"],
+            ["amount:sum"],
+        )
+        balances = {}
+        for affiliate, currency, state, amount in groups:
+            balances.setdefault((affiliate.id, currency.id), {})[state] = amount
+        return balances
+
+    def _compute_access_url(self):
+        super()._compute_access_url()
+        for affiliate in self:
+            affiliate.access_url = f"/my/affiliate/{affiliate.id}"
+
+    # === ACTION METHODS === #
+
+    def action_approve(self):
+        """Accept: portal access and a tracking code, in Stripe too."""
+        for affiliate in self.filtered(lambda a: a.state in ("pending", "rejected")):
+            affiliate.state = "active"
+            affiliate._grant_portal()
+            if not affiliate.code_ids:
+                affiliate._make_code()
+            affiliate._send("mail_template_affiliate_approved")
+        self.code_ids._schedule_push()
+        return True
+
+    def action_reject(self):
+        self.filtered(lambda a: a.state == "pending").write({"state": "rejected"})
+        return True
+
+    def action_suspend(self):
+        """Stop: codes are deactivated, commissions earned wait; nothing is deleted."""
+        active = self.filtered(lambda a: a.state == "active")
+        active.write({"state": "suspended"})
+        active.code_ids._deactivate()
+        return True
+
+    def action_reactivate(self):
+        suspended = self.filtered(lambda a: a.state == "suspended")
+        suspended.write({"state": "active"})
+        codes = suspended.code_ids.filtered(lambda c: c.state == "inactive")
+        codes.write({"state": "draft"})
+        codes._schedule_push()
+        return True
+
+    def action_view_referrals(self):
+        return self._action("action_affiliate_referral")
+
+    def action_view_commissions(self):
+        return self._action("action_affiliate_commission")
+
+    def action_view_settlements(self):
+        return self._action("action_affiliate_settlement")
+
+    def _action(self, name):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            f"affiliate_stripe.{name}"
+        )
+        action["domain"] = [("affiliate_id", "in", self.ids)]
+        action["context"] = {"default_affiliate_id": self[:1].id}
+        return action
+
+    # === BUSINESS METHODS === #
+
+    @api.model
+    def _apply(self, program, values):
+        """Take an application from the public page.
+
+        :param program: a published ``affiliate.program``
+        :param dict values: ``name``, ``email`` and optionally ``website``,
+            ``wished_code``, ``motivation``; other keys are ignored
+        :return: the affiliate, also where the person had applied before
+        """
+        partner = self.env["res.partner"].search(
+            [("email_normalized", "=", values["email"])], order="id", limit=1
+        )
+        if not partner:
+            partner = partner.create({"name": values["name"], "email": values["email"]})
+        affiliate = self.with_context(active_test=False).search(
+            [("partner_id", "=", partner.id), ("program_id", "=", program.id)]
+        )
+        if affiliate:
+            return affiliate
+        affiliate = self.create(
+            {
+                "partner_id": partner.id,
+                "program_id": program.id,
+                "website": values.get("website"),
+                "wished_code": values.get("wished_code"),
+                "motivation": values.get("motivation"),
+            }
+        )
+        affiliate._send("mail_template_affiliate_applied")
+        if program.auto_approve_affiliates:
+            affiliate.action_approve()
+        else:
+            manager = self.env.ref("affiliate_stripe.group_affiliate_manager").user_ids
+            affiliate.activity_schedule(
+                "mail.mail_activity_data_todo",
+                summary=self.env._("New affiliate application"),
+                user_id=manager[:1].id or self.env.uid,
+            )
+        return affiliate
+
+    def _grant_portal(self):
+        """Give the partner a login, invited by mail, unless there is one."""
+        self.ensure_one()
+        partner = self.partner_id
+        if partner.with_context(active_test=False).user_ids:
+            return
+        if not partner.email:
+            raise UserError(
+                self.env._(
+                    "%s needs an e-mail address to get access to the portal.",
+                    partner.name,
+                )
+            )
+        wizard = (
+            self.env["portal.wizard"]
+            .sudo()
+            .with_context(active_ids=partner.ids)
+            .create({"partner_ids": [(6, 0, partner.ids)]})
+        )
+        wizard.user_ids.filtered(lambda u: u.partner_id == partner).action_grant_access()
+
+    def _make_code(self):
+        self.ensure_one()
+        return self.env["affiliate.code"]._create_for(self)
+
+    def _send(self, template):
+        """Queue one of our mails to the affiliate."""
+        self.env.ref(f"affiliate_stripe.{template}").sudo().send_mail(self.id)

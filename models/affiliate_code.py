@@ -1,0 +1,413 @@
+import logging
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ..lib import codes
+from ..lib.stripe_client import StripeProblem
+from ..lib.stripe_objects import KINDS
+
+_logger = logging.getLogger(__name__)
+
+LINK_PARAMETER = "via"
+# Our mark on promotion codes: whose code it is.
+OWNER_KEY = "odoo_affiliate_code"
+
+
+class AffiliateCode(models.Model):
+    """A tracking code, e.g. DRONA29: a link parameter and a Stripe promotion code."""
+
+    _name = "affiliate.code"
+    _description = "Tracking code"
+    _rec_name = "code"
+    _order = "id desc"
+    _check_company_auto = True
+
+    code = fields.Char(required=True, copy=False)
+    affiliate_id = fields.Many2one(
+        "affiliate.affiliate", required=True, index=True, ondelete="cascade"
+    )
+    program_id = fields.Many2one(related="affiliate_id.program_id", store=True)
+    company_id = fields.Many2one(
+        related="affiliate_id.company_id", store=True, index=True
+    )
+    stripe_account_id = fields.Many2one(
+        related="affiliate_id.program_id.stripe_account_id", store=True, index=True
+    )
+    state = fields.Selection(
+        [
+            ("draft", "Being made"),
+            ("synced", "Active"),
+            ("error", "Problem"),
+            ("inactive", "Inactive"),
+        ],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+        help="Active: works in links and, where the programme has a customer "
+        "discount, at Stripe's checkout.",
+    )
+    promotion_code_ids = fields.Many2many(
+        "affiliate.stripe.promotion.code",
+        "affiliate_code_promotion_code_rel",
+        "code_id",
+        "promotion_code_id",
+        string="Promotion codes",
+        readonly=True,
+        copy=False,
+        help="Every promotion code it ever was in Stripe. Payments with an old one "
+        "still count.",
+    )
+    link_only = fields.Boolean(
+        compute="_compute_link_only",
+        help="The programme has no customer discount, so there is nothing to type at "
+        "Stripe's checkout: the code works in links.",
+    )
+    link = fields.Char(compute="_compute_link")
+    sync_error = fields.Char(readonly=True, copy=False)
+    foreign_promotion_id = fields.Char(
+        readonly=True,
+        copy=False,
+        help="The promotion code of somebody else that has the same text.",
+    )
+
+    # Without case, as Stripe compares them.
+    _code_uniq = models.UniqueIndex(
+        "(stripe_account_id, upper(code))",
+        "This tracking code is already taken. Choose another one.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("program_id.discount_type")
+    def _compute_link_only(self):
+        for code in self:
+            code.link_only = code.program_id.discount_type == "none"
+
+    @api.depends("code", "program_id.signup_url")
+    def _compute_link(self):
+        for code in self:
+            url = code.program_id.signup_url
+            code.link = _with_parameter(url, LINK_PARAMETER, code.code) if url else False
+
+    # === CONSTRAINT METHODS === #
+
+    @api.constrains("code")
+    def _check_code(self):
+        for code in self:
+            if not codes.is_valid(code.code):
+                raise ValidationError(
+                    self.env._(
+                        "%s cannot be a tracking code: use 3 to 40 letters A-Z, "
+                        "digits and hyphens.",
+                        code.code,
+                    )
+                )
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            vals["code"] = codes.normalise(vals.get("code"))
+        return super().create(vals_list)
+
+    def write(self, vals):
+        if "code" in vals:
+            vals = {**vals, "code": codes.normalise(vals["code"])}
+            if any(code.promotion_code_ids for code in self):
+                raise UserError(
+                    self.env._(
+                        "This code is in use. Give the affiliate another code beside "
+                        "it; both will count."
+                    )
+                )
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_unused(self):
+        if any(code.promotion_code_ids for code in self):
+            raise UserError(
+                self.env._(
+                    "The code exists in Stripe and customers may have used it. "
+                    "Deactivate it instead."
+                )
+            )
+
+    # === ACTION METHODS === #
+
+    def action_push(self):
+        """Try again to make the code in Stripe, now."""
+        self.filtered(lambda code: code.state == "error").write({"state": "draft"})
+        self._push()
+        return True
+
+    def action_adopt(self):
+        """Take over the promotion code of the same text that is in Stripe already."""
+        for code in self.filtered("foreign_promotion_id"):
+            account = code.stripe_account_id
+            path = f"/v1/promotion_codes/{code.foreign_promotion_id}"
+            raw = code._call(
+                lambda api, path=path, code=code: api.post(
+                    path, {"metadata": {OWNER_KEY: code._owner_mark()}}
+                )
+            )
+            code._adopt(account, raw)
+        return True
+
+    def action_propose_other(self):
+        """Give the affiliate the next free code instead."""
+        for code in self.filtered(lambda code: code.state == "error"):
+            affiliate = code.affiliate_id
+            if not code.promotion_code_ids:
+                code.unlink()
+            affiliate.wished_code = False
+            self._create_for(affiliate)._push()
+        return True
+
+    def action_deactivate(self):
+        self._deactivate()
+        return True
+
+    def action_activate(self):
+        self.write({"state": "draft"})
+        self._push()
+        return True
+
+    # === CREATION === #
+
+    @api.model
+    def _create_for(self, affiliate):
+        """Create a free code for an affiliate: the wish, or the next by the pattern."""
+        program = affiliate.program_id
+        wish = codes.normalise(affiliate.wished_code)
+        taken = self._taken_codes(program)
+        number = program.code_number_start + len(program.affiliate_ids) - 1
+        code = wish if codes.is_valid(wish) and wish not in taken else None
+        while not code:
+            proposal = codes.propose(
+                program.code_pattern, affiliate.partner_id.name, max(number, 1)
+            )
+            code = proposal if proposal not in taken else None
+            number += 1
+        return self.create({"code": code, "affiliate_id": affiliate.id})
+
+    @api.model
+    def _taken_codes(self, program):
+        """Return the codes that are ours, or that somebody made in Stripe by hand."""
+        ours = self.sudo().search(
+            [("stripe_account_id", "=", program.stripe_account_id.id)]
+        )
+        theirs = self.env["affiliate.stripe.promotion.code"].search(
+            [
+                ("account_id", "=", program.stripe_account_id.id),
+                ("active", "=", True),
+            ]
+        )
+        return {code.upper() for code in ours.mapped("code") + theirs.mapped("code")}
+
+    # === STRIPE === #
+
+    def _schedule_push(self):
+        """Make the codes in Stripe soon, outside the request that asked for it."""
+        self.env.ref("affiliate_stripe.ir_cron_codes")._trigger()
+
+    @api.model
+    def _cron_push(self):
+        """Make all codes in Stripe that are not there yet, one commit each."""
+        waiting = self.search(
+            [
+                ("state", "=", "draft"),
+                ("affiliate_id.state", "=", "active"),
+                ("stripe_account_id.state", "=", "connected"),
+            ],
+            limit=200,
+        )
+        crons = self.env["ir.cron"]
+        crons._commit_progress(remaining=len(waiting))
+        for code in waiting:
+            locked = code.try_lock_for_update().filtered(lambda c: c.state == "draft")
+            locked._push()
+            if not crons._commit_progress(1):
+                break
+
+    def _push(self):
+        """Have each code in Stripe as an active promotion code. Safe to repeat."""
+        for code in self.filtered(lambda code: code.state == "draft"):
+            try:
+                if code.program_id.discount_type == "none":
+                    code._deactivate_promotions(code.promotion_code_ids)
+                else:
+                    code._push_promotion()
+                code.write(
+                    {"state": "synced", "sync_error": False, "foreign_promotion_id": 0}
+                )
+            except _ForeignCode as foreign:
+                code.write(
+                    {
+                        "state": "error",
+                        "foreign_promotion_id": foreign.promotion_id,
+                        "sync_error": self.env._(
+                            "Stripe has an active promotion code %(code)s already "
+                            "(%(id)s), made by somebody else. Use that one for this "
+                            "affiliate, or take another code.",
+                            code=code.code,
+                            id=foreign.promotion_id,
+                        ),
+                    }
+                )
+            except StripeProblem as problem:
+                code._note_push_problem(problem)
+
+    def _note_push_problem(self, problem):
+        self.ensure_one()
+        if problem.stops_account:
+            self.stripe_account_id._handle_problem(problem)
+        if problem.is_passing:
+            # Stays a draft: the scheduled action tries again.
+            self.sync_error = self.stripe_account_id._problem_text(problem)
+            return
+        self.write(
+            {
+                "state": "error",
+                "sync_error": self.stripe_account_id._problem_text(problem),
+            }
+        )
+
+    def _push_promotion(self):
+        """Find or make the promotion code; deactivate those of an old discount.
+
+        The search comes first and the idempotency key is derived from the record, so
+        a crash at any point, or a second worker, never makes a second one.
+        """
+        self.ensure_one()
+        account = self.stripe_account_id
+        coupon = self.program_id._ensure_coupon()
+        stripe_api = account._api()
+        current = None
+        for page in stripe_api.pages("/v1/promotion_codes", code=self.code, active=True):
+            for raw in page:
+                if (raw.get("metadata") or {}).get(OWNER_KEY) != self._owner_mark():
+                    raise _ForeignCode(raw["id"])
+                if _coupon_of(raw) == coupon:
+                    current = raw
+                else:
+                    # Another discount: free the text for the new promotion code.
+                    raw = stripe_api.post(
+                        f"/v1/promotion_codes/{raw['id']}", {"active": False}
+                    )
+                    self._adopt(account, raw)
+        current = current or self._reactivated(stripe_api, coupon)
+        self._adopt(account, current or self._create_promotion(stripe_api, coupon))
+
+    def _reactivated(self, stripe_api, coupon):
+        """Return a promotion code of ours with this coupon, switched on again."""
+        for promotion in self.promotion_code_ids:
+            if promotion.coupon_ref == coupon:
+                return stripe_api.post(
+                    f"/v1/promotion_codes/{promotion.stripe_id}", {"active": True}
+                )
+        return None
+
+    def _create_promotion(self, stripe_api, coupon):
+        params = {
+            "code": self.code,
+            "promotion": {"type": "coupon", "coupon": coupon},
+            "metadata": {OWNER_KEY: self._owner_mark()},
+        }
+        if self.program_id.first_time_only:
+            params["restrictions"] = {"first_time_transaction": True}
+        return stripe_api.post(
+            "/v1/promotion_codes",
+            params,
+            idempotency_key=f"odoo-code-{self._owner_mark()}-{coupon}",
+        )
+
+    def _adopt(self, account, raw):
+        """Mirror a promotion code and remember it as one of this code's."""
+        self.ensure_one()
+        self._mirror(account, "promotion_code", raw)
+        promotion = self.env["affiliate.stripe.promotion.code"].with_context(
+            active_test=False
+        )
+        found = promotion.search(
+            [("account_id", "=", account.id), ("stripe_id", "=", raw["id"])]
+        )
+        self.write({"promotion_code_ids": [(4, found.id)]})
+        if raw.get("active"):
+            self.write(
+                {"state": "synced", "sync_error": False, "foreign_promotion_id": False}
+            )
+
+    def _owner_mark(self):
+        database = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
+        return f"{database[:8]}-{self.id}"
+
+    def _deactivate(self):
+        """Switch the codes off in Stripe. A problem is shown, the state stays."""
+        for code in self.filtered(lambda code: code.state != "inactive"):
+            try:
+                code._deactivate_promotions(code.promotion_code_ids)
+                code.write({"state": "inactive", "sync_error": False})
+            except StripeProblem as problem:
+                code.sync_error = code.stripe_account_id._problem_text(problem)
+
+    def _deactivate_promotions(self, promotions):
+        self.ensure_one()
+        account = self.stripe_account_id
+        for promotion in promotions.filtered("active"):
+            raw = account._api().post(
+                f"/v1/promotion_codes/{promotion.stripe_id}", {"active": False}
+            )
+            self._mirror(account, "promotion_code", raw)
+
+    def _call(self, function):
+        """Call Stripe for a person who waits: problems become sentences."""
+        account = self.stripe_account_id
+        try:
+            return function(account._api())
+        except StripeProblem as problem:
+            raise UserError(account._problem_text(problem)) from problem
+
+    @api.model
+    def _find_or_create(self, find, create):
+        """Return what ``find`` gets, or make it.
+
+        :raise StripeProblem: for everything but "missing" at the first try
+        """
+        try:
+            return find()
+        except StripeProblem as problem:
+            if problem.code != "missing":
+                raise
+        return create()
+
+    @api.model
+    def _mirror(self, account, kind, raw):
+        """Put the answer of a call of ours into the mirror, in this transaction."""
+        model = self.env[KINDS[kind].model].sudo()
+        now = self.env["affiliate.stripe.sync"]._database_now()
+        rows = KINDS[kind].read(raw).rows
+        model._upsert(account, rows, now)
+        model.invalidate_model()
+
+
+class _ForeignCode(Exception):
+    """The text of the code belongs to a promotion code that is not ours."""
+
+    def __init__(self, promotion_id):
+        super().__init__(promotion_id)
+        self.promotion_id = promotion_id
+
+
+def _coupon_of(raw):
+    coupon = (raw.get("promotion") or {}).get("coupon")
+    return coupon.get("id") if isinstance(coupon, dict) else coupon
+
+
+def _with_parameter(url, name, value):
+    parts = urlsplit(url)
+    query = [(k, v) for k, v in parse_qsl(parts.query) if k != name]
+    return urlunsplit(parts._replace(query=urlencode([*query, (name, value)])))

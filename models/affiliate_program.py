@@ -1,0 +1,362 @@
+import secrets
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ..lib import codes, money
+
+
+class AffiliateProgram(models.Model):
+    """The terms on which affiliates work for the business."""
+
+    _name = "affiliate.program"
+    _description = "Affiliate programme"
+    _inherit = ["mail.thread", "mail.activity.mixin", "website.published.mixin"]
+    _check_company_auto = True
+
+    name = fields.Char(required=True, translate=True)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    stripe_account_id = fields.Many2one(
+        "affiliate.stripe.account",
+        required=True,
+        index=True,
+        check_company=True,
+        ondelete="restrict",
+        default=lambda self: self._default_stripe_account(),
+        tracking=True,
+    )
+    public_key = fields.Char(
+        default=lambda self: secrets.token_urlsafe(12), readonly=True, copy=False
+    )
+    currency_id = fields.Many2one(
+        "res.currency",
+        required=True,
+        default=lambda self: self.env.company.currency_id,
+        help="Currency of the minimum payout and of fixed amounts.",
+    )
+    description = fields.Html(
+        translate=True,
+        help="Shown on the public page: why to join, what you expect.",
+    )
+
+    # --- attribution ---
+    cookie_days = fields.Integer(
+        string="Days a link counts",
+        default=60,
+        help="Days between the click on an affiliate's link and the sign-up or first "
+        "payment. It never limits later payments.",
+    )
+    attribution_model = fields.Selection(
+        [("first", "First click"), ("last", "Last click")],
+        default="first",
+        required=True,
+    )
+    code_beats_link = fields.Boolean(
+        default=True,
+        help="A customer who came over one affiliate's link and pays with another's "
+        "code belongs to the code.",
+    )
+
+    # --- commission ---
+    rule_ids = fields.One2many("affiliate.commission.rule", "program_id", copy=True)
+    hold_days = fields.Integer(
+        default=30,
+        help="Days after the payment before a commission can be paid, so that refunds "
+        "come first.",
+    )
+    auto_approve_commissions = fields.Boolean(
+        default=True,
+        string="Approve after the hold",
+        help="Approve commissions by themselves when the hold is over. Otherwise a "
+        "person approves them.",
+    )
+    minimum_payout = fields.Monetary(
+        help="Smaller sums are carried over to the next settlement."
+    )
+    count_out_of_band = fields.Boolean(
+        default=True,
+        string="Count payments outside Stripe",
+        help="Invoices marked as paid outside Stripe earn a commission too.",
+    )
+
+    # --- tracking code and customer discount ---
+    code_pattern = fields.Char(
+        default="{name}{number}",
+        required=True,
+        help="{name} is the affiliate's first name, {number} a number that makes the "
+        "code unique. Example: {name}{number} gives DRONA29.",
+    )
+    code_number_start = fields.Integer(default=1)
+    discount_type = fields.Selection(
+        [
+            ("none", "No discount: codes work in links only"),
+            ("percent", "Percentage"),
+            ("amount", "Fixed amount"),
+        ],
+        default="none",
+        required=True,
+        string="Customer discount",
+        help="What a customer saves with the code. Stripe's promotion codes need a "
+        "discount; without one the code works in links only.",
+    )
+    discount_value = fields.Float(digits=(16, 3))
+    discount_duration = fields.Selection(
+        [("once", "First payment"), ("repeating", "Some months"), ("forever", "Always")],
+        default="once",
+        required=True,
+    )
+    discount_months = fields.Integer(default=3)
+    first_time_only = fields.Boolean(
+        default=True,
+        string="New customers only",
+        help="Stripe accepts the code for the first payment of a customer only.",
+    )
+    coupon_id = fields.Many2one(
+        "affiliate.stripe.coupon",
+        string="Stripe coupon",
+        readonly=True,
+        copy=False,
+        help="Stripe's coupons cannot be changed: another discount makes another one.",
+    )
+    coupon_key = fields.Char(readonly=True, copy=False)
+
+    # --- site ---
+    signup_url = fields.Char(
+        string="Site",
+        help="Where the affiliates' links lead: your home, pricing or sign-up page.",
+    )
+    auto_approve_affiliates = fields.Boolean(string="Accept every application")
+
+    # --- books ---
+    product_id = fields.Many2one(
+        "product.product",
+        check_company=True,
+        default=lambda self: self.env.ref(
+            "affiliate_stripe.product_commission", raise_if_not_found=False
+        ),
+        help="Product on the vendor bills: it decides expense account and tax.",
+    )
+    journal_id = fields.Many2one(
+        "account.journal",
+        check_company=True,
+        domain=[("type", "=", "purchase")],
+        help="Purchase journal of the vendor bills; a self-billing journal numbers "
+        "them per affiliate.",
+    )
+
+    affiliate_ids = fields.One2many("affiliate.affiliate", "program_id")
+    affiliate_count = fields.Integer(compute="_compute_counts")
+    pending_count = fields.Integer(compute="_compute_counts")
+    commission_count = fields.Integer(compute="_compute_counts")
+    rule_summary = fields.Char(compute="_compute_rule_summary")
+
+    _public_key_uniq = models.UniqueIndex("(public_key)")
+    _hold_positive = models.Constraint(
+        "CHECK (hold_days >= 0)", "The hold cannot be negative."
+    )
+    _minimum_positive = models.Constraint(
+        "CHECK (minimum_payout >= 0)", "The minimum payout cannot be negative."
+    )
+
+    # === DEFAULTS === #
+
+    @api.model
+    def _default_stripe_account(self):
+        return self.env["affiliate.stripe.account"].search(
+            [("company_id", "=", self.env.company.id)], limit=1
+        )
+
+    # === COMPUTE METHODS === #
+
+    def _compute_website_url(self):
+        for program in self:
+            slug = self.env["ir.http"]._slug(program) if program.id else ""
+            program.website_url = f"/affiliates/{slug}"
+
+    def _compute_counts(self):
+        groups = self.env["affiliate.affiliate"]._read_group(
+            [("program_id", "in", self.ids)], ["program_id", "state"], ["__count"]
+        )
+        commissions = dict(
+            self.env["affiliate.commission"]._read_group(
+                [("program_id", "in", self.ids)], ["program_id"], ["__count"]
+            )
+        )
+        for program in self:
+            states = {state: n for p, state, n in groups if p == program}
+            program.affiliate_count = sum(states.values())
+            program.pending_count = states.get("pending", 0)
+            program.commission_count = commissions.get(program, 0)
+
+    @api.depends("rule_ids.summary")
+    def _compute_rule_summary(self):
+        for program in self:
+            program.rule_summary = " · ".join(program.rule_ids.mapped("summary"))
+
+    # === CONSTRAINT METHODS === #
+
+    @api.constrains("discount_type", "discount_value", "discount_duration")
+    def _check_discount(self):
+        for program in self:
+            if program.discount_type == "none":
+                continue
+            top = 100 if program.discount_type == "percent" else float("inf")
+            if not 0 < program.discount_value <= top:
+                raise ValidationError(
+                    self.env._(
+                        "The customer discount must be more than 0 and, as a "
+                        "percentage, at most 100."
+                    )
+                )
+            if program.discount_duration == "repeating" and program.discount_months < 1:
+                raise ValidationError(
+                    self.env._("Say for how many months the customer discount lasts.")
+                )
+
+    @api.constrains("code_pattern")
+    def _check_code_pattern(self):
+        for program in self:
+            if not codes.is_valid(codes.propose(program.code_pattern, "Drona", 29)):
+                raise ValidationError(
+                    self.env._(
+                        "The pattern gives no usable code. Use {name}, {number}, "
+                        "letters A-Z, digits and hyphens."
+                    )
+                )
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        if "count_out_of_band" in vals and any(
+            program.count_out_of_band != vals["count_out_of_band"]
+            and program.commission_count
+            for program in self
+        ):
+            raise UserError(
+                self.env._(
+                    "Commissions were earned under the present setting for payments "
+                    "outside Stripe. Make a new programme for the other one."
+                )
+            )
+        result = super().write(vals)
+        discount = {
+            "discount_type",
+            "discount_value",
+            "discount_duration",
+            "discount_months",
+            "first_time_only",
+            "currency_id",
+        }
+        if discount & vals.keys():
+            self._renew_codes()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_unused(self):
+        if any(self.mapped("affiliate_count")):
+            raise UserError(
+                self.env._("A programme with affiliates is archived, not deleted.")
+            )
+
+    # === ACTION METHODS === #
+
+    def action_view_affiliates(self):
+        return self._action("action_affiliate_affiliate")
+
+    def action_view_commissions(self):
+        return self._action("action_affiliate_commission")
+
+    def _action(self, name):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            f"affiliate_stripe.{name}"
+        )
+        action["domain"] = [("program_id", "in", self.ids)]
+        action["context"] = {"default_program_id": self[:1].id}
+        return action
+
+    # === BUSINESS METHODS === #
+
+    def _coupon_terms(self):
+        """Return the parameters of this programme's coupon in Stripe.
+
+        They make up ``coupon_key``: other terms are another coupon, because a coupon
+        cannot be changed.
+        """
+        self.ensure_one()
+        terms = {"duration": self.discount_duration}
+        if self.discount_duration == "repeating":
+            terms["duration_in_months"] = self.discount_months
+        if self.discount_type == "percent":
+            terms["percent_off"] = f"{self.discount_value:g}"
+        else:
+            currency = self.currency_id.name
+            terms["currency"] = currency.lower()
+            terms["amount_off"] = money.nearest_minor(self.discount_value, currency)
+        return terms
+
+    def _coupon_identity(self):
+        """Return a text that is the same for the same discount."""
+        return "-".join(str(value) for value in self._coupon_terms().values())
+
+    def _ensure_coupon(self):
+        """Return the id of this programme's coupon in Stripe, made if need be.
+
+        Its id is derived from database, programme and terms, so a repeated call can
+        find it and never makes a second one.
+        """
+        self.ensure_one()
+        identity = self._coupon_identity()
+        if self.coupon_id and self.coupon_key == identity:
+            return self.coupon_id.stripe_id
+        account = self.stripe_account_id
+        database = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
+        coupon_id = f"odoo-{database[:8]}-{self.id}-{identity}".replace(".", "_")
+        stripe_api = account._api()
+        raw = self.env["affiliate.code"]._find_or_create(
+            lambda: stripe_api.get(f"/v1/coupons/{coupon_id}"),
+            lambda: stripe_api.post(
+                "/v1/coupons",
+                {
+                    "id": coupon_id,
+                    "name": self.name[:40],
+                    "metadata": {"odoo_program": str(self.id)},
+                    **self._coupon_terms(),
+                },
+                idempotency_key=coupon_id,
+            ),
+        )
+        self.env["affiliate.code"]._mirror(account, "coupon", raw)
+        self.sudo().write(
+            {
+                "coupon_id": self.env["affiliate.stripe.coupon"]
+                .search(
+                    [("account_id", "=", account.id), ("stripe_id", "=", raw["id"])]
+                )
+                .id,
+                "coupon_key": identity,
+            }
+        )
+        return raw["id"]
+
+    def _renew_codes(self):
+        """After a changed discount: new promotion codes, the old ones keep counting."""
+        codes_ = self.env["affiliate.code"].search(
+            [
+                ("affiliate_id.program_id", "in", self.ids),
+                ("affiliate_id.state", "=", "active"),
+                ("state", "in", ("synced", "error")),
+            ]
+        )
+        codes_.write({"state": "draft"})
+        codes_._schedule_push()
+
+    def _get_terms(self):
+        """Return the ``lib.commission.Terms`` of this programme."""
+        self.ensure_one()
+        return self.rule_ids._get_terms(self)

@@ -1,0 +1,414 @@
+import logging
+from collections import defaultdict
+
+from odoo import Command, api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
+
+_logger = logging.getLogger(__name__)
+
+
+class AffiliateSettlement(models.Model):
+    """A statement for one affiliate, currency and company, up to a date.
+
+    It gathers due commissions and becomes one draft vendor bill; from there on core
+    accounting does everything, and the state follows the bill.
+    """
+
+    _name = "affiliate.settlement"
+    _description = "Affiliate settlement"
+    _inherit = ["mail.thread", "mail.activity.mixin", "portal.mixin"]
+    _order = "date_to desc, id desc"
+    _check_company_auto = True
+
+    name = fields.Char(
+        required=True,
+        readonly=True,
+        copy=False,
+        default=lambda self: self.env._("New"),
+    )
+    affiliate_id = fields.Many2one(
+        "affiliate.affiliate",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="restrict",
+        check_company=True,
+    )
+    partner_id = fields.Many2one(
+        related="affiliate_id.partner_id", store=True, index=True
+    )
+    program_id = fields.Many2one(related="affiliate_id.program_id", store=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    date_from = fields.Date(readonly=True)
+    date_to = fields.Date(required=True, readonly=True)
+    commission_ids = fields.One2many(
+        "affiliate.commission", "settlement_id", string="Commissions"
+    )
+    commission_count = fields.Integer(compute="_compute_commission_count")
+    # Kept by a trigger of the database (see init), never written by Odoo.
+    amount_total = fields.Monetary(string="Total", readonly=True, copy=False)
+    move_id = fields.Many2one(
+        "account.move",
+        string="Vendor bill",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        check_company=True,
+        ondelete="restrict",
+    )
+    step = fields.Selection(
+        [("draft", "Draft"), ("confirmed", "Confirmed"), ("cancelled", "Cancelled")],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+    )
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("confirmed", "Confirmed"),
+            ("billed", "Billed"),
+            ("paid", "Paid"),
+            ("cancelled", "Cancelled"),
+        ],
+        compute="_compute_state",
+        store=True,
+        index=True,
+        tracking=True,
+    )
+    problem = fields.Char(
+        readonly=True, copy=False, help="Why no bill could be made yet."
+    )
+
+    def init(self):
+        """Let the database keep the total equal to the sum of the rows."""
+        self.env.cr.execute(
+            """
+            CREATE OR REPLACE FUNCTION affiliate_settlement_sum() RETURNS trigger AS $$
+            BEGIN
+                UPDATE affiliate_settlement settlement
+                   SET amount_total = COALESCE((
+                       SELECT SUM(amount) FROM affiliate_commission
+                        WHERE settlement_id = settlement.id), 0)
+                 WHERE settlement.id IN (
+                     SELECT settlement_id FROM changed
+                      WHERE settlement_id IS NOT NULL);
+                RETURN NULL;
+            END $$ LANGUAGE plpgsql;
+            """
+        )
+        for event, transition in (
+            ("INSERT", "NEW TABLE AS changed"),
+            ("DELETE", "OLD TABLE AS changed"),
+        ):
+            self._create_trigger(event.lower(), event, transition, "")
+        # An update may move a row from one settlement to another: both sums change.
+        self._create_trigger("update_new", "UPDATE", "NEW TABLE AS changed", "")
+        self._create_trigger("update_old", "UPDATE", "OLD TABLE AS changed", "")
+
+    def _create_trigger(self, name, event, transition, when):
+        trigger = SQL.identifier(f"affiliate_settlement_sum_{name}")
+        self.env.cr.execute(
+            SQL("DROP TRIGGER IF EXISTS %s ON affiliate_commission", trigger)
+        )
+        self.env.cr.execute(
+            SQL(
+                "CREATE TRIGGER %s AFTER %s ON affiliate_commission REFERENCING %s"
+                " FOR EACH STATEMENT EXECUTE FUNCTION affiliate_settlement_sum()",
+                trigger,
+                SQL(event),
+                SQL(transition),
+            )
+        )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("step", "move_id.state", "move_id.payment_state")
+    def _compute_state(self):
+        for settlement in self:
+            settlement.state = settlement._state_of_bill() or settlement.step
+
+    def _state_of_bill(self):
+        """Return what the bill says, or None where it says nothing yet."""
+        move = self.move_id
+        if not move or self.step != "confirmed" or move.state == "draft":
+            return None
+        if move.state == "cancel" or move.payment_state == "reversed":
+            return "cancelled"
+        return "paid" if move.payment_state in ("paid", "in_payment") else "billed"
+
+    @api.depends("commission_ids")
+    def _compute_commission_count(self):
+        counts = dict(
+            self.env["affiliate.commission"]._read_group(
+                [("settlement_id", "in", self.ids)], ["settlement_id"], ["__count"]
+            )
+        )
+        for settlement in self:
+            settlement.commission_count = counts.get(settlement, 0)
+
+    def _compute_access_url(self):
+        super()._compute_access_url()
+        for settlement in self:
+            settlement.access_url = f"/my/affiliate/settlement/{settlement.id}"
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            vals["name"] = (
+                self.env["ir.sequence"]
+                .with_company(vals.get("company_id"))
+                .next_by_code("affiliate.settlement")
+            )
+        return super().create(vals_list)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_draft(self):
+        if any(settlement.step != "draft" for settlement in self):
+            raise UserError(self.env._("Only a draft settlement can be deleted."))
+        self.commission_ids.write({"settlement_id": False})
+
+    # === COLLECTING === #
+
+    @api.model
+    def _collect(self, date_to, affiliates=None, company=None, allow_negative=False):
+        """Make draft settlements of all due commissions up to a date.
+
+        One for each affiliate, currency and company whose sum reaches the minimum;
+        the others are carried over by simply staying due. Running it again settles
+        nothing twice: a row belongs to one settlement.
+
+        :param date date_to: last day of the period
+        :param affiliates: only these; all where None
+        :param company: only this one; all where None
+        :param bool allow_negative: settle negative sums too, as vendor credit notes
+        :return: the settlements made
+        """
+        rows = self.env["affiliate.commission"]
+        domain = [
+            ("state", "=", "approved"),
+            ("on_hold", "=", False),
+            ("settlement_id", "=", False),
+            ("date", "<=", date_to),
+            ("affiliate_id.state", "=", "active"),
+        ]
+        if affiliates is not None:
+            domain.append(("affiliate_id", "in", affiliates.ids))
+        if company:
+            domain.append(("company_id", "=", company.id))
+        rows = rows.search(domain).try_lock_for_update()
+        groups = defaultdict(rows.browse)
+        for row in rows:
+            groups[row.affiliate_id, row.currency_id, row.company_id] |= row
+        settlements = self.browse()
+        for (affiliate, currency, row_company), group in groups.items():
+            total = currency.round(sum(group.mapped("amount")))
+            if not self._reaches_minimum(
+                affiliate.program_id, currency, total, allow_negative
+            ):
+                continue
+            settlement = self.create(
+                {
+                    "affiliate_id": affiliate.id,
+                    "currency_id": currency.id,
+                    "company_id": row_company.id,
+                    "date_from": min(group.mapped("date")),
+                    "date_to": date_to,
+                }
+            )
+            group.write({"settlement_id": settlement.id})
+            settlements |= settlement
+        settlements.flush_recordset()
+        rows.flush_model()
+        settlements.invalidate_recordset(["amount_total"])
+        return settlements
+
+    @api.model
+    def _reaches_minimum(self, program, currency, total, allow_negative):
+        if currency.compare_amounts(total, 0) < 0:
+            return allow_negative
+        # A minimum is in the programme's currency; in others there is none.
+        minimum = program.minimum_payout if currency == program.currency_id else 0
+        return currency.compare_amounts(total, minimum) >= 0
+
+    @api.model
+    def _cron_settle(self):
+        """Settle the last month: called on the first of each month."""
+        today = fields.Date.context_today(self)
+        date_to = fields.Date.subtract(fields.Date.start_of(today, "month"), days=1)
+        settlements = self._collect(date_to)
+        self.env["ir.cron"]._commit_progress(remaining=len(settlements))
+        for settlement in settlements:
+            settlement.action_confirm()
+            if not self.env["ir.cron"]._commit_progress(1):
+                break
+
+    # === ACTION METHODS === #
+
+    def action_confirm(self):
+        """Confirm and make the draft vendor bills."""
+        drafts = self.filtered(lambda s: s.step == "draft")
+        drafts.write({"step": "confirmed"})
+        drafts._make_bills()
+        return True
+
+    def action_make_bill(self):
+        """Try again where the bill could not be made, or was cancelled."""
+        self.filtered(lambda s: s.step == "confirmed")._make_bills()
+        return True
+
+    def action_cancel(self):
+        """Give the commissions back to the next settlement."""
+        for settlement in self:
+            if settlement.state in ("billed", "paid"):
+                raise UserError(
+                    self.env._(
+                        "The bill of %s is posted. Cancel or reverse the bill first.",
+                        settlement.name,
+                    )
+                )
+            if settlement.move_id.state == "draft":
+                settlement.move_id.button_cancel()
+        self.commission_ids.write({"settlement_id": False})
+        self.write({"step": "cancelled"})
+        self.flush_recordset()
+        self.invalidate_recordset(["amount_total"])
+        return True
+
+    def action_view_bill(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "account.move",
+            "res_id": self.move_id.id,
+            "view_mode": "form",
+        }
+
+    def action_view_commissions(self):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "affiliate_stripe.action_affiliate_commission"
+        )
+        action["domain"] = [("settlement_id", "in", self.ids)]
+        return action
+
+    # === BILL === #
+
+    def _make_bills(self):
+        """Make one draft bill each (a credit note where the sum is negative)."""
+        for settlement in self:
+            if settlement.move_id and settlement.state != "cancelled":
+                continue
+            settlement.problem = settlement._bill_problem()
+            if settlement.problem or settlement.currency_id.is_zero(
+                settlement.amount_total
+            ):
+                continue
+            move = (
+                self.env["account.move"]
+                .with_company(settlement.company_id)
+                .create(settlement._prepare_invoice())
+            )
+            settlement.move_id = move
+            settlement._attach_statement()
+
+    def _bill_problem(self):
+        """Return why no bill can be made, or False."""
+        self.ensure_one()
+        if not self._has_rate():
+            return self.env._(
+                "There is no exchange rate for %(currency)s on %(date)s. Enter one "
+                "under Accounting > Configuration > Currencies, then make the bill.",
+                currency=self.currency_id.name,
+                date=fields.Date.to_string(fields.Date.context_today(self)),
+            )
+        if not self._get_journal():
+            return self.env._(
+                "%s has no purchase journal. Choose one in the programme.",
+                self.company_id.name,
+            )
+        return False
+
+    def _has_rate(self):
+        """Tell whether Odoo has a rate: without one it would silently take 1.0."""
+        self.ensure_one()
+        if self.currency_id == self.company_id.currency_id:
+            return True
+        return bool(
+            self.env["res.currency.rate"]
+            .sudo()
+            .search_count(
+                [
+                    ("currency_id", "=", self.currency_id.id),
+                    ("company_id", "in", (False, self.company_id.root_id.id)),
+                    ("name", "<=", fields.Date.context_today(self)),
+                ],
+                limit=1,
+            )
+        )
+
+    def _get_journal(self):
+        """Return the programme's journal, else a self-billing or purchase journal."""
+        self.ensure_one()
+        journals = self.env["account.journal"].search(
+            [
+                *self.env["account.journal"]._check_company_domain(self.company_id),
+                ("type", "=", "purchase"),
+            ]
+        )
+        return (
+            self.program_id.journal_id
+            or journals.filtered("is_self_billing")[:1]
+            or journals[:1]
+        )
+
+    def _prepare_invoice(self):
+        """Return the values of the vendor bill; extend to add to it."""
+        self.ensure_one()
+        refund = self.amount_total < 0
+        today = fields.Date.context_today(self)
+        return {
+            "move_type": "in_refund" if refund else "in_invoice",
+            "partner_id": self.partner_id.id,
+            "company_id": self.company_id.id,
+            "currency_id": self.currency_id.id,
+            "journal_id": self._get_journal().id,
+            "invoice_date": today,
+            "date": today,
+            "ref": self.name,
+            "invoice_line_ids": [Command.create(self._prepare_invoice_line())],
+        }
+
+    def _prepare_invoice_line(self):
+        self.ensure_one()
+        sign = -1 if self.amount_total < 0 else 1
+        return {
+            "product_id": self.program_id.product_id.id,
+            "name": self.env._(
+                "Affiliate commissions %(settlement)s, %(program)s, until %(date)s",
+                settlement=self.name,
+                program=self.program_id.name,
+                date=fields.Date.to_string(self.date_to),
+            ),
+            "quantity": 1,
+            "price_unit": sign * self.amount_total,
+        }
+
+    def _attach_statement(self):
+        """Put the statement PDF on the bill."""
+        self.ensure_one()
+        report = "affiliate_stripe.action_report_settlement"
+        content, extension = self.env["ir.actions.report"]._render_qweb_pdf(
+            report, self.ids
+        )
+        self.env["ir.attachment"].create(
+            {
+                "name": f"{self.name.replace('/', '-')}.{extension}",
+                "raw": content,
+                "res_model": "account.move",
+                "res_id": self.move_id.id,
+            }
+        )

@@ -1,0 +1,517 @@
+import logging
+import secrets
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ..lib.stripe_client import (
+    API_VERSION,
+    MAJOR_API_VERSION,
+    StripeApi,
+    StripeProblem,
+    in_parallel,
+)
+from ..lib.stripe_objects import KINDS, SUBSCRIBED
+
+_logger = logging.getLogger(__name__)
+
+KEY_PREFIXES = {"sk_test_": False, "rk_test_": False, "sk_live_": True, "rk_live_": True}
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Programmes write these two; everything else is only read.
+WRITE_PERMISSIONS = ("Coupons", "Promotion codes", "Webhook endpoints")
+EVENT_RETENTION_DAYS = 30  # Stripe forgets events after that
+
+
+class AffiliateStripeAccount(models.Model):
+    """One Stripe account in one mode (test or live), and the way to it."""
+
+    _name = "affiliate.stripe.account"
+    _description = "Stripe account"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _check_company_auto = True
+
+    name = fields.Char(required=True, default="Stripe")
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    state = fields.Selection(
+        [
+            ("draft", "Not connected"),
+            ("connected", "Connected"),
+            ("error", "Needs attention"),
+        ],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+        tracking=True,
+    )
+    problem = fields.Char(
+        readonly=True, copy=False, help="What went wrong and what to do about it."
+    )
+    # What a person types. Nothing is ever read back: see _inverse_api_key.
+    api_key = fields.Char(
+        string="API key",
+        compute="_compute_api_key",
+        inverse="_inverse_api_key",
+        copy=False,
+        help="A secret (sk_…) or restricted (rk_…) key from Stripe's dashboard, "
+        "Developers > API keys. It cannot be read again after saving.",
+    )
+    api_key_hint = fields.Char(string="Key", readonly=True, copy=False)
+    api_key_secret = fields.Char(groups=fields.NO_ACCESS, copy=False)
+    stripe_account_id = fields.Char(string="Account ID", readonly=True, copy=False)
+    livemode = fields.Boolean(string="Live", readonly=True, copy=False)
+    permission_report = fields.Text(readonly=True, copy=False)
+
+    delivery = fields.Selection(
+        [
+            ("webhook", "Webhook: Stripe calls this Odoo within seconds"),
+            ("polling", "Polling: this Odoo asks Stripe every minute"),
+        ],
+        string="Updates",
+        default="webhook",
+        required=True,
+        help="Polling needs no public address. Webhooks need one that starts with "
+        "https and that Stripe can reach.",
+    )
+    webhook_token = fields.Char(
+        default=lambda self: secrets.token_urlsafe(24),
+        readonly=True,
+        copy=False,
+        groups="affiliate_stripe.group_affiliate_manager",
+    )
+    webhook_url = fields.Char(compute="_compute_webhook_url")
+    webhook_secret = fields.Char(
+        string="Webhook secret",
+        compute="_compute_api_key",
+        inverse="_inverse_webhook_secret",
+        copy=False,
+        help="Only for an endpoint you made by hand in Stripe: paste its signing "
+        "secret (whsec_…). It cannot be read again after saving.",
+    )
+    endpoint_ids = fields.One2many("affiliate.stripe.endpoint", "account_id")
+
+    api_version = fields.Char(compute="_compute_health", string="API version")
+    last_event = fields.Datetime(compute="_compute_health")
+    pending_events = fields.Integer(compute="_compute_health")
+    failed_events = fields.Integer(compute="_compute_health")
+    polled_until = fields.Datetime(readonly=True, copy=False)
+    backoff_until = fields.Datetime(readonly=True, copy=False)
+    # {kind: id to go on after}, for the kinds a running sync still has to walk.
+    sync_cursor = fields.Json(readonly=True, copy=False)
+    sync_total = fields.Integer(readonly=True, copy=False)
+    sync_done = fields.Integer(string="Objects read", readonly=True, copy=False)
+    is_syncing = fields.Boolean(compute="_compute_is_syncing")
+    last_sync = fields.Datetime(string="Last full sync", readonly=True, copy=False)
+
+    _webhook_token_uniq = models.UniqueIndex("(webhook_token)")
+    _stripe_account_uniq = models.UniqueIndex(
+        "(stripe_account_id, livemode) WHERE stripe_account_id IS NOT NULL AND active",
+        "This Stripe account is already connected in this mode.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    def _compute_api_key(self):
+        """Typed values are written away and never shown again."""
+        self.api_key = False
+        self.webhook_secret = False
+
+    def _inverse_api_key(self):
+        for account in self:
+            key = (account.api_key or "").strip()
+            if not key:
+                continue
+            prefix = next((p for p in KEY_PREFIXES if key.startswith(p)), None)
+            if not prefix:
+                raise ValidationError(self._wrong_key_text(key))
+            account.sudo().write(
+                {
+                    "api_key_secret": key,
+                    "api_key_hint": f"{prefix}…{key[-4:]}",
+                    "livemode": KEY_PREFIXES[prefix],
+                    "problem": False,
+                }
+            )
+
+    def _wrong_key_text(self, key):
+        if key.startswith("pk_"):
+            return self.env._(
+                "This is a publishable key. Paste the secret key (sk_…) or a "
+                "restricted key (rk_…) from Stripe's dashboard, Developers > API keys."
+            )
+        return self.env._(
+            "This does not look like a Stripe API key: it starts with sk_test_, "
+            "sk_live_, rk_test_ or rk_live_."
+        )
+
+    def _inverse_webhook_secret(self):
+        for account in self:
+            secret = (account.webhook_secret or "").strip()
+            if not secret:
+                continue
+            if not secret.startswith("whsec_"):
+                raise ValidationError(
+                    self.env._("A webhook signing secret starts with whsec_.")
+                )
+            account.sudo().endpoint_ids.create(
+                {
+                    "account_id": account.id,
+                    "secret": secret,
+                    "url": account.webhook_url,
+                }
+            )
+
+    @api.depends("webhook_token")
+    def _compute_webhook_url(self):
+        for account in self:
+            token = account.sudo().webhook_token
+            account.webhook_url = (
+                f"{account.get_base_url()}/affiliate_stripe/webhook/{token}"
+            )
+
+    @api.depends("sync_cursor")
+    def _compute_is_syncing(self):
+        for account in self:
+            account.is_syncing = bool(account.sync_cursor)
+
+    def _compute_health(self):
+        counts = dict.fromkeys(self.ids, (0, 0, False))
+        groups = self.env["affiliate.stripe.event"]._read_group(
+            [("account_id", "in", self.ids)],
+            ["account_id", "state"],
+            ["__count", "received_at:max"],
+        )
+        for account, state, count, received in groups:
+            pending, failed, last = counts[account.id]
+            counts[account.id] = (
+                pending + count * (state == "pending"),
+                failed + count * (state == "failed"),
+                max(filter(None, (last, received)), default=False),
+            )
+        for account in self:
+            pending, failed, last = counts.get(account.id, (0, 0, False))
+            account.pending_events, account.failed_events = pending, failed
+            account.last_event = last
+            account.api_version = API_VERSION
+
+    # === CRUD METHODS === #
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_unused(self):
+        if self.env["affiliate.program"].search_count(
+            [("stripe_account_id", "in", self.ids)], limit=1
+        ):
+            raise UserError(
+                self.env._(
+                    "A programme uses this Stripe account, so its history must stay. "
+                    "Disconnect it instead."
+                )
+            )
+
+    # === ACTION METHODS === #
+
+    def action_connect(self):
+        """Check the key, make the webhook endpoint and start the first sync."""
+        self.ensure_one()
+        self._check_key()
+        self._ensure_endpoint()
+        self.write({"state": "connected", "problem": False, "backoff_until": False})
+        self.action_sync_now()
+        return self._notify(
+            self.env._("Connected. Your Stripe account is being read."), "success"
+        )
+
+    def action_check(self):
+        """Ask Stripe again whether the key works and what it may do."""
+        self.ensure_one()
+        self._check_key()
+        self.write({"state": "connected", "problem": False, "backoff_until": False})
+        return self._notify(self.env._("The connection works."), "success")
+
+    def action_sync_now(self):
+        """Read the whole account again, in the background; safe at any time."""
+        for account in self:
+            if account.state == "draft":
+                raise UserError(self.env._("Connect the account first."))
+            if not account.sync_cursor:
+                cursor = {name: None for name, kind in KINDS.items() if kind.listed}
+                account.write({"sync_cursor": cursor, "sync_done": 0})
+        self.env.ref("affiliate_stripe.ir_cron_sync")._trigger()
+        return True
+
+    def action_disconnect(self):
+        """Delete our endpoints at Stripe and forget the key; history stays."""
+        for account in self:
+            problem = account._delete_endpoints()
+            account.sudo().write(
+                {
+                    "state": "draft",
+                    "api_key_secret": False,
+                    "api_key_hint": False,
+                    "problem": problem,
+                    "sync_cursor": False,
+                }
+            )
+        return True
+
+    def action_deactivate_codes(self):
+        """Deactivate all promotion codes of ours at Stripe (before disconnecting)."""
+        codes = self.env["affiliate.code"].search(
+            [
+                ("affiliate_id.program_id.stripe_account_id", "in", self.ids),
+                ("state", "=", "synced"),
+            ]
+        )
+        codes._deactivate()
+        return self._notify(
+            self.env._("%s codes were deactivated in Stripe.", len(codes)), "success"
+        )
+
+    def action_view_events(self):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "affiliate_stripe.action_affiliate_stripe_event"
+        )
+        action["domain"] = [("account_id", "in", self.ids)]
+        return action
+
+    def _notify(self, message, kind):
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "message": message,
+                "type": kind,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    # === STRIPE === #
+
+    def _api(self):
+        """Return the ``StripeApi`` of this account.
+
+        :raise UserError: without a key, and in neutralised copies of a database
+        """
+        self.ensure_one()
+        parameters = self.env["ir.config_parameter"].sudo()
+        if parameters.get_param("database.is_neutralized"):
+            raise UserError(
+                self.env._("This database is a neutralised copy: it never calls Stripe.")
+            )
+        key = self.sudo().api_key_secret
+        if not key:
+            raise UserError(self.env._("Enter an API key first."))
+        return StripeApi(key, base_url=self._api_base())
+
+    def _api_base(self):
+        """Return another API address, honoured for loopback only (the test double)."""
+        base = self.env["ir.config_parameter"].sudo().get_param(
+            "affiliate_stripe.api_base"
+        )
+        return base if base and urlsplit(base).hostname in LOOPBACK else None
+
+    def _check_key(self):
+        """Read the account and one object of each kind; note who may do what.
+
+        :raise UserError: with the sentence for a wrong key or no network
+        """
+        self.ensure_one()
+        stripe_api = self._api()
+        try:
+            stripe_account = stripe_api.get("/v1/account")
+        except StripeProblem as problem:
+            # A restricted key may do all we need and not show the account.
+            if problem.code != "permission":
+                raise UserError(self._problem_text(problem)) from problem
+            stripe_account = {}
+        kinds = [kind for kind in KINDS.values() if kind.listed]
+        answers = in_parallel(lambda kind: stripe_api.get(kind.path, limit=1), kinds)
+        refused = {
+            kind.permission: answer
+            for kind, answer in answers
+            if isinstance(answer, StripeProblem)
+        }
+        for problem in refused.values():
+            if problem.code != "permission":
+                raise UserError(self._problem_text(problem)) from problem
+        if refused:
+            raise UserError(
+                self.env._(
+                    "The key may not read: %(permissions)s. In Stripe's dashboard, "
+                    "Developers > API keys, give the restricted key read permission "
+                    "for them, and write permission for %(write)s.",
+                    permissions=", ".join(sorted(refused)),
+                    write=", ".join(WRITE_PERMISSIONS),
+                )
+            )
+        self.write(
+            {
+                "stripe_account_id": stripe_account.get("id"),
+                "permission_report": self.env._(
+                    "May read: %s.",
+                    ", ".join(sorted({kind.permission for kind in kinds})),
+                ),
+            }
+        )
+        settings = stripe_account.get("settings") or {}
+        business = (settings.get("dashboard") or {}).get("display_name")
+        if business and self.name == self._fields["name"].default(self):
+            self.name = business
+
+    def _problem_text(self, problem):
+        """Return the sentence for a ``StripeProblem``: what is wrong, what to do."""
+        texts = {
+            "key": self.env._(
+                "Stripe does not accept the API key. It may have been revoked: create "
+                "a new one in Stripe's dashboard, Developers > API keys, paste it "
+                "here and connect again."
+            ),
+            "permission": self.env._(
+                "The restricted key lacks a permission. Stripe says: %s",
+                str(problem),
+            ),
+            "throttled": self.env._("Stripe asks us to slow down; we try again soon."),
+            "unreachable": self.env._(
+                "Stripe cannot be reached: %s. Check the network of this server; we "
+                "try again by ourselves.",
+                str(problem),
+            ),
+        }
+        return texts.get(problem.code) or self.env._("Stripe says: %s", str(problem))
+
+    def _handle_problem(self, problem):
+        """React to a problem that concerns the account, not one object.
+
+        Wrong key or permission: stop and say so. Passing ones: wait a little. Events
+        are kept either way.
+        """
+        self.ensure_one()
+        if problem.stops_account:
+            text = self._problem_text(problem)
+            if self.state != "error" or self.problem != text:
+                self.write({"state": "error", "problem": text})
+                self._warn_manager(text)
+        else:
+            wait = timedelta(seconds=30)
+            self.write({"backoff_until": fields.Datetime.now() + wait})
+
+    def _warn_manager(self, text):
+        manager = self.env.ref("affiliate_stripe.group_affiliate_manager").user_ids
+        self.activity_schedule(
+            "mail.mail_activity_data_warning",
+            summary=self.env._("Stripe connection needs attention"),
+            note=text,
+            user_id=manager[:1].id or self.env.uid,
+        )
+
+    def _currency_ids(self):
+        """Return {ISO code: currency id}, activating currencies seen for the first
+        time (an inactive one could not be shown)."""
+        currencies = self.env["res.currency"].with_context(active_test=False)
+        return _CurrencyMap(currencies)
+
+    # === WEBHOOK ENDPOINT === #
+
+    def _can_be_called(self):
+        """Tell whether Stripe can reach this Odoo. The double on loopback can."""
+        address = urlsplit(self.get_base_url())
+        if self._api_base():
+            return True
+        return address.scheme == "https" and address.hostname not in LOOPBACK
+
+    def _ensure_endpoint(self):
+        """Have an endpoint at Stripe, or fall back to polling and say why."""
+        self.ensure_one()
+        if self.delivery != "webhook" or self.endpoint_ids:
+            return
+        if not self._can_be_called():
+            self.delivery = "polling"
+            self.message_post(
+                body=self.env._(
+                    "Stripe cannot reach %s, so updates are polled every minute. Set "
+                    "a public https address as web.base.url and choose webhooks to "
+                    "get them within seconds.",
+                    self.get_base_url(),
+                )
+            )
+            return
+        try:
+            self._create_endpoint()
+        except StripeProblem as problem:
+            if problem.code != "permission":
+                raise UserError(self._problem_text(problem)) from problem
+            self.delivery = "polling"
+            self.message_post(
+                body=self.env._(
+                    "The key may not create webhook endpoints, so updates are polled "
+                    "every minute. Give it write permission for Webhook endpoints, or "
+                    "make an endpoint for %s by hand and paste its secret.",
+                    self.webhook_url,
+                )
+            )
+
+    def _create_endpoint(self):
+        answer = self._api().post(
+            "/v1/webhook_endpoints",
+            {
+                "url": self.webhook_url,
+                "enabled_events": list(SUBSCRIBED),
+                "api_version": API_VERSION,
+                "description": f"Odoo affiliate programme ({self.env.cr.dbname})",
+                "metadata": {"odoo_database": self.env.cr.dbname},
+            },
+        )
+        return self.sudo().endpoint_ids.create(
+            {
+                "account_id": self.id,
+                "stripe_id": answer["id"],
+                "url": answer["url"],
+                "api_version": answer.get("api_version"),
+                "secret": answer["secret"],
+            }
+        )
+
+    def _delete_endpoints(self):
+        """Delete our endpoints at Stripe. Return a sentence where that failed."""
+        self.ensure_one()
+        endpoints = self.sudo().endpoint_ids
+        problem_text = False
+        if self.sudo().api_key_secret:
+            for endpoint in endpoints.filtered("stripe_id"):
+                try:
+                    self._api().delete(f"/v1/webhook_endpoints/{endpoint.stripe_id}")
+                except (StripeProblem, UserError) as problem:
+                    if getattr(problem, "code", None) != "missing":
+                        problem_text = str(problem)
+        endpoints.unlink()
+        return problem_text
+
+    # === INBOX === #
+
+    @api.model
+    def _is_foreign_version(self, api_version):
+        """Another API version than ours: only ids of such events are used."""
+        return (api_version or "").rpartition(".")[2] != MAJOR_API_VERSION
+
+
+class _CurrencyMap(dict):
+    """{ISO code: currency id}; looks up and activates on demand."""
+
+    def __init__(self, currencies):
+        super().__init__()
+        self._currencies = currencies
+
+    def __missing__(self, code):
+        currency = self._currencies.search([("name", "=", code)], limit=1)
+        if currency and not currency.active:
+            currency.sudo().active = True
+        self[code] = currency.id or None
+        return self[code]

@@ -1,0 +1,33 @@
+from odoo import fields, models
+
+
+class AffiliateStripeCheckoutSession(models.Model):
+    _name = "affiliate.stripe.checkout.session"
+    _description = "Stripe checkout session"
+    _inherit = "affiliate.stripe.mixin"
+    _stripe_links = {
+        "customer_id": "customer_ref",
+        "subscription_id": "subscription_ref",
+        "invoice_id": "invoice_ref",
+    }
+
+    customer_id = fields.Many2one("affiliate.stripe.customer", string="Customer", readonly=True, index="btree_not_null", ondelete="set null")
+    customer_ref = fields.Char(readonly=True)
+    subscription_id = fields.Many2one("affiliate.stripe.subscription", string="Subscription", readonly=True, index="btree_not_null", ondelete="set null")
+    subscription_ref = fields.Char(readonly=True)
+    invoice_id = fields.Many2one("affiliate.stripe.invoice", string="Invoice", readonly=True, index="btree_not_null", ondelete="set null")
+    invoice_ref = fields.Char(readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    mode = fields.Char(readonly=True)
+    status = fields.Char(readonly=True)
+    payment_status = fields.Char(readonly=True)
+    client_reference = fields.Char(readonly=True)
+    email = fields.Char(readonly=True)
+    payment_intent = fields.Char(readonly=True)
+    amount_total = fields.Monetary(readonly=True)
+
+    _customer_idx = models.Index("(account_id, customer_ref)")
+
+    _intent_idx = models.Index("(account_id, payment_intent)")
+
+    _subscription_idx = models.Index("(account_id, subscription_ref)")

@@ -1,0 +1,29 @@
+from odoo import api, fields, models
+from odoo.tools import email_normalize
+
+
+class AffiliateStripeCustomer(models.Model):
+    _name = "affiliate.stripe.customer"
+    _description = "Stripe customer"
+    _inherit = "affiliate.stripe.mixin"
+
+    name = fields.Char(readonly=True)
+    email = fields.Char(readonly=True)
+    email_normalized = fields.Char(readonly=True, index="btree_not_null")
+    is_guest = fields.Boolean(
+        readonly=True, help="Paid in a checkout that made no Stripe customer."
+    )
+
+    @api.depends("name", "email", "stripe_id")
+    def _compute_display_name(self):
+        for customer in self:
+            customer.display_name = customer.name or customer.email or customer.stripe_id
+
+    @api.model
+    def _columns(self, values):
+        return [*super()._columns(values), "email_normalized"]
+
+    @api.model
+    def _column_values(self, account, values):
+        email = email_normalize(values["email"] or "") or None
+        return [*super()._column_values(account, values), email]

@@ -1,0 +1,391 @@
+import json
+import logging
+import time
+from collections import defaultdict
+from datetime import timedelta
+
+from psycopg2.extras import Json
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..lib.stripe_client import StripeProblem
+from ..lib.stripe_objects import event_target
+
+_logger = logging.getLogger(__name__)
+
+BATCH_OBJECTS = 50
+LEASE = timedelta(minutes=5)
+MAX_TRIES = 8
+WAKE_SECONDS = 1.0
+RETENTION_DAYS = 90
+
+
+class AffiliateStripeEvent(models.Model):
+    """The inbox: every verified delivery, once, as it came, and replayable.
+
+    An event is a doorbell: it says which object changed. What the object *is* is read
+    from the API, so order, repetition and age of events do not matter.
+    """
+
+    _name = "affiliate.stripe.event"
+    _description = "Stripe event"
+    _order = "id desc"
+    _rec_name = "type"
+
+    account_id = fields.Many2one(
+        "affiliate.stripe.account", required=True, readonly=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    stripe_id = fields.Char(string="Stripe ID", required=True, readonly=True)
+    type = fields.Char(readonly=True)
+    object_kind = fields.Char(string="Object", readonly=True)
+    object_ref = fields.Char(string="Object ID", readonly=True, index="btree_not_null")
+    api_version = fields.Char(readonly=True)
+    created = fields.Datetime(string="Happened", readonly=True)
+    received_at = fields.Datetime(string="Received", readonly=True)
+    payload = fields.Json(readonly=True)
+    state = fields.Selection(
+        [
+            ("pending", "Pending"),
+            ("done", "Done"),
+            ("ignored", "Ignored"),
+            ("failed", "Failed"),
+        ],
+        default="pending",
+        required=True,
+        readonly=True,
+    )
+    tries = fields.Integer(readonly=True)
+    next_try = fields.Datetime(readonly=True)
+    leased_until = fields.Datetime(readonly=True)
+    error = fields.Char(readonly=True)
+
+    _stripe_id_uniq = models.UniqueIndex("(account_id, stripe_id)")
+    _pending_idx = models.Index(
+        "(account_id, object_kind, object_ref) WHERE state = 'pending'"
+    )
+    _state_idx = models.Index("(account_id, state)")
+
+    # === RECEIVING === #
+
+    @api.model
+    def _receive(self, token, body, is_signed):
+        """Store one delivery durably, in a transaction of its own.
+
+        :param str token: the secret part of the webhook address
+        :param bytes body: the raw body
+        :param is_signed: ``f(secrets) -> bool``, checks the signature over the body
+        :return: the HTTP status: 200, 400 (unsigned or no event) or 404
+        """
+        sync = self.env["affiliate.stripe.sync"]
+        with sync._transaction() as own:
+            accounts = own.env.execute_query(
+                SQL(
+                    """SELECT account.id, account.livemode, account.stripe_account_id,
+                              array_agg(endpoint.secret)
+                         FROM affiliate_stripe_account account
+                         JOIN affiliate_stripe_endpoint endpoint
+                           ON endpoint.account_id = account.id AND endpoint.active
+                        WHERE account.webhook_token = %s AND account.active
+                          AND endpoint.secret IS NOT NULL
+                     GROUP BY account.id""",
+                    token,
+                )
+            )
+            if not accounts or not is_signed(accounts[0][3]):
+                return 404 if not accounts else 400
+            event = _parse(body)
+            if event is None:
+                return 400
+            account_id, livemode, stripe_account, _secrets = accounts[0]
+            foreign = event.get("livemode", livemode) != livemode or (
+                event.get("account") not in (None, stripe_account)
+            )
+            events = own.env[self._name]
+            if events._insert(account_id, [event], foreign=foreign):
+                events._wake()
+        return 200
+
+    @api.model
+    def _insert(self, account_id, events, foreign=False):
+        """Insert events that are not there yet.
+
+        :param list events: parsed events
+        :param bool foreign: of another mode or account: kept, never processed
+        :return: how many new ones are waiting to be processed
+        """
+        if not events:
+            return 0
+        rows = []
+        for event in events:
+            kind, target = (None, None) if foreign else event_target(event)
+            rows.append(
+                SQL(
+                    """(%s, (SELECT company_id FROM affiliate_stripe_account
+                              WHERE id = %s),
+                        %s, %s, %s, %s, %s, to_timestamp(%s) AT TIME ZONE 'UTC',
+                        clock_timestamp() AT TIME ZONE 'UTC', %s, %s, 0)""",
+                    account_id,
+                    account_id,
+                    event["id"],
+                    event.get("type"),
+                    kind,
+                    target,
+                    event.get("api_version"),
+                    _timestamp(event.get("created")),
+                    Json(event, dumps=_dumps),
+                    "pending" if kind else "ignored",
+                )
+            )
+        inserted = self.env.execute_query(
+            SQL(
+                """INSERT INTO affiliate_stripe_event
+                      (account_id, company_id, stripe_id, type, object_kind, object_ref,
+                       api_version, created, received_at, payload, state, tries)
+                   VALUES %s
+                   ON CONFLICT (account_id, stripe_id) DO NOTHING
+                   RETURNING state""",
+                SQL(", ").join(rows),
+            )
+        )
+        return sum(state == "pending" for (state,) in inserted)
+
+    @api.model
+    def _wake(self):
+        """Wake the processing crons, at most once a second.
+
+        Coalesced by time, not by "a trigger is there already": that one may belong to
+        a run that is about to end. The run itself looks once more a second after it
+        found nothing (see _cron_process), which covers what was coalesced.
+        """
+        cron = self.env.ref("affiliate_stripe.ir_cron_process")
+        self.env.cr.execute(
+            """SELECT 1 FROM ir_cron_trigger
+                WHERE cron_id = %s
+                  AND call_at > (clock_timestamp() AT TIME ZONE 'UTC')
+                                - make_interval(secs => %s) LIMIT 1""",
+            [cron.id, WAKE_SECONDS],
+        )
+        if not self.env.cr.fetchone():
+            cron._trigger()
+
+    # === PROCESSING === #
+
+    @api.model
+    def _cron_process(self):
+        """Process pending events until none is left."""
+        crons = self.env["ir.cron"]
+        looked_again = False
+        while True:
+            done = self._process_batch()
+            if not crons._commit_progress(done, remaining=self._count_pending()):
+                return
+            if done:
+                looked_again = False
+            elif looked_again:
+                return
+            else:
+                looked_again = True
+                if self.env.context.get("cron_id"):
+                    time.sleep(WAKE_SECONDS)
+
+    @api.model
+    def _count_pending(self):
+        return self.search_count(self._claimable_domain())
+
+    @api.model
+    def _claimable_domain(self):
+        now = fields.Datetime.now()
+        return [
+            ("state", "=", "pending"),
+            ("account_id.state", "=", "connected"),
+            "|",
+            ("account_id.backoff_until", "=", False),
+            ("account_id.backoff_until", "<=", now),
+            "|",
+            ("next_try", "=", False),
+            ("next_try", "<=", now),
+            "|",
+            ("leased_until", "=", False),
+            ("leased_until", "<=", now),
+        ]
+
+    @api.model
+    def _process_batch(self, limit=BATCH_OBJECTS):
+        """Claim, read, write: the events of up to ``limit`` objects of each account.
+
+        :return: how many events were brought to an end or put off
+        """
+        sync = self.env["affiliate.stripe.sync"]
+        with sync._transaction() as own:
+            claimed = own.env[self._name]._claim(limit)
+        count = 0
+        for account_id, targets in claimed.items():
+            account = self.env["affiliate.stripe.account"].browse(account_id)
+            count += sum(map(len, targets.values()))
+            self._process_account(account, targets)
+        return count
+
+    @api.model
+    def _claim(self, limit):
+        """Lease all pending events of some objects, oldest first.
+
+        :return: ``{account id: {(kind, object id): [event ids]}}``
+        """
+        self.env.cr.execute(
+            """
+            WITH ready AS (
+                SELECT event.id, event.account_id, event.object_kind, event.object_ref
+                  FROM affiliate_stripe_event event
+                  JOIN affiliate_stripe_account account
+                    ON account.id = event.account_id
+                 WHERE event.state = 'pending' AND account.state = 'connected'
+                   AND COALESCE(account.backoff_until, '-infinity') <= %(now)s
+                   AND COALESCE(event.next_try, '-infinity') <= %(now)s
+                   AND COALESCE(event.leased_until, '-infinity') <= %(now)s
+              ORDER BY event.id
+                 LIMIT %(limit)s
+                   FOR UPDATE OF event SKIP LOCKED
+            )
+            UPDATE affiliate_stripe_event event
+               SET leased_until = %(until)s
+              FROM (SELECT DISTINCT account_id, object_kind, object_ref FROM ready) wanted
+             WHERE event.account_id = wanted.account_id
+               AND event.object_kind = wanted.object_kind
+               AND event.object_ref = wanted.object_ref
+               AND event.state = 'pending'
+            RETURNING event.id, event.account_id, event.object_kind, event.object_ref
+            """,
+            {
+                "now": fields.Datetime.now(),
+                "until": fields.Datetime.now() + LEASE,
+                "limit": limit,
+            },
+        )
+        claimed = defaultdict(lambda: defaultdict(list))
+        for event_id, account_id, kind, ref in self.env.cr.fetchall():
+            claimed[account_id][kind, ref].append(event_id)
+        return claimed
+
+    @api.model
+    def _process_account(self, account, targets):
+        """Read the objects of claimed events, then write them.
+
+        All in one transaction; if that fails, one object at a time, so that a bad
+        one cannot hold up the rest.
+        """
+        sync = self.env["affiliate.stripe.sync"]
+        synced_at = sync._database_now()
+        results = sync._read_objects(account, set(targets))
+        good = {t: r for t, r in results.items() if not isinstance(r, StripeProblem)}
+        gone = {
+            target
+            for target, result in results.items()
+            if isinstance(result, StripeProblem) and result.code == "missing"
+        }
+        try:
+            self._write(account, good, gone, targets, synced_at)
+        except Exception as error:
+            _logger.info("Batch of Stripe events failed, trying one by one: %s", error)
+            for target in [*good, *gone]:
+                single = {target: good[target]} if target in good else {}
+                try:
+                    self._write(account, single, gone & {target}, targets, synced_at)
+                except Exception as single_error:
+                    _logger.exception("Stripe object %s could not be stored", target)
+                    self._put_off(targets[target], str(single_error))
+        self._after_problems(account, results, targets)
+
+    @api.model
+    def _write(self, account, good, gone, targets, synced_at):
+        """Store objects and mark their events done: one commit."""
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            readings = [reading for result in good.values() for reading in result]
+            own._store(account.with_env(own.env), readings, synced_at, gone)
+            ids = [i for target in [*good, *gone] for i in targets[target]]
+            if ids:
+                own.env.cr.execute(
+                    """UPDATE affiliate_stripe_event
+                          SET state = 'done', error = NULL, leased_until = NULL
+                        WHERE id IN %s""",
+                    [tuple(ids)],
+                )
+
+    @api.model
+    def _after_problems(self, account, results, targets):
+        """Sort out what could not be read: whose fault, and when to try again."""
+        for target, problem in results.items():
+            if not isinstance(problem, StripeProblem) or problem.code == "missing":
+                continue
+            if problem.stops_account or problem.is_passing:
+                # Not the event's fault: it costs no try.
+                with self.env["affiliate.stripe.sync"]._transaction() as own:
+                    account.with_env(own.env)._handle_problem(problem)
+                    own.env.cr.execute(
+                        """UPDATE affiliate_stripe_event SET leased_until = NULL
+                            WHERE id IN %s""",
+                        [tuple(targets[target])],
+                    )
+            else:
+                self._put_off(targets[target], str(problem))
+
+    @api.model
+    def _put_off(self, event_ids, error):
+        """Count a failed try: later again, less and less often, in the end never."""
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            own.env.cr.execute(
+                """UPDATE affiliate_stripe_event
+                      SET tries = tries + 1, error = %s, leased_until = NULL,
+                          next_try = (clock_timestamp() AT TIME ZONE 'UTC')
+                                     + make_interval(mins => (2 ^ tries)::int),
+                          state = CASE WHEN tries + 1 >= %s THEN 'failed'
+                                       ELSE 'pending' END
+                    WHERE id IN %s""",
+                [error[:500], MAX_TRIES, tuple(event_ids)],
+            )
+
+    # === ACTION METHODS === #
+
+    def action_retry(self):
+        """Process these events again, now; safe for any event at any time."""
+        known = self.filtered(lambda event: event.object_kind)
+        known.write(
+            {"state": "pending", "tries": 0, "next_try": False, "leased_until": False}
+        )
+        self._wake()
+        return True
+
+    # === RETENTION === #
+
+    @api.autovacuum
+    def _gc_old(self):
+        """Forget events that are done; the ledger never needs them."""
+        limit = fields.Datetime.now() - timedelta(days=RETENTION_DAYS)
+        self.search(
+            [("state", "in", ("done", "ignored")), ("received_at", "<", limit)],
+            limit=10000,
+        ).unlink()
+
+
+def _parse(body):
+    """Return the event in ``body``, or None where it is not one."""
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or not isinstance(event.get("id"), str):
+        return None
+    if not str(event.get("object", "")).endswith("event"):
+        return None
+    return event
+
+
+def _timestamp(created):
+    """Return Unix seconds; thin events carry ISO text, which nothing here needs."""
+    return created if isinstance(created, int) else None
+
+
+def _dumps(value):
+    # PostgreSQL's jsonb has no NUL character.
+    return json.dumps(value).replace("\\u0000", "")

@@ -1,0 +1,45 @@
+from odoo import api, fields, models
+from odoo.tools import formatLang
+
+
+class AffiliateStripePrice(models.Model):
+    _name = "affiliate.stripe.price"
+    _description = "Stripe price (plan)"
+    _inherit = "affiliate.stripe.mixin"
+    _stripe_links = {"product_id": "product_ref"}
+
+    product_id = fields.Many2one("affiliate.stripe.product", string="Product", readonly=True, index="btree_not_null", ondelete="set null")
+    product_ref = fields.Char(readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    nickname = fields.Char(readonly=True)
+    unit_amount = fields.Monetary(
+        readonly=True, help="Empty where the price is tiered or below a cent."
+    )
+    billing_interval = fields.Char(string="Interval", readonly=True)
+    interval_count = fields.Integer(readonly=True)
+    lookup_key = fields.Char(readonly=True)
+    odoo_product_id = fields.Many2one(
+        "product.product",
+        string="Odoo product",
+        help="The product that stands for this plan in Odoo.",
+    )
+
+    _product_idx = models.Index("(account_id, product_ref)")
+
+    @api.depends("stripe_id", "nickname", "product_id.name", "unit_amount", "currency_id")
+    def _compute_display_name(self):
+        for price in self:
+            name = price.product_id.name or price.stripe_id
+            label = price.nickname or price._terms()
+            price.display_name = f"{name} – {label}" if label else name
+
+    def _terms(self):
+        """Return e.g. ``$ 25.00 / month``; empty where Stripe has no single amount."""
+        self.ensure_one()
+        if not self.currency_id or not self.unit_amount:
+            return ""
+        amount = formatLang(self.env, self.unit_amount, currency_obj=self.currency_id)
+        if not self.billing_interval:
+            return amount
+        every = self.interval_count if self.interval_count > 1 else ""
+        return f"{amount} / {every} {self.billing_interval}".replace("  ", " ")

@@ -1,0 +1,17 @@
+from odoo import fields, models
+
+
+class AffiliateStripeSubscription(models.Model):
+    _name = "affiliate.stripe.subscription"
+    _description = "Stripe subscription"
+    _inherit = "affiliate.stripe.mixin"
+    _stripe_links = {"customer_id": "customer_ref"}
+
+    customer_id = fields.Many2one("affiliate.stripe.customer", string="Customer", readonly=True, index="btree_not_null", ondelete="set null")
+    customer_ref = fields.Char(readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    status = fields.Char(readonly=True)
+    canceled_at = fields.Datetime(readonly=True)
+    trial_end = fields.Datetime(readonly=True)
+
+    _customer_idx = models.Index("(account_id, customer_ref)")

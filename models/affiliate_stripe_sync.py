@@ -1,0 +1,385 @@
+import logging
+from collections import defaultdict
+from contextlib import contextmanager
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.sql_db import Cursor
+from odoo.tools import SQL
+
+from ..lib.stripe_client import PAGE_SIZE, StripeProblem, in_parallel
+from ..lib.stripe_objects import KINDS, MODELS
+
+_logger = logging.getLogger(__name__)
+
+# An object leads to others (refund > charge > session > …); four steps reach all.
+MAX_ROUNDS = 6
+
+
+class AffiliateStripeSync(models.AbstractModel):
+    """The engine: read objects from Stripe, store them, tell the business part.
+
+    Webhooks, polling, "Sync now" and the buttons on mirror rows are only callers.
+    Reading happens with no transaction open; everything read is written in one.
+    """
+
+    _name = "affiliate.stripe.sync"
+    _description = "Stripe synchronisation"
+
+    # === CURSORS === #
+
+    @contextmanager
+    def _transaction(self):
+        """Yield this model in a READ COMMITTED transaction of its own.
+
+        Odoo's default, REPEATABLE READ, would show us after waiting for a lock what
+        was true before it, and lets two inserts of one event fail. In test mode all
+        cursors are one, whose level cannot be changed any more.
+        """
+        with self.env.registry.cursor() as cr:
+            if isinstance(cr, Cursor):
+                cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            yield self.with_env(
+                api.Environment(cr, SUPERUSER_ID, {"active_test": False})
+            )
+
+    # === READING === #
+
+    @api.model
+    def _read_objects(self, account, targets):
+        """Read ``targets`` and everything they lead to.
+
+        :param targets: ``{(kind, stripe id)}``
+        :return: ``{target: [Reading] or StripeProblem}``; a ``missing`` problem means
+            Stripe has deleted the object. A target's list holds its own reading and
+            those of the objects it led to.
+        """
+        stripe_api = account._api()
+        results, owner, seen = {}, {target: target for target in targets}, set(targets)
+        asked = set()
+        jobs = [("object", target) for target in sorted(targets)]
+        for _round in range(MAX_ROUNDS):
+            answers = in_parallel(lambda job: _read(stripe_api, job), jobs)
+            fresh = {}
+            for job, answer in answers:
+                target = owner[_job_key(job)]
+                if isinstance(answer, StripeProblem):
+                    _note_problem(results, target, job, answer)
+                elif not isinstance(results.get(target), StripeProblem):
+                    results.setdefault(target, []).extend(answer)
+                    for reading in answer:
+                        for row in reading.rows:
+                            seen.add((row.kind, row.stripe_id))
+                        fresh[id(reading)] = (reading, target)
+            jobs = self._next_jobs(account, fresh.values(), owner, seen, asked)
+            if not jobs:
+                break
+        return results
+
+    @api.model
+    def _next_jobs(self, account, readings, owner, seen, asked):
+        """Return what ``readings`` lead to and is neither mirrored nor read yet."""
+        needed, lookups = defaultdict(dict), []
+        for reading, target in readings:
+            for kind, stripe_id in reading.needs - seen:
+                needed[kind].setdefault(stripe_id, target)
+            for kind, params in reading.lookups:
+                lookups.append((kind, params, reading.rows[0], target))
+        jobs = []
+        with self._transaction() as sync:
+            for kind, targets in needed.items():
+                known = sync.env[MODELS[kind]]._mirrored(account, list(targets))
+                for stripe_id in sorted(targets.keys() - known):
+                    seen.add((kind, stripe_id))
+                    owner[kind, stripe_id] = targets[stripe_id]
+                    jobs.append(("object", (kind, stripe_id)))
+            first_seen = sync._first_seen(account, [row for _k, _p, row, _t in lookups])
+        for kind, params, row, target in lookups:
+            key = (kind, str(params))
+            if (row.kind, row.stripe_id) in first_seen and key not in asked:
+                asked.add(key)
+                owner[key] = target
+                jobs.append(("lookup", (kind, params)))
+        return jobs
+
+    @api.model
+    def _first_seen(self, account, rows):
+        """Return the ``(kind, id)`` of ``rows`` that the mirror does not hold yet."""
+        by_kind = defaultdict(set)
+        for row in rows:
+            by_kind[row.kind].add(row.stripe_id)
+        return {
+            (kind, stripe_id)
+            for kind, ids in by_kind.items()
+            for stripe_id in ids
+            - self.env[MODELS[kind]]._mirrored(account, list(ids))
+        }
+
+    # === STORING === #
+
+    @api.model
+    def _store(self, account, readings, synced_at, deleted=()):
+        """Write what was read, then let the business part react. One transaction.
+
+        :param readings: ``Reading`` of objects of this account
+        :param datetime synced_at: database clock when Stripe was asked
+        :param deleted: ``{(kind, stripe id)}`` that Stripe says are gone
+        """
+        # One writer an account: whoever waits here sees all that was written before.
+        self.env.cr.execute(
+            "SELECT pg_advisory_xact_lock(%s, %s)",
+            [self._lock_class(), account.id],
+        )
+        rows = _distinct_rows(readings)
+        written = defaultdict(list)
+        for (kind, _weak, _columns), group in _grouped(rows).items():
+            model = self.env[MODELS[kind]]
+            written[model._name] += model._upsert(account, group, synced_at)
+        for kind, stripe_id in deleted:
+            self.env[MODELS[kind]]._archive_missing(account, [stripe_id], synced_at)
+        for model in MODELS.values():
+            self.env[model]._link(account, written)
+        self.env.invalidate_all(flush=False)
+        self._after_store(account, self._touched_customers(account, rows))
+
+    @api.model
+    def _after_store(self, account, customer_refs):
+        """Hook: the mirror of these customers (Stripe ids) has changed."""
+
+    @api.model
+    def _lock_class(self):
+        """First key of our advisory locks: the table of accounts."""
+        self.env.cr.execute(
+            "SELECT 'affiliate_stripe_account'::regclass::oid::bigint::int"
+        )
+        return self.env.cr.fetchone()[0]
+
+    @api.model
+    def _touched_customers(self, account, rows):
+        """Return the Stripe ids of the customers whose facts ``rows`` may change."""
+        touched, charges, invoices = set(), set(), set()
+        for row in rows:
+            if row.kind == "customer":
+                touched.add(row.stripe_id)
+            touched.add(row.values.get("customer_ref"))
+            charges.add(row.values.get("charge_ref"))
+            if row.kind == "invoice_payment":
+                invoices.add(row.values["invoice_ref"])
+        for model, refs in (
+            ("affiliate.stripe.charge", charges),
+            ("affiliate.stripe.invoice", invoices),
+        ):
+            refs.discard(None)
+            if refs:
+                found = self.env.execute_query(
+                    SQL(
+                        "SELECT customer_ref FROM %s"
+                        " WHERE account_id = %s AND stripe_id IN %s",
+                        SQL.identifier(self.env[model]._table),
+                        account.id,
+                        tuple(refs),
+                    )
+                )
+                touched.update(ref for (ref,) in found)
+        touched.discard(None)
+        return touched
+
+    # === CALLERS === #
+
+    @api.model
+    def _sync_objects(self, account, targets):
+        """Read these objects now and store them in one transaction.
+
+        :param targets: ``{(kind, stripe id)}``
+        :raise StripeProblem: the first problem that is not "deleted"
+        """
+        synced_at = self._database_now()
+        results = self._read_objects(account, targets)
+        readings, deleted = [], set()
+        for target, result in results.items():
+            if not isinstance(result, StripeProblem):
+                readings += result
+            elif result.code == "missing":
+                deleted.add(target)
+            else:
+                raise result
+        with self._transaction() as sync:
+            sync._store(account.with_env(sync.env), readings, synced_at, deleted)
+
+    @api.model
+    def _database_now(self):
+        """Return the database's clock, UTC: the same for all machines."""
+        with self._transaction() as sync:
+            sync.env.cr.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
+            return sync.env.cr.fetchone()[0]
+
+    @api.model
+    def _cron_sync(self):
+        """Walk the lists of every account that asked for it, page by page.
+
+        Each page is stored and its place remembered in one transaction, so a killed
+        walk goes on where it was.
+        """
+        crons = self.env["ir.cron"]
+        accounts = self.env["affiliate.stripe.account"].search(
+            [("state", "=", "connected"), ("sync_cursor", "!=", False)]
+        )
+        for account in accounts:
+            cursor = account.sync_cursor
+            while cursor:
+                self.env.cr.commit()
+                try:
+                    cursor = self._sync_page(account, cursor)
+                except StripeProblem as problem:
+                    account._handle_problem(problem)
+                    crons._commit_progress(1)
+                    break
+                if not crons._commit_progress(1, remaining=len(cursor)):
+                    return
+
+    @api.model
+    def _sync_page(self, account, cursor):
+        """Read and store the next page; return the cursor after it."""
+        name = min(cursor, key=list(KINDS).index)
+        kind, after = KINDS[name], cursor[name]
+        synced_at = self._database_now()
+        stripe_api = account._api()
+        params = {**kind.list_params(), "limit": PAGE_SIZE}
+        if after:
+            params["starting_after"] = after
+        page = stripe_api.get(kind.path, **params)
+        entries = [stripe_api.complete(raw, kind.nested) for raw in page["data"]]
+        readings = [kind.read(raw) for raw in entries]
+        cursor = {**cursor, name: entries[-1]["id"] if entries else None}
+        if not page.get("has_more"):
+            del cursor[name]
+        more = self._read_needed(account, readings)
+        with self._transaction() as sync:
+            writer = account.with_env(sync.env)
+            sync._store(writer, readings + more, synced_at)
+            values = {
+                "sync_cursor": cursor or False,
+                "sync_done": writer.sync_done + len(entries),
+            }
+            if not cursor:
+                values["last_sync"] = fields.Datetime.now()
+            writer.write(values)
+        account.invalidate_recordset()
+        return cursor
+
+    @api.model
+    def _read_needed(self, account, readings):
+        """Return the readings of what a page of objects leads to."""
+        owner, seen = {}, {
+            (row.kind, row.stripe_id) for reading in readings for row in reading.rows
+        }
+        jobs = self._next_jobs(
+            account, [(reading, None) for reading in readings], owner, seen, set()
+        )
+        targets = {target for what, target in jobs if what == "object"}
+        more = []
+        for result in self._read_objects(account, targets).values() if targets else ():
+            if isinstance(result, list):
+                more += result
+        stripe_api = account._api()
+        lookups = [job for job in jobs if job[0] == "lookup"]
+        for _job, answer in in_parallel(lambda job: _read(stripe_api, job), lookups):
+            if isinstance(answer, StripeProblem):
+                raise answer
+            more += answer
+        return more
+
+    # === POLLING === #
+
+    @api.model
+    def _cron_poll(self):
+        """Fetch the events of accounts that Stripe cannot call."""
+        accounts = self.env["affiliate.stripe.account"].search(
+            [("state", "=", "connected"), ("delivery", "=", "polling")]
+        )
+        for account in accounts:
+            self.env.cr.commit()
+            try:
+                self._poll_events(account)
+            except StripeProblem as problem:
+                account._handle_problem(problem)
+            self.env["ir.cron"]._commit_progress(1)
+
+    @api.model
+    def _poll_events(self, account):
+        """Put all events since the last poll into the inbox; seen ones are ignored.
+
+        Events arrive a little late in Stripe's list, so the last minutes are read
+        again each time.
+
+        :return: how many events were new
+        """
+        events = self.env["affiliate.stripe.event"]
+        started = self._database_now()
+        params = {"types": None}
+        del params["types"]
+        if account.polled_until:
+            overlap = int(account.polled_until.timestamp()) - 300
+            params["created"] = {"gte": overlap}
+        new = 0
+        for page in account._api().pages("/v1/events", **params):
+            with self._transaction() as sync:
+                new += sync.env[events._name]._insert(account.id, page)
+        with self._transaction() as sync:
+            account.with_env(sync.env).polled_until = started
+        account.invalidate_recordset()
+        if new:
+            events._wake()
+        return new
+
+
+def _job_key(job):
+    what, payload = job
+    return payload if what == "object" else (payload[0], str(payload[1]))
+
+
+def _read(stripe_api, job):
+    """Run one job in a thread: return its readings."""
+    what, (name, detail) = job
+    kind = KINDS[name]
+    if what == "object":
+        path, params = kind.request(detail)
+        raw = stripe_api.get(path, **params)
+        if raw.get("deleted"):
+            raise StripeProblem("missing", f"{detail} is deleted in Stripe")
+        return [kind.read(stripe_api.complete(raw, kind.nested))]
+    return [
+        kind.read(stripe_api.complete(raw, kind.nested))
+        for page in stripe_api.pages(kind.path, **detail, **kind.list_params())
+        for raw in page
+    ]
+
+
+def _note_problem(results, target, job, problem):
+    """Keep a problem at the target it hinders.
+
+    That a *led-to* object is gone hinders nothing: what is there is still true.
+    """
+    what, payload = job
+    if problem.code == "missing" and (what == "lookup" or payload != target):
+        results.setdefault(target, [])
+        return
+    results[target] = problem
+
+
+def _distinct_rows(readings):
+    """Return the rows of all readings, one an object, first-hand before weak."""
+    rows = {}
+    for reading in readings:
+        for row in reading.rows:
+            key = (row.kind, row.stripe_id)
+            if key not in rows or (rows[key].weak and not row.weak):
+                rows[key] = row
+    return list(rows.values())
+
+
+def _grouped(rows):
+    """Group rows that can be written by one statement."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row.kind, row.weak, tuple(row.values)].append(row)
+    return groups

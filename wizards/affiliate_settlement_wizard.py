@@ -1,0 +1,74 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+
+class AffiliateSettlementWizard(models.TransientModel):
+    """Settle what is due up to a date."""
+
+    _name = "affiliate.settlement.wizard"
+    _description = "Settle commissions"
+
+    company_id = fields.Many2one(
+        "res.company", required=True, default=lambda self: self.env.company
+    )
+    date_to = fields.Date(
+        string="Up to", required=True, default=fields.Date.context_today
+    )
+    affiliate_ids = fields.Many2many(
+        "affiliate.affiliate", help="Empty: all affiliates."
+    )
+    allow_negative = fields.Boolean(
+        string="Credit notes for negative sums",
+        help="Otherwise a negative sum is carried over to the next settlement.",
+    )
+    due_text = fields.Text(compute="_compute_due_text", string="Due now")
+
+    @api.depends("date_to", "affiliate_ids", "company_id")
+    def _compute_due_text(self):
+        for wizard in self:
+            domain = [
+                ("state", "=", "approved"),
+                ("on_hold", "=", False),
+                ("settlement_id", "=", False),
+                ("date", "<=", wizard.date_to),
+                ("company_id", "=", wizard.company_id.id),
+            ]
+            if wizard.affiliate_ids:
+                domain.append(("affiliate_id", "in", wizard.affiliate_ids.ids))
+            groups = self.env["affiliate.commission"]._read_group(
+                domain, ["currency_id"], ["amount:sum", "affiliate_id:count_distinct"]
+            )
+            wizard.due_text = (
+                "\n".join(
+                    self.env._(
+                        "%(amount)s for %(count)s affiliates",
+                        amount=currency.format(amount),
+                        count=count,
+                    )
+                    for currency, amount, count in groups
+                )
+                or self.env._("Nothing is due up to this date.")
+            )
+
+    def action_settle(self):
+        """Make the settlements and their draft bills, and show them."""
+        self.ensure_one()
+        settlements = self.env["affiliate.settlement"]._collect(
+            self.date_to,
+            affiliates=self.affiliate_ids or None,
+            company=self.company_id,
+            allow_negative=self.allow_negative,
+        )
+        if not settlements:
+            raise UserError(
+                self.env._(
+                    "Nothing to settle: no due commission up to this date reaches its "
+                    "programme's minimum. Sums below it are carried over."
+                )
+            )
+        settlements.action_confirm()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "affiliate_stripe.action_affiliate_settlement"
+        )
+        action["domain"] = [("id", "in", settlements.ids)]
+        return action
