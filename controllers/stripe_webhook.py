@@ -13,6 +13,7 @@ class StripeWebhook(http.Controller):
         auth="none",
         methods=["POST"],
         csrf=False,
+        readonly=False,
         save_session=False,
         max_content_length=MAX_BODY_BYTES,
     )

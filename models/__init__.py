@@ -26,6 +26,11 @@ from . import affiliate_code
 from . import affiliate_referral
 from . import affiliate_commission
 from . import affiliate_settlement
+from . import affiliate_rate_limit_log
+
+# What people outside see of it.
+from . import affiliate_program_website
+from . import affiliate_affiliate_portal
 
 # Core models we add to.
 from . import account_move

@@ -336,8 +336,8 @@ class AffiliateReferral(models.Model):
             source=self.source,
             at=_unix(self.date),
             evidence=self.env._(
-                "%(source)s: %(email)s for %(affiliate)s on %(date)s",
-                source=dict(self._fields["source"]._description_selection(self.env))[
+                "%(how)s: %(email)s for %(affiliate)s on %(date)s",
+                how=dict(self._fields["source"]._description_selection(self.env))[
                     self.source
                 ],
                 email=self.email,

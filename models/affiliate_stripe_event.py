@@ -174,21 +174,23 @@ class AffiliateStripeEvent(models.Model):
 
     @api.model
     def _cron_process(self):
-        """Process pending events until none is left."""
+        """Process pending events until none is left, and look once more.
+
+        The second look, a second later, finds what arrived while waking was coalesced
+        (see _wake).
+        """
         crons = self.env["ir.cron"]
-        looked_again = False
-        while True:
-            done = self._process_batch()
-            if not crons._commit_progress(done, remaining=self._count_pending()):
-                return
-            if done:
-                looked_again = False
-            elif looked_again:
-                return
-            else:
-                looked_again = True
-                if self.env.context.get("cron_id"):
-                    time.sleep(WAKE_SECONDS)
+        for pause in (0, WAKE_SECONDS):
+            time.sleep(pause)
+            while done := self._process_batch():
+                if not crons._commit_progress(done, remaining=self._count_pending()):
+                    return
+
+    @api.model
+    def _process_pending(self):
+        """Process all that is pending, here and now."""
+        while self._process_batch():
+            pass
 
     @api.model
     def _count_pending(self):

@@ -1,0 +1,92 @@
+from odoo import api, models
+from odoo.tools import formatLang
+
+
+class AffiliateProgram(models.Model):
+    """What the public page shows of a programme."""
+
+    _inherit = "affiliate.program"
+
+    @api.model
+    def _get_public(self, company):
+        """Return the programmes a visitor of a company's site may see, as superuser.
+
+        Visitors have no access to programmes at all; this is the one way to them. Who
+        works on programmes or on the site sees unpublished ones too.
+        """
+        domain = [("company_id", "=", company.id)]
+        if not (
+            self.has_access("read")
+            or self.env.user.has_group("website.group_website_designer")
+        ):
+            domain.append(("is_published", "=", True))
+        return self.sudo().search(domain)
+
+    def _get_discount_text(self):
+        """Return what a customer saves with a code, in words, or False."""
+        self.ensure_one()
+        if self.discount_type == "none":
+            return False
+        if self.discount_type == "percent":
+            saving = self.env._("%s %% off", f"{self.discount_value:g}")
+        else:
+            amount = formatLang(
+                self.env, self.discount_value, currency_obj=self.currency_id
+            )
+            saving = self.env._("%s off", amount)
+        if self.discount_duration == "once":
+            return self.env._("%s the first payment", saving)
+        if self.discount_duration == "forever":
+            return self.env._("%s every payment", saving)
+        if self.discount_months == 1:
+            return self.env._("%s for one month", saving)
+        return self.env._(
+            "%(saving)s for %(months)s months",
+            saving=saving,
+            months=self.discount_months,
+        )
+
+
+class AffiliateCommissionRule(models.Model):
+    _inherit = "affiliate.commission.rule"
+
+    def _get_public_text(self):
+        """Return what the rule pays in words for people who do not know the terms.
+
+        E.g. "30 % of every payment for Pro, for 12 months".
+        """
+        self.ensure_one()
+        payments = {
+            "all": self.env._("every payment"),
+            "first": self.env._("the first payment"),
+            "renewal": self.env._("every payment after the first"),
+        }[self.applies_to]
+        if self.rate_type == "percent":
+            text = self.env._(
+                "%(rate)s %% of %(payments)s", rate=f"{self.rate:g}", payments=payments
+            )
+        else:
+            amount = formatLang(self.env, self.amount, currency_obj=self.currency_id)
+            text = self.env._(
+                "%(amount)s on %(payments)s", amount=amount, payments=payments
+            )
+        plans = self.product_ids.mapped("name") if self.scope == "product" else []
+        plans = self.price_ids.mapped("display_name") if self.scope == "price" else plans
+        if plans:
+            text = self.env._(
+                "%(text)s for %(plans)s", text=text, plans=", ".join(plans)
+            )
+        return ", ".join([text, *self._get_public_limits()])
+
+    def _get_public_limits(self):
+        limits = []
+        if self.billing_interval:
+            intervals = self._fields["billing_interval"]._description_selection(self.env)
+            limits.append(dict(intervals)[self.billing_interval].lower())
+        if self.duration_months:
+            limits.append(self.env._("for %s months", self.duration_months))
+        if self.max_count:
+            limits.append(self.env._("at most %s payments", self.max_count))
+        if not (self.duration_months or self.max_count or self.applies_to == "first"):
+            limits.append(self.env._("for as long as the customer pays"))
+        return limits
