@@ -1,0 +1,209 @@
+"""Random histories: however events arrive, the ledger ends the same, to the cent.
+
+Each history is played twice against one double. First live, every event delivered in
+order as it happens. Then the database forgets everything but its affiliates and their
+claims, and the same events arrive in random order, some twice, some never; one
+reconciliation later both ledgers must be equal.
+"""
+
+import os
+import random
+
+import stripe
+
+from odoo.tests import tagged
+
+from .common import NEW_YEAR, StripeCase, moment
+from .stripe_double.errors import ApiError
+
+DAY = 86400
+HISTORIES = int(os.environ.get("AFFILIATE_STRIPE_HISTORIES", "12"))
+STEPS = 18
+
+
+class History:
+    """One random history of a small shop, made step by step."""
+
+    def __init__(self, case, seed):
+        self.case, self.double, self.shop = case, case.double, case.shop
+        self.random = random.Random(seed)
+        self.seed = seed
+        self.people, self.subscriptions = [], []
+        rate = self.shop.tax_rate(19)
+        self.tax = [[], [rate["id"]]]
+        self.prices = [
+            self.shop.price(amount, interval=interval)
+            for amount, interval in ((1999, "month"), (4733, "month"), (50000, "year"))
+        ]
+        self.deal = self.shop.price(29900, interval=None)
+
+    def step(self):
+        """Do one thing that customers, the bank or time would do."""
+        name = self.random.choices(
+            ("subscribe", "upgrade", "one_off", "refund", "dispute", "decline", "wait"),
+            (4, 2, 3, 4, 2, 1, 5),
+        )[0]
+        try:
+            getattr(self, name)()
+        except (stripe.StripeError, ApiError) as refused:
+            # E.g. refunding what is refunded already: Stripe says no, nothing happens.
+            return f"{name}: {refused}"
+        return name
+
+    def email(self):
+        """A new address, a claimed one, or one that is a customer already."""
+        fresh = f"p{len(self.people)}.s{self.seed}@example.com"
+        email = self.random.choice([fresh, *self.case.claimed, *self.people[-2:]])
+        self.people.append(email)
+        return email
+
+    def discounts(self):
+        code = self.random.choice([None, *self.case.promotions])
+        return {"discounts": [{"promotion_code": code}]} if code else {}
+
+    def subscribe(self):
+        params = self.discounts() | {
+            "default_tax_rates": self.random.choice(self.tax),
+            "trial_period_days": self.random.choice([0, 0, 14]),
+        }
+        price = self.random.choice(self.prices)
+        self.subscriptions.append(self.shop.subscribe(self.email(), price, **params))
+
+    def upgrade(self):
+        if self.subscriptions:
+            subscription = self.random.choice(self.subscriptions)
+            self.shop.switch(subscription, self.random.choice(self.prices[:2]))
+
+    def one_off(self):
+        reference = self.random.choice([None, *self.case.codes])
+        link = self.shop.link(self.deal)
+        session = self.double.open_payment_link(link["id"], reference)
+        self.double.complete_session(session["id"], email=self.email())
+
+    def charges(self):
+        return [c for c in self.double.all("charge") if c["status"] == "succeeded"]
+
+    def refund(self):
+        if charges := self.charges():
+            charge = self.random.choice(charges)
+            amount = self.random.choice([None, charge["amount"] // 3, 777])
+            refund = self.shop.refund(charge["id"], amount)
+            if self.random.random() < 0.2:
+                self.double.refund_status(refund["id"], "failed")
+
+    def dispute(self):
+        if charges := self.charges():
+            charge = self.random.choice(charges)
+            made = self.double.open_dispute(charge["id"])
+            outcome = self.random.choice([None, "won", "lost"])
+            if outcome:
+                self.double.close_dispute(made["id"], outcome)
+
+    def decline(self):
+        """A card stops working; the open invoice is voided or written off."""
+        if not self.subscriptions:
+            return
+        customer = self.random.choice(self.subscriptions)["customer"]
+        self.double.card_declines(customer)
+        self.double.advance(months=1)
+        for invoice in self.double.all("invoice", customer=customer, status="open"):
+            end = self.random.choice(["void", "mark_uncollectible"])
+            self.shop.post(f"invoices/{invoice['id']}/{end}")
+        self.double.card_declines(customer, False)
+
+    def wait(self):
+        self.double.advance(days=self.random.choice([3, 10, 31]))
+
+
+@tagged("post_install", "-at_install")
+class TestAnyOrder(StripeCase):
+    def setUp(self):
+        super().setUp()
+        self.program = self.make_program(
+            discount=10,
+            discount_duration="forever",
+            first_time_only=False,
+            rules=[
+                {"rate": 33.33, "applies_to": "first"},
+                {"rate": 20, "duration_months": 3},
+            ],
+        )
+        self.affiliates = [
+            self.make_affiliate(self.program, name) for name in ("Drona Rao", "Uma Iyer")
+        ]
+        self.promotions = [self.promotion(affiliate) for affiliate in self.affiliates]
+        self.codes = [affiliate.code for affiliate in self.affiliates]
+        self.claimed = ["lead@example.com", "late@example.com"]
+        for email, affiliate, at in zip(
+            self.claimed, self.affiliates, (NEW_YEAR - DAY, NEW_YEAR + 20 * DAY),
+            strict=True,
+        ):
+            self.env["affiliate.referral"].create(
+                {
+                    "email": email,
+                    "affiliate_id": affiliate.id,
+                    "date": moment(at),
+                    "source": "form",
+                }
+            )
+        self.env.flush_all()
+
+    def play(self, seed):
+        history = History(self, seed)
+        events = []
+        for _step in range(STEPS):
+            history.step()
+            deliveries = self.double.deliveries()
+            events += deliveries
+            self.deliver(deliveries)
+        ordered = self.ledger()
+        self.assertTrue(ordered, "a history without any commission proves nothing")
+        self.assert_pending_empty()
+        self.forget()
+        self.deliver_at_random(events, history.random)
+        self.reconcile()
+        self.assert_pending_empty()
+        self.assertEqual(self.ledger(), ordered)
+
+    def deliver_at_random(self, events, chance):
+        arriving = [d for d in events if chance.random() > 0.2]
+        arriving += [d for d in events if chance.random() < 0.2]
+        chance.shuffle(arriving)
+        while arriving:
+            batch = chance.randint(1, 15)
+            self.deliver(arriving[:batch])
+            del arriving[:batch]
+
+    def forget(self):
+        """Bring the database back to before the first event."""
+        self.env.flush_all()
+        mirror = [
+            model._table
+            for name, model in self.env.registry.items()
+            if name.startswith("affiliate.stripe.") and not model._abstract
+            if name not in ("affiliate.stripe.account", "affiliate.stripe.endpoint")
+            if name not in ("affiliate.stripe.promotion.code", "affiliate.stripe.coupon")
+        ]
+        self.env.cr.execute("DELETE FROM affiliate_commission")
+        self.env.cr.execute("DELETE FROM affiliate_referral_customer_rel")
+        self.env.cr.execute(
+            "DELETE FROM affiliate_referral WHERE source NOT IN ('form', 'manual')"
+        )
+        self.env.cr.execute(
+            "UPDATE affiliate_referral SET state = 'lead', decided_at = NULL"
+        )
+        self.env.cr.execute("UPDATE affiliate_stripe_account SET polled_until = NULL")
+        for table in mirror:
+            self.env.cr.execute(f'DELETE FROM "{table}"')  # pylint: disable=E8103
+        self.env.invalidate_all()
+
+
+def _history_test(seed):
+    def test(self):
+        self.play(seed)
+
+    return test
+
+
+for _seed in range(HISTORIES):
+    setattr(TestAnyOrder, f"test_history_{_seed:02}", _history_test(_seed))
