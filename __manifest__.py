@@ -44,7 +44,10 @@
     ],
     "demo": ["demo/affiliate_demo.xml"],
     "assets": {
-        "web.assets_frontend": ["affiliate_stripe/static/src/scss/affiliate.scss"],
+        "web.assets_frontend": [
+            "affiliate_stripe/static/src/scss/affiliate.scss",
+            "affiliate_stripe/static/src/interactions/*.js",
+        ],
     },
     "application": True,
     "uninstall_hook": "uninstall_hook",

@@ -40,6 +40,7 @@ class Candidate:
     claim: int = None
     history: bool = False
     code_beats_link: bool = True
+    last_wins: bool = False  # among claims: the programme counts the last, not the first
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,16 @@ def _strength(candidate):
 
 
 def _best(candidates):
-    """The strongest evidence; among equals the earliest."""
-    return min(
-        candidates,
-        key=lambda c: (_strength(c), c.at, c.affiliate, c.evidence),
-        default=None,
-    )
+    """The strongest evidence; among equals the earliest, or of claims the latest
+    where the programme says so."""
+
+    def rank(candidate):
+        at = candidate.at
+        if candidate.last_wins and candidate.source in CLAIMS:
+            at = -at
+        return _strength(candidate), at, candidate.affiliate, candidate.evidence
+
+    return min(candidates, key=rank, default=None)
 
 
 def decide(sales, candidates):
@@ -119,6 +124,6 @@ def _losers(candidates, winner):
     return tuple(
         sorted(
             (c for c in candidates if c != winner and c.affiliate != winner.affiliate),
-            key=lambda c: c.at,
+            key=_rank,
         )
     )

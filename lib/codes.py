@@ -12,6 +12,7 @@ MAX_STEM = 20
 _LETTERS = str.maketrans(
     {
         "ß": "SS",
+        "ẞ": "SS",
         "Æ": "AE",
         "æ": "AE",
         "Ø": "O",
@@ -22,6 +23,8 @@ _LETTERS = str.maketrans(
         "ł": "L",
         "Đ": "D",
         "đ": "D",
+        "Ð": "D",
+        "ð": "D",
         "Þ": "TH",
         "þ": "TH",
         "ı": "I",

@@ -43,6 +43,7 @@ class AffiliateAffiliate(models.Model):
         string="Recruited by",
         index="btree_not_null",
         check_company=True,
+        groups="base.group_user",
     )
     wished_code = fields.Char(
         help="The tracking code the affiliate would like; used when it is free."
@@ -206,9 +207,7 @@ class AffiliateAffiliate(models.Model):
             ``wished_code``, ``motivation``; other keys are ignored
         :return: the affiliate, also where the person had applied before
         """
-        partner = self.env["res.partner"].search(
-            [("email_normalized", "=", values["email"])], order="id", limit=1
-        )
+        partner = self._find_applicant(program, values["email"])
         if not partner:
             partner = partner.create({"name": values["name"], "email": values["email"]})
         affiliate = self.with_context(active_test=False).search(
@@ -226,9 +225,7 @@ class AffiliateAffiliate(models.Model):
             }
         )
         affiliate._send("mail_template_affiliate_applied")
-        if program.auto_approve_affiliates:
-            affiliate.action_approve()
-        else:
+        if not (program.auto_approve_affiliates and affiliate._try_approve()):
             manager = self.env.ref("affiliate_stripe.group_affiliate_manager").user_ids
             affiliate.activity_schedule(
                 "mail.mail_activity_data_todo",
@@ -236,6 +233,32 @@ class AffiliateAffiliate(models.Model):
                 user_id=manager[:1].id or self.env.uid,
             )
         return affiliate
+
+    @api.model
+    def _find_applicant(self, program, email):
+        """Return the contact of an address: the one with a login if there are several."""
+        partners = self.env["res.partner"].search(
+            [
+                ("email_normalized", "=", email),
+                ("company_id", "in", (False, program.company_id.id)),
+            ],
+            order="id",
+        )
+        return (partners.filtered("user_ids") or partners)[:1]
+
+    def _try_approve(self):
+        """Approve unless something is in the way, e.g. a login of the same name.
+
+        The applicant must not see which: it would tell who is known already.
+        """
+        self.ensure_one()
+        try:
+            with self.env.cr.savepoint():
+                return self.action_approve()
+        except UserError as error:
+            self.env.invalidate_all()
+            self.message_post(body=str(error))
+            return False
 
     def _grant_portal(self):
         """Give the partner a login, invited by mail, unless there is one."""
@@ -253,6 +276,7 @@ class AffiliateAffiliate(models.Model):
         wizard = (
             self.env["portal.wizard"]
             .sudo()
+            .with_company(self.company_id)
             .with_context(active_ids=partner.ids)
             .create({"partner_ids": [(6, 0, partner.ids)]})
         )

@@ -73,6 +73,7 @@ class AffiliateAffiliate(models.Model):
         return {
             "zero": zero,
             "bars": drawn,
+            "top": max(bar.value for bar in drawn),
             "labels": [
                 {
                     "short": format_date(self.env, day, date_format="LLL"),

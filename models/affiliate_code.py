@@ -66,11 +66,16 @@ class AffiliateCode(models.Model):
         "Stripe's checkout: the code works in links.",
     )
     link = fields.Char(compute="_compute_link")
-    sync_error = fields.Char(readonly=True, copy=False)
+    sync_error = fields.Char(
+        readonly=True,
+        copy=False,
+        groups="base.group_user",
+    )
     foreign_promotion_id = fields.Char(
         readonly=True,
         copy=False,
         help="The promotion code of somebody else that has the same text.",
+        groups="base.group_user",
     )
 
     # Without case, as Stripe compares them.
@@ -155,6 +160,7 @@ class AffiliateCode(models.Model):
                 )
             )
             code._adopt(account, raw)
+            self.env["affiliate.referral"].sudo()._refresh_users_of(account, raw["id"])
         return True
 
     def action_propose_other(self):

@@ -15,6 +15,20 @@ _logger = logging.getLogger(__name__)
 # Kinds of rows the engine books and corrects; the others are made by people.
 COMPUTED_KINDS = ("earned", "refund", "dispute", "credit_note")
 OWN_LEVEL = 1
+# Fixed once a row is in the ledger; a row made by hand may be corrected while pending.
+LEDGER_FIELDS = {
+    "affiliate_id",
+    "amount",
+    "base_amount",
+    "cause_id",
+    "currency_id",
+    "date",
+    "kind",
+    "line_ref",
+    "program_id",
+    "rate",
+    "revision",
+}
 HOLD_DISPUTE = "dispute"
 HOLD_MANUAL = "manual"
 _EPOCH = fields.Datetime.to_datetime("1970-01-01 00:00:00")
@@ -48,8 +62,11 @@ class AffiliateCommission(models.Model):
     partner_id = fields.Many2one(
         related="affiliate_id.partner_id", store=True, index=True
     )
+    # Affiliates read their own rows. The name of a linked record would tell them the
+    # customer's e-mail: Odoo shows it without asking for access to that record.
     referral_id = fields.Many2one(
-        "affiliate.referral", index="btree_not_null", ondelete="restrict"
+        "affiliate.referral", index="btree_not_null", ondelete="restrict",
+        groups="base.group_user",
     )
     program_id = fields.Many2one(
         "affiliate.program", required=True, index=True, ondelete="restrict"
@@ -57,7 +74,11 @@ class AffiliateCommission(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, index=True, default=lambda s: s.env.company
     )
-    stripe_account_id = fields.Many2one("affiliate.stripe.account", readonly=True)
+    stripe_account_id = fields.Many2one(
+        "affiliate.stripe.account",
+        readonly=True,
+        groups="base.group_user",
+    )
     rule_id = fields.Many2one(
         "affiliate.commission.rule",
         readonly=True,
@@ -65,17 +86,24 @@ class AffiliateCommission(models.Model):
         ondelete="restrict",
     )
     customer_id = fields.Many2one(
-        "affiliate.stripe.customer", readonly=True, index="btree_not_null"
+        "affiliate.stripe.customer", readonly=True, index="btree_not_null",
+        groups="base.group_user",
     )
     invoice_id = fields.Many2one(
-        "affiliate.stripe.invoice", readonly=True, index="btree_not_null"
+        "affiliate.stripe.invoice", readonly=True, index="btree_not_null",
+        groups="base.group_user",
     )
-    invoice_line_id = fields.Many2one("affiliate.stripe.invoice.line", readonly=True)
+    invoice_line_id = fields.Many2one(
+        "affiliate.stripe.invoice.line",
+        readonly=True,
+        groups="base.group_user",
+    )
     charge_id = fields.Many2one(
         "affiliate.stripe.charge",
         readonly=True,
         index="btree_not_null",
         help="The sale, where it has no invoice.",
+        groups="base.group_user",
     )
     line_ref = fields.Char(string="Line", readonly=True)
     sale_ref = fields.Char(string="Sale", readonly=True)
@@ -168,7 +196,29 @@ class AffiliateCommission(models.Model):
             else:
                 row.state = "approved" if row.is_approved else "pending"
 
+    # === ONCHANGE METHODS === #
+
+    @api.onchange("affiliate_id")
+    def _onchange_affiliate_id(self):
+        if self.affiliate_id:
+            self.program_id = self.affiliate_id.program_id
+            self.company_id = self.affiliate_id.company_id
+            self.currency_id = self.affiliate_id.currency_id
+
     # === CRUD METHODS === #
+
+    def write(self, vals):
+        """Amounts and what they stand for are written once; only states move on."""
+        if LEDGER_FIELDS & vals.keys() and any(
+            row.kind in COMPUTED_KINDS or row.state != "pending" for row in self
+        ):
+            raise UserError(
+                self.env._(
+                    "A ledger row is never edited. Reject it while it is pending, or "
+                    "add a correction by hand."
+                )
+            )
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_counted(self):

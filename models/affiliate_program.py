@@ -233,6 +233,17 @@ class AffiliateProgram(models.Model):
     # === CRUD METHODS === #
 
     def write(self, vals):
+        moved = vals.get("stripe_account_id")
+        if moved and any(
+            program.affiliate_ids and program.stripe_account_id.id != moved
+            for program in self
+        ):
+            raise UserError(
+                self.env._(
+                    "The programme has affiliates whose codes are in its Stripe "
+                    "account. Make a new programme for another account."
+                )
+            )
         if "count_out_of_band" in vals and any(
             program.count_out_of_band != vals["count_out_of_band"]
             and program.commission_count

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import email_normalize
+from odoo.tools import SQL, email_normalize
 
 from ..lib import attribution, codes
 
@@ -12,6 +12,10 @@ _logger = logging.getLogger(__name__)
 
 # Referral rows somebody made, as opposed to those read from Stripe's objects.
 CLAIM_SOURCES = ("manual", "form", "sdk", "import")
+# A suspended affiliate keeps his customers; what they earn him waits.
+WORKING_STATES = ("active", "suspended")
+# What a claim says; the binding of a customer is changed by new facts only.
+CLAIM_FIELDS = {"email", "affiliate_id", "code_id", "date", "include_history"}
 
 
 class AffiliateReferral(models.Model):
@@ -164,6 +168,22 @@ class AffiliateReferral(models.Model):
         claims._refresh_people()
         return referrals
 
+    def write(self, vals):
+        """A person may correct a lead; a customer's binding is not edited."""
+        edited = not self.env.su and CLAIM_FIELDS & vals.keys()
+        if edited and any(referral.state == "customer" for referral in self):
+            raise UserError(
+                self.env._(
+                    "This customer has paid and belongs to the affiliate for good."
+                )
+            )
+        result = super().write(vals)
+        if edited:
+            claims = self.filtered(lambda r: r.source in CLAIM_SOURCES)
+            claims._check_not_bound()
+            claims._refresh_people()
+        return result
+
     @api.ondelete(at_uninstall=False)
     def _unlink_only_leads(self):
         if any(referral.commission_ids for referral in self):
@@ -205,6 +225,7 @@ class AffiliateReferral(models.Model):
     def _refresh_people(self):
         """Decide again about the people these referrals speak of."""
         for account, claims in self.grouped("stripe_account_id").items():
+            self.env["affiliate.stripe.sync"]._lock(account)
             customers = self.env["affiliate.stripe.customer"].sudo()
             customers = customers.with_context(active_test=False).search(
                 [
@@ -239,6 +260,34 @@ class AffiliateReferral(models.Model):
             referral = self._bind(person, decision)
             ledgers.append((person, referral, decision, sales))
         self.env["affiliate.commission"]._book(ledgers, programs, facts)
+
+    @api.model
+    def _refresh_users_of(self, account, promotion_id):
+        """Decide again about customers who used a promotion code before it was ours."""
+        carriers = ("invoice", "invoice_line", "subscription", "checkout_session")
+        pattern = f"%{promotion_id}%"
+        used = SQL(" UNION ").join(
+            SQL(
+                "SELECT %s FROM %s WHERE account_id = %s AND data::text LIKE %s",
+                SQL.identifier("invoice_ref" if kind == "invoice_line" else "customer_ref"),
+                SQL.identifier(f"affiliate_stripe_{kind}"),
+                account.id,
+                pattern,
+            )
+            for kind in carriers
+        )
+        refs = {ref for (ref,) in self.env.execute_query(used) if ref}
+        invoices = self.env["affiliate.stripe.invoice"].search(
+            [("account_id", "=", account.id), ("stripe_id", "in", list(refs))]
+        )
+        refs.update(invoices.mapped("customer_ref"))
+        self.env["affiliate.stripe.sync"]._lock(account)
+        self.sudo()._refresh(
+            account,
+            self.env["affiliate.stripe.customer"]
+            .sudo()
+            .search([("account_id", "=", account.id), ("stripe_id", "in", list(refs))]),
+        )
 
     @api.model
     def _programs(self, account):
@@ -290,6 +339,7 @@ class AffiliateReferral(models.Model):
             [
                 ("stripe_account_id", "=", account.id),
                 ("source", "in", CLAIM_SOURCES),
+                ("affiliate_id.state", "in", WORKING_STATES),
                 "|",
                 ("email_normalized", "in", list(emails)),
                 ("customer_ids", "in", [c.id for person in people for c in person]),
@@ -318,7 +368,7 @@ class AffiliateReferral(models.Model):
         known = self.env["affiliate.code"].search(
             [
                 ("stripe_account_id", "=", account.id),
-                ("affiliate_id.state", "in", ("active", "suspended")),
+                ("affiliate_id.state", "in", WORKING_STATES),
             ]
         )
         by_text = {code.code.upper(): code for code in known}
@@ -348,6 +398,7 @@ class AffiliateReferral(models.Model):
             claim=self.id,
             history=self.source == "manual" and self.include_history,
             code_beats_link=self.program_id.code_beats_link,
+            last_wins=self.program_id.attribution_model == "last",
         )
 
     @api.model
@@ -435,6 +486,19 @@ class AffiliateStripeCustomer(models.Model):
         readonly=True,
         copy=False,
     )
+    affiliate_id = fields.Many2one(related="referral_ids.affiliate_id")
+
+
+class AffiliateStripeInvoice(models.Model):
+    _inherit = "affiliate.stripe.invoice"
+
+    affiliate_id = fields.Many2one(related="customer_id.affiliate_id")
+
+
+class AffiliateStripeCharge(models.Model):
+    _inherit = "affiliate.stripe.charge"
+
+    affiliate_id = fields.Many2one(related="customer_id.affiliate_id")
 
 
 class AffiliateStripeSync(models.AbstractModel):

@@ -56,7 +56,7 @@ class AffiliateSettlement(models.Model):
         copy=False,
         index="btree_not_null",
         check_company=True,
-        ondelete="restrict",
+        ondelete="set null",
     )
     step = fields.Selection(
         [("draft", "Draft"), ("confirmed", "Confirmed"), ("cancelled", "Cancelled")],
@@ -79,7 +79,8 @@ class AffiliateSettlement(models.Model):
         tracking=True,
     )
     problem = fields.Char(
-        readonly=True, copy=False, help="Why no bill could be made yet."
+        readonly=True, copy=False, help="Why no bill could be made yet.",
+        groups="base.group_user",
     )
 
     def init(self):
@@ -154,6 +155,11 @@ class AffiliateSettlement(models.Model):
         for settlement in self:
             settlement.access_url = f"/my/affiliate/settlement/{settlement.id}"
 
+    def _get_report_base_filename(self):
+        """Name of the statement's file in the portal, without ending."""
+        self.ensure_one()
+        return self.name
+
     # === CRUD METHODS === #
 
     @api.model_create_multi
@@ -170,7 +176,7 @@ class AffiliateSettlement(models.Model):
     def _unlink_only_draft(self):
         if any(settlement.step != "draft" for settlement in self):
             raise UserError(self.env._("Only a draft settlement can be deleted."))
-        self.commission_ids.write({"settlement_id": False})
+        self.commission_ids.sudo().write({"settlement_id": False})
 
     # === COLLECTING === #
 
@@ -200,7 +206,8 @@ class AffiliateSettlement(models.Model):
             domain.append(("affiliate_id", "in", affiliates.ids))
         if company:
             domain.append(("company_id", "=", company.id))
-        rows = rows.search(domain).try_lock_for_update()
+        # Whoever settles need not be able to change commissions otherwise.
+        rows = rows.search(domain).sudo().try_lock_for_update()
         groups = defaultdict(rows.browse)
         for row in rows:
             groups[row.affiliate_id, row.currency_id, row.company_id] |= row
@@ -273,7 +280,7 @@ class AffiliateSettlement(models.Model):
                 )
             if settlement.move_id.state == "draft":
                 settlement.move_id.button_cancel()
-        self.commission_ids.write({"settlement_id": False})
+        self.commission_ids.sudo().write({"settlement_id": False})
         self.write({"step": "cancelled"})
         self.flush_recordset()
         self.invalidate_recordset(["amount_total"])

@@ -87,7 +87,10 @@ class AffiliateStripeAccount(models.Model):
         copy=False,
         groups="affiliate_stripe.group_affiliate_manager",
     )
-    webhook_url = fields.Char(compute="_compute_webhook_url")
+    webhook_url = fields.Char(
+        compute="_compute_webhook_url",
+        groups="affiliate_stripe.group_affiliate_manager",
+    )
     webhook_secret = fields.Char(
         string="Webhook secret",
         compute="_compute_api_key",
@@ -132,11 +135,19 @@ class AffiliateStripeAccount(models.Model):
             prefix = next((p for p in KEY_PREFIXES if key.startswith(p)), None)
             if not prefix:
                 raise ValidationError(self._wrong_key_text(key))
+            mode = KEY_PREFIXES[prefix]
+            if account.stripe_account_id and account.livemode != mode:
+                raise ValidationError(
+                    self.env._(
+                        "This is a key of the other mode. Test and live data never "
+                        "mix: make a second Stripe account here for it."
+                    )
+                )
             account.sudo().write(
                 {
                     "api_key_secret": key,
                     "api_key_hint": f"{prefix}…{key[-4:]}",
-                    "livemode": KEY_PREFIXES[prefix],
+                    "livemode": mode,
                     "problem": False,
                 }
             )
@@ -352,9 +363,10 @@ class AffiliateStripeAccount(models.Model):
                     write=", ".join(WRITE_PERMISSIONS),
                 )
             )
+        self._check_same_account(stripe_account.get("id"))
         self.write(
             {
-                "stripe_account_id": stripe_account.get("id"),
+                "stripe_account_id": stripe_account.get("id") or self.stripe_account_id,
                 "permission_report": self.env._(
                     "May read: %s.",
                     ", ".join(sorted({kind.permission for kind in kinds})),
@@ -365,6 +377,19 @@ class AffiliateStripeAccount(models.Model):
         business = (settings.get("dashboard") or {}).get("display_name")
         if business and self.name == self._fields["name"].default(self):
             self.name = business
+
+    def _check_same_account(self, stripe_account_id):
+        """Refuse the key of another account: histories would mix."""
+        known = self.stripe_account_id
+        if known and stripe_account_id and known != stripe_account_id:
+            raise UserError(
+                self.env._(
+                    "This key belongs to another Stripe account (%(new)s, not "
+                    "%(known)s). Make a new Stripe account here for it.",
+                    new=stripe_account_id,
+                    known=known,
+                )
+            )
 
     def _problem_text(self, problem):
         """Return the sentence for a ``StripeProblem``: what is wrong, what to do."""

@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.fields import Domain
 
 
 class AffiliateStripeCharge(models.Model):
@@ -21,7 +22,28 @@ class AffiliateStripeCharge(models.Model):
     dispute_ids = fields.One2many(
         "affiliate.stripe.dispute", "charge_id", string="Disputes"
     )
+    is_invoiced = fields.Boolean(
+        string="Pays an invoice",
+        compute="_compute_is_invoiced",
+        search="_search_is_invoiced",
+    )
 
     _customer_idx = models.Index("(account_id, customer_ref)")
 
     _intent_idx = models.Index("(account_id, payment_intent)")
+
+    @api.depends("payment_intent")
+    def _compute_is_invoiced(self):
+        invoiced = self.search([("id", "in", self.ids), ("is_invoiced", "=", True)])
+        for charge in self:
+            charge.is_invoiced = charge in invoiced
+
+    @api.model
+    def _search_is_invoiced(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        payments = self.env["affiliate.stripe.invoice.payment"].sudo()._search([])
+        invoiced = Domain(
+            "payment_intent", "in", payments.subselect("payment_intent")
+        ) | Domain("stripe_id", "in", payments.subselect("charge_ref"))
+        return invoiced if True in value else ~invoiced

@@ -13,6 +13,15 @@ class AffiliateStripeCustomer(models.Model):
     is_guest = fields.Boolean(
         readonly=True, help="Paid in a checkout that made no Stripe customer."
     )
+    subscription_ids = fields.One2many(
+        "affiliate.stripe.subscription", "customer_id", string="Subscriptions"
+    )
+    invoice_ids = fields.One2many(
+        "affiliate.stripe.invoice", "customer_id", string="Invoices"
+    )
+    charge_ids = fields.One2many(
+        "affiliate.stripe.charge", "customer_id", string="Payments"
+    )
 
     @api.depends("name", "email", "stripe_id")
     def _compute_display_name(self):

@@ -45,6 +45,7 @@ class AffiliateStripeEvent(models.Model):
     created = fields.Datetime(string="Happened", readonly=True)
     received_at = fields.Datetime(string="Received", readonly=True)
     payload = fields.Json(readonly=True)
+    payload_text = fields.Text(string="Payload (text)", compute="_compute_payload_text")
     state = fields.Selection(
         [
             ("pending", "Pending"),
@@ -66,6 +67,13 @@ class AffiliateStripeEvent(models.Model):
         "(account_id, object_kind, object_ref) WHERE state = 'pending'"
     )
     _state_idx = models.Index("(account_id, state)")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("payload")
+    def _compute_payload_text(self):
+        for event in self:
+            event.payload_text = json.dumps(event.payload or {}, indent=2)
 
     # === RECEIVING === #
 

@@ -1,3 +1,5 @@
+import json
+
 from psycopg2.extras import Json
 
 from odoo import api, fields, models
@@ -47,11 +49,17 @@ class AffiliateStripeMixin(models.AbstractModel):
         help="When Stripe was asked; older answers never overwrite newer ones.",
     )
     data = fields.Json(string="Stripe object", readonly=True)
+    data_text = fields.Text(string="Stripe object (text)", compute="_compute_data_text")
 
     _stripe_id_uniq = models.UniqueIndex(
         "(account_id, stripe_id)",
         "This Stripe object is already mirrored.",
     )
+
+    @api.depends("data")
+    def _compute_data_text(self):
+        for record in self:
+            record.data_text = json.dumps(record.data or {}, indent=2)
 
     @api.model
     def _upsert(self, account, rows, synced_at):

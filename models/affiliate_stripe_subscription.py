@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class AffiliateStripeSubscription(models.Model):
@@ -13,5 +13,15 @@ class AffiliateStripeSubscription(models.Model):
     status = fields.Char(readonly=True)
     canceled_at = fields.Datetime(readonly=True)
     trial_end = fields.Datetime(readonly=True)
+    invoice_ids = fields.One2many(
+        "affiliate.stripe.invoice", "subscription_id", string="Invoices"
+    )
 
     _customer_idx = models.Index("(account_id, customer_ref)")
+
+    @api.depends("customer_id", "stripe_id")
+    def _compute_display_name(self):
+        for subscription in self:
+            subscription.display_name = (
+                subscription.customer_id.display_name or subscription.stripe_id
+            )

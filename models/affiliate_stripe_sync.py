@@ -42,6 +42,12 @@ class AffiliateStripeSync(models.AbstractModel):
                 api.Environment(cr, SUPERUSER_ID, {"active_test": False})
             )
 
+    @api.model
+    def _get_api(self, account):
+        """Return the account's ``StripeApi`` and leave no transaction open."""
+        with self._transaction() as own:
+            return account.with_env(own.env)._api()
+
     # === READING === #
 
     @api.model
@@ -53,7 +59,7 @@ class AffiliateStripeSync(models.AbstractModel):
             Stripe has deleted the object. A target's list holds its own reading and
             those of the objects it led to.
         """
-        stripe_api = account._api()
+        stripe_api = self._get_api(account)
         results, owner, seen = {}, {target: target for target in targets}, set(targets)
         asked = set()
         jobs = [("object", target) for target in sorted(targets)]
@@ -124,11 +130,7 @@ class AffiliateStripeSync(models.AbstractModel):
         :param datetime synced_at: database clock when Stripe was asked
         :param deleted: ``{(kind, stripe id)}`` that Stripe says are gone
         """
-        # One writer an account: whoever waits here sees all that was written before.
-        self.env.cr.execute(
-            "SELECT pg_advisory_xact_lock(%s, %s)",
-            [self._lock_class(), account.id],
-        )
+        self._lock(account)
         rows = _distinct_rows(readings)
         written = defaultdict(list)
         for (kind, _weak, _columns), group in _grouped(rows).items():
@@ -146,12 +148,18 @@ class AffiliateStripeSync(models.AbstractModel):
         """Hook: the mirror of these customers (Stripe ids) has changed."""
 
     @api.model
-    def _lock_class(self):
-        """First key of our advisory locks: the table of accounts."""
+    def _lock(self, account):
+        """Be the only writer of this account until the transaction ends.
+
+        In a READ COMMITTED transaction whoever waited here sees all that was written
+        before. In a request's own (REPEATABLE READ) one the unique indexes of ledger
+        and bindings still refuse anything double.
+        """
         self.env.cr.execute(
-            "SELECT 'affiliate_stripe_account'::regclass::oid::bigint::int"
+            "SELECT pg_advisory_xact_lock("
+            "'affiliate_stripe_account'::regclass::oid::bigint::int, %s)",
+            [account.id],
         )
-        return self.env.cr.fetchone()[0]
 
     @api.model
     def _touched_customers(self, account, rows):
@@ -242,7 +250,7 @@ class AffiliateStripeSync(models.AbstractModel):
         name = min(cursor, key=list(KINDS).index)
         kind, after = KINDS[name], cursor[name]
         synced_at = self._database_now()
-        stripe_api = account._api()
+        stripe_api = self._get_api(account)
         params = {**kind.list_params(), "limit": PAGE_SIZE}
         if after:
             params["starting_after"] = after
@@ -280,7 +288,9 @@ class AffiliateStripeSync(models.AbstractModel):
         for result in self._read_objects(account, targets).values() if targets else ():
             if isinstance(result, list):
                 more += result
-        stripe_api = account._api()
+            elif result.code != "missing":
+                raise result
+        stripe_api = self._get_api(account)
         lookups = [job for job in jobs if job[0] == "lookup"]
         for _job, answer in in_parallel(lambda job: _read(stripe_api, job), lookups):
             if isinstance(answer, StripeProblem):
@@ -315,13 +325,12 @@ class AffiliateStripeSync(models.AbstractModel):
         """
         events = self.env["affiliate.stripe.event"]
         started = self._database_now()
-        params = {"types": None}
-        del params["types"]
+        params = {}
         if account.polled_until:
             overlap = int(account.polled_until.timestamp()) - 300
             params["created"] = {"gte": overlap}
         new = 0
-        for page in account._api().pages("/v1/events", **params):
+        for page in self._get_api(account).pages("/v1/events", **params):
             with self._transaction() as sync:
                 new += sync.env[events._name]._insert(account.id, page)
         with self._transaction() as sync:

@@ -44,10 +44,19 @@ class AffiliatePlanWizard(models.TransientModel):
         except StripeProblem as problem:
             raise UserError(self.account_id._problem_text(problem)) from problem
         self.env.invalidate_all()
-        price = self.env["affiliate.stripe.price"].search(
-            [("account_id", "=", self.account_id.id), ("stripe_id", "=", plan_id)]
-        )
-        if not price:
+        # In a transaction of its own: this one began before the plan was stored.
+        with self.env["affiliate.stripe.sync"]._transaction() as sync:
+            price_id = (
+                sync.env["affiliate.stripe.price"]
+                .search(
+                    [
+                        ("account_id", "=", self.account_id.id),
+                        ("stripe_id", "=", plan_id),
+                    ]
+                )
+                .id
+            )
+        if not price_id:
             raise UserError(
                 self.env._(
                     "Stripe has no plan %(plan)s in %(account)s. Copy its ID from "
@@ -60,6 +69,6 @@ class AffiliatePlanWizard(models.TransientModel):
         return {
             "type": "ir.actions.act_window",
             "res_model": "affiliate.stripe.price",
-            "res_id": price.id,
+            "res_id": price_id,
             "view_mode": "form",
         }

@@ -1,0 +1,85 @@
+"""An Odoo server for a bench: real processes, as in production, on a free port."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+
+from .say import fail, step
+
+START_SECONDS = 120
+STOP_SECONDS = 20
+
+
+@contextmanager
+def odoo_server(ground, database, log, *options):
+    """Run Odoo on a database while the block runs; gives the port."""
+    port, other = free_ports(2)
+    command = ground.odoo_command(
+        database,
+        *("--http-port", port, "--gevent-port", other),
+        *("--log-level", "info", "--logfile", log),
+        *options,
+    )
+    with (log.with_suffix(".out")).open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=ground.environ(),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that its workers can be ended with it
+        )
+    try:
+        with step("starting Odoo"):
+            wait_until_healthy(process, port, log)
+        yield port
+    finally:
+        stop(process)
+
+
+def free_ports(count):
+    """Ports nobody listens on now, all different."""
+    probes = [socket.socket() for _number in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def wait_until_healthy(process, port, log):
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            fail(f"Odoo stopped while it started (see {log}).")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request("GET", "/web/health")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.3)
+        finally:
+            connection.close()
+    fail(f"Odoo did not answer within {START_SECONDS} seconds (see {log}).")
+
+
+def stop(process):
+    """End the server, and whatever of it is left after a while."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()

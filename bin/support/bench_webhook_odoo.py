@@ -1,0 +1,83 @@
+"""What `bin/bench webhook` needs in its database; typed into `odoo shell`.
+
+Gives back, as JSON in the file BENCH_OUT, the address and the secrets to use and the
+bodies of two events, as the Stripe double would deliver them. Nothing here or later
+calls Stripe.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, os.environ["BENCH_TESTS"])
+
+from stripe_double import Shop, StripeDouble  # noqa: E402
+
+MARK = "@@@@@@@@"
+OUR_SECRET = "whsec_bench_affiliate_stripe_0000000000"
+THEIR_SECRET = "whsec_bench_payment_stripe_000000000000"
+
+
+def bodies(wanted):
+    """An event of the type to ignore, and payment_intent.succeeded, of one sale."""
+    with StripeDouble() as double:
+        shop = Shop(double)
+        shop.endpoint("https://shop.example/hook")
+        shop.subscribe("jane@example.com", shop.price(4900))
+        found = {d.event["type"]: json.loads(d.body()) for d in double.deliveries()}
+    if wanted not in found:
+        sys.exit(f"a sale in Stripe has no event {wanted}, only: {sorted(found)}")
+    ignored, succeeded = found[wanted], found["payment_intent.succeeded"]
+    ignored["id"] = f"evt_bench_{MARK}"
+    succeeded["id"] = f"evt_bench_pi_{MARK}"
+    # Where payment_stripe looks for the reference of its transaction.
+    succeeded["data"]["object"]["description"] = f"bench-{MARK}"
+    return ignored, succeeded
+
+
+def prepare_payment_stripe(env, intent):
+    """A provider with its secret, and a draft transaction to make copies of."""
+    currency = env["res.currency"].with_context(active_test=False)
+    currency = currency.search([("name", "=", intent["currency"].upper())])
+    currency.active = True
+    provider = env["payment.provider"].search([("code", "=", "stripe")], limit=1)
+    provider.write(
+        {
+            "state": "test",
+            "stripe_publishable_key": "pk_test_bench",
+            "stripe_secret_key": "sk_test_bench",
+            "stripe_webhook_secret": THEIR_SECRET,
+        }
+    )
+    env["payment.transaction"].create(
+        {
+            "reference": "bench-template",
+            "provider_id": provider.id,
+            "payment_method_id": env.ref("payment.payment_method_card").id,
+            "amount": intent["amount"] / 100,
+            "currency_id": currency.id,
+            "partner_id": env["res.partner"].create({"name": "Jane"}).id,
+            "operation": "online_direct",
+        }
+    )
+
+
+def main(env):
+    ignored, succeeded = bodies(os.environ["BENCH_EVENT"])
+    account = env["affiliate.stripe.account"].create(
+        {"name": "Bench", "webhook_secret": OUR_SECRET}
+    )
+    prepare_payment_stripe(env, succeeded["data"]["object"])
+    env.cr.commit()
+    result = {
+        "path": f"/affiliate_stripe/webhook/{account.webhook_token}",
+        "our_secret": OUR_SECRET,
+        "their_secret": THEIR_SECRET,
+        "ignored": json.dumps(ignored, indent=2),
+        "succeeded": json.dumps(succeeded, indent=2),
+    }
+    Path(os.environ["BENCH_OUT"]).write_text(json.dumps(result))
+
+
+main(env)  # noqa: F821  (the shell's)

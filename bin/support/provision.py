@@ -1,0 +1,96 @@
+"""Everything the commands in bin/ stand on, made ready: `ground = provision()`."""
+
+import os
+
+from .database import STRIPE_CHECKOUT, Databases
+from .odoo_source import ensure_odoo
+from .paths import REPOSITORY, addons_folder, cache_folder, locked
+from .postgres import ROLE, Postgres
+from .python_env import ensure_environment
+from .system import ensure_programs
+
+
+def provision():
+    """Make everything ready that is not yet; quick when everything is."""
+    cache = cache_folder()
+    with locked(cache, "provision"):
+        ensure_programs(cache)
+        python = ensure_environment(cache, "python-run")
+        odoo_path, odoo_version = ensure_odoo(cache)
+        postgres = Postgres(cache)
+        postgres.ensure()
+        return Ground(cache, python, odoo_path, odoo_version, postgres)
+
+
+class Ground:
+    """What provisioning has made ready, for the commands in bin/ to use."""
+
+    def __init__(self, cache, python, odoo_path, odoo_version, postgres):
+        self.cache = cache
+        self.python = python
+        self.odoo_path = odoo_path
+        self.odoo_version = odoo_version
+        self.postgres = postgres
+        self.addons_path = addons_folder(cache)
+        self.data_folder = cache / "odoo-data"
+        self.config = self._write_config()
+        self.databases = Databases(self)
+
+    def _write_config(self):
+        """Odoo's configuration file; the database is given on the command line."""
+        self.data_folder.mkdir(exist_ok=True)
+        config = self.addons_path / "odoo.conf"
+        text = (
+            "[options]\n"
+            f"addons_path = {self.addons_path}\n"
+            f"data_dir = {self.data_folder}\n"
+            f"db_host = {self.postgres.socket}\n"
+            "db_port = 5432\n"
+            f"db_user = {ROLE}\n"
+            "http_interface = 127.0.0.1\n"
+        )
+        if not config.exists() or config.read_text() != text:
+            fresh = config.with_name(f".odoo-{os.getpid()}.conf")
+            fresh.write_text(text)
+            fresh.replace(config)
+        return config
+
+    def environ(self):
+        """The environment for programs that use Odoo or its database."""
+        paths = (self.odoo_path, REPOSITORY / "bin", os.environ.get("PYTHONPATH"))
+        return dict(
+            os.environ,
+            **self.postgres.environ(),
+            PYTHONPATH=os.pathsep.join(str(path) for path in paths if path),
+            PYTHONDONTWRITEBYTECODE="1",
+            LC_ALL="C.UTF-8",
+            TZ="UTC",
+        )
+
+    def odoo_command(self, database, *options):
+        """The command that starts Odoo's server on a database."""
+        python = [str(self.python), "-m", "odoo", "server"]
+        return [*python, "-c", str(self.config), "-d", database, *map(str, options)]
+
+    def odoo_addon(self, name):
+        """The folder of one of Odoo's own addons."""
+        folders = (self.odoo_path / "odoo" / "addons", self.odoo_path / "addons")
+        return next(f / name for f in folders if (f / name).exists())
+
+    def filestore(self, database):
+        return self.data_folder / "filestore" / database
+
+    def base_template(self):
+        """Name of a template with account, website and portal installed."""
+        return self.databases.base_template()
+
+    def stripe_checkout_template(self):
+        """The same with Odoo's own payment_stripe, for comparisons."""
+        return self.databases.base_template(extra=STRIPE_CHECKOUT)
+
+    def fresh_database(self, name, **options):
+        """A new database `name` with the addon (see `Databases.fresh`)."""
+        return self.databases.fresh(name, **options)
+
+    def drop_database(self, name):
+        self.databases.drop(name)

@@ -1,0 +1,55 @@
+"""The work of bin/test: a fresh database, pytest on it, and the database dropped."""
+
+import os
+import subprocess
+
+from .paths import REPOSITORY
+from .provision import provision
+from .say import fail, say
+
+KEPT_LOGS = 5
+
+
+def main(arguments):
+    if "--live" in arguments and not os.environ.get("STRIPE_TEST_KEY"):
+        fail("--live needs the key of a Stripe account in test mode: STRIPE_TEST_KEY.")
+    ground = provision()
+    ground.databases.drop_stale()
+    database = f"test_{os.getpid()}"
+    template = ground.fresh_database(database)
+    try:
+        return run_pytest(ground, database, template, arguments)
+    finally:
+        ground.drop_database(database)
+
+
+def run_pytest(ground, database, template, arguments, **environ):
+    """Run pytest on an Odoo database made from `template`; its exit status."""
+    log = new_log(ground.cache / "log", database)
+    command = [
+        *(ground.python, "-m", "pytest"),
+        *("-p", "support.pytest_plugin"),
+        *("--odoo-config", ground.config, "--odoo-database", database),
+        *("--odoo-log-level", "info", "--odoo-extra", f"logfile={log}"),
+        "--odoo-http",
+        *("--rootdir", REPOSITORY, "-c", REPOSITORY / "pyproject.toml"),
+        *arguments,
+    ]
+    environment = {
+        **ground.environ(),
+        "AFFILIATE_STRIPE_INSTALL_LOG": str(ground.databases.log(template)),
+        **environ,
+    }
+    status = subprocess.run(list(map(str, command)), env=environment, check=False)
+    if status.returncode:
+        say(f"Odoo's log of this run: {log}")
+    return status.returncode
+
+
+def new_log(folder, database):
+    """A log file for this run; those of the last runs are kept."""
+    kind = database.split("_")[0]
+    old = sorted(folder.glob(f"{kind}_*.log"), key=lambda path: path.stat().st_mtime)
+    for path in old[: -KEPT_LOGS + 1]:
+        path.unlink(missing_ok=True)
+    return folder / f"{database}.log"

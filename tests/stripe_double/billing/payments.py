@@ -1,0 +1,214 @@
+"""Money coming in: payment intents, charges, invoice payments, customer balance.
+
+Since 2025-03-31 an invoice has *payments* (InvoicePayment objects) and a charge no
+longer names its invoice; the payment intent is the link between them.
+"""
+
+from fractions import Fraction
+
+from ..errors import card_declined
+from .amounts import half_up
+from .balance import record
+
+FEE_PERCENT = 29  # per mille
+FEE_FIXED = 30
+
+
+def declines(world, customer_id):
+    return bool(customer_id and world.side[customer_id].get("declines"))
+
+
+def new_intent(world, amount, currency, customer=None, **values):
+    """A PaymentIntent that waits for a payment method."""
+    intent = world.build(
+        "payment_intent",
+        **{
+            "amount": amount,
+            "amount_capturable": 0,
+            "amount_received": 0,
+            "capture_method": "automatic_async",
+            "confirmation_method": "automatic",
+            "currency": currency,
+            "customer": customer,
+            "metadata": {},
+            "payment_method_types": ["card"],
+            "status": "requires_payment_method",
+            **values,
+        },
+    )
+    intent["client_secret"] = f"{intent['id']}_secret_{world.account[-8:]}"
+    return world.add(intent, "payment_intent.created")
+
+
+def billing_details(email=None, name=None, phone=None):
+    address = dict.fromkeys(
+        ("city", "country", "line1", "line2", "postal_code", "state")
+    )
+    return {
+        "address": address,
+        "email": email,
+        "name": name,
+        "phone": phone,
+        "tax_id": None,
+    }
+
+
+def _charge(world, intent, status, details, metadata=None):
+    """A Charge for the intent's whole amount; a success gets its fee booked."""
+    succeeded = status == "succeeded"
+    charge = world.build(
+        "charge",
+        amount=intent["amount"],
+        amount_captured=intent["amount"] if succeeded else 0,
+        amount_refunded=0,
+        billing_details=details,
+        captured=succeeded,
+        currency=intent["currency"],
+        customer=intent["customer"],
+        description=intent["description"],
+        disputed=False,
+        fraud_details={"stripe_report": None, "user_report": None},
+        metadata=dict(intent["metadata"] if metadata is None else metadata),
+        paid=succeeded,
+        payment_intent=intent["id"],
+        payment_method=world.new_id(None, "pm"),
+        receipt_email=intent["receipt_email"],
+        refunded=False,
+        status=status,
+    )
+    if succeeded:
+        fee = half_up(Fraction(intent["amount"] * FEE_PERCENT, 1000)) + FEE_FIXED
+        fee = min(fee, intent["amount"])
+        booked = record(world, "charge", charge, intent["amount"], fee)
+        charge["balance_transaction"] = booked["id"]
+    return charge
+
+
+def collect(world, intent, email=None, name=None):
+    """The bank says yes: the intent succeeds with a charge."""
+    charge = _charge(world, intent, "succeeded", billing_details(email, name))
+    world.add(charge, "charge.succeeded")
+    with world.change(intent):
+        intent["status"] = "succeeded"
+        intent["amount_received"] = intent["amount"]
+        intent["latest_charge"] = charge["id"]
+        intent["payment_method"] = charge["payment_method"]
+    world.emit("payment_intent.succeeded", intent)
+    return charge
+
+
+def refuse(world, intent, email=None, name=None):
+    """The bank says no: a failed charge; the intent waits for another card."""
+    charge = _charge(world, intent, "failed", billing_details(email, name))
+    charge["failure_code"] = "card_declined"
+    charge["failure_message"] = "Your card was declined."
+    world.add(charge, "charge.failed")
+    with world.change(intent):
+        intent["latest_charge"] = charge["id"]
+        intent["status"] = "requires_payment_method"
+    world.emit("payment_intent.payment_failed", intent)
+    return charge
+
+
+def payments_of(world, invoice):
+    return world.all("invoice_payment", invoice=invoice["id"])
+
+
+def open_payment(world, invoice, amount, default=True):
+    """An InvoicePayment with its PaymentIntent, still to be paid."""
+    intent = new_intent(
+        world,
+        amount,
+        invoice["currency"],
+        invoice["customer"],
+        description=invoice["description"] or _description(invoice),
+        receipt_email=None,
+    )
+    payment = world.build(
+        "invoice_payment",
+        invoice=invoice["id"],
+        amount_requested=amount,
+        currency=invoice["currency"],
+        is_default=default,
+        payment={"type": "payment_intent", "payment_intent": intent["id"]},
+        status="open",
+        status_transitions={"canceled_at": None, "paid_at": None},
+    )
+    return world.add(payment)
+
+
+def _description(invoice):
+    if invoice["billing_reason"] == "subscription_create":
+        return "Subscription creation"
+    if invoice["billing_reason"] in ("subscription_cycle", "subscription_update"):
+        return "Subscription update"
+    return None
+
+
+def intent_of(world, payment):
+    return world.peek("payment_intent", payment["payment"]["payment_intent"])
+
+
+def settle(world, invoice, payment):
+    """Collect an open InvoicePayment in full; returns the charge."""
+    charge = collect(
+        world,
+        intent_of(world, payment),
+        invoice["customer_email"],
+        invoice["customer_name"],
+    )
+    with world.change(payment):
+        payment["status"] = "paid"
+        payment["amount_paid"] = payment["amount_requested"]
+        payment["status_transitions"] = {"canceled_at": None, "paid_at": world.now()}
+    world.emit("invoice_payment.paid", payment)
+    return charge
+
+
+def cancel_payment(world, payment, reason="void_invoice"):
+    """Nobody will pay this one: the InvoicePayment and its intent are cancelled."""
+    intent = intent_of(world, payment)
+    if intent["status"] != "succeeded":
+        with world.change(intent, "payment_intent.canceled"):
+            intent["status"] = "canceled"
+            intent["canceled_at"] = world.now()
+            intent["cancellation_reason"] = reason
+    with world.change(payment):
+        payment["status"] = "canceled"
+        payment["status_transitions"] = {"canceled_at": world.now(), "paid_at": None}
+
+
+def resize(world, payment, amount):
+    """The open default payment asks for what is left after a partial payment."""
+    intent = intent_of(world, payment)
+    with world.change(intent):
+        intent["amount"] = amount
+    with world.change(payment):
+        payment["amount_requested"] = amount
+
+
+def move_balance(world, customer, amount, kind, invoice=None, description=None, **more):
+    """Change a customer's balance; there is no event for the transaction itself."""
+    with world.change(customer, "customer.updated"):
+        customer["balance"] += amount
+        if customer["currency"] is None:
+            customer["currency"] = more.get("currency") or (
+                invoice["currency"] if invoice else "usd"
+            )
+    transaction = world.build(
+        "customer_balance_transaction",
+        amount=amount,
+        currency=customer["currency"],
+        customer=customer["id"],
+        description=description,
+        ending_balance=customer["balance"],
+        invoice=invoice and invoice["id"],
+        credit_note=more.get("credit_note"),
+        metadata=more.get("metadata") or {},
+        type=kind,
+    )
+    return world.add(transaction)
+
+
+def decline_error(world, intent):
+    return card_declined(payment_intent=intent, charge=intent["latest_charge"])

@@ -1,0 +1,303 @@
+"""What no merchant API does: the acts of customers and banks, time, hostility.
+
+The same methods work in the test process (:class:`StripeDouble` is a
+:class:`Control`) and over HTTP (``POST /_double/<method>`` with the arguments as a
+JSON object; :class:`~.remote.DoubleClient`). All of them take and return JSON data.
+"""
+
+from .billing import discounts as discounting
+from .billing import invoices, subscriptions
+from .chaos import Rule
+from .dates import add_months
+from .errors import missing
+from .render import Renderer
+from .resources import completion, customers, links, payouts, refunds
+from .world import clone
+
+#: Settings that :meth:`Control.configure` may change, with what they do.
+SETTINGS = {
+    "api_version": "version of new events and of endpoints without their own",
+    "allow_http_live": "accept http:// webhook addresses in live mode",
+    "check_answers": "check whole answers too, with everything expanded (slow)",
+    "dunning_end": "after the last failed attempt: cancel, unpaid or past_due",
+    "minimum_charges": "invoices below the minimum go to the customer's balance",
+    "quiet": "log no events (bulk loading of history)",
+    "refund_status_at_creation": "succeeded, pending or requires_action",
+    "strict": "check objects against the package's annotations",
+}
+
+
+#: What the clock calls for each kind of entry in a world's schedule.
+DUE = {
+    "draft": invoices.finish_draft,
+    "expiry": discounting.expire,
+    "invoice": invoices.retry,
+    "subscription": subscriptions.tick,
+}
+
+
+class Control:
+    """Mixed into :class:`StripeDouble`; see the module's docstring."""
+
+    # -- finding
+
+    def find(self, kind, key):
+        """The object and its world, whichever account and mode it is in."""
+        for world in self.worlds.values():
+            obj = world.get(kind, key)
+            if obj is not None:
+                return world, obj
+        raise missing(kind, key)
+
+    def get(self, kind, id, expand=()):
+        """Any object as the API would answer it, e.g. to look at a discount."""
+        with self.lock:
+            world, obj = self.find(kind, id)
+            key = self.keys.register("sk_test_control")
+            return clone(Renderer(world, key).answer(obj, list(expand)))
+
+    def all(self, kind, account=None, livemode=False, **where):
+        """All objects of a type, oldest first, filtered by equal fields."""
+        with self.lock:
+            world = self.world(account, livemode)
+            found = world.all(kind, **where)
+            if kind == "event":
+                return [world.whole_event(event) for event in found]
+            return clone(found)
+
+    # -- customers
+
+    def complete_session(self, session_id, email=None, name=None, **how):
+        """Pay on the Checkout page. ``how``: promotion_code (typed), phone, decline,
+        delayed."""
+        with self.lock:
+            world, session = self.find("checkout.session", session_id)
+            done = completion.complete(world, session, email, name, **how)
+            return clone(done)
+
+    def settle_session(self, session_id, succeed=True):
+        """The delayed payment of a completed session arrives or fails."""
+        with self.lock:
+            world, session = self.find("checkout.session", session_id)
+            return clone(completion.settle_delayed(world, session, succeed))
+
+    def expire_session(self, session_id):
+        """The customer never came back."""
+        with self.lock:
+            world, session = self.find("checkout.session", session_id)
+            with world.change(session):
+                session["status"], session["url"] = "expired", None
+            world.emit("checkout.session.expired", session)
+            return clone(session)
+
+    def open_payment_link(
+        self, link_id, client_reference_id=None, promotion_code=None, email=None
+    ):
+        """Follow a payment link; returns the session it made."""
+        with self.lock:
+            world, link = self.find("payment_link", link_id)
+            session = links.open_link(
+                world, link, client_reference_id, promotion_code, email
+            )
+            return clone(session)
+
+    def set_customer_discount(self, customer_id, promotion_code=None, coupon=None):
+        """A discount on the customer (Dashboard): no API sets one at this version."""
+        with self.lock:
+            world, customer = self.find("customer", customer_id)
+            if customer["discount"]:
+                customers.remove_discount(world, customer)
+            entry = (
+                {"promotion_code": promotion_code}
+                if promotion_code
+                else {"coupon": coupon}
+            )
+            keys = discounting.adopt(world, [entry], customer)
+            discount = world.peek("discount", keys[0])
+            with world.change(customer):
+                customer["discount"] = clone(discount)
+            world.emit("customer.discount.created", discount)
+            return clone(customer)
+
+    def remove_customer_discount(self, customer_id):
+        with self.lock:
+            world, customer = self.find("customer", customer_id)
+            customers.remove_discount(world, customer)
+            return clone(customer)
+
+    def card_declines(self, customer_id, declines=True):
+        """From now on the customer's card fails (or works again)."""
+        with self.lock:
+            world, _customer = self.find("customer", customer_id)
+            world.side[customer_id]["declines"] = declines
+
+    def pay_invoice(self, invoice_id, amount=None):
+        """The customer pays an open invoice, or a part of it (bank transfer)."""
+        with self.lock:
+            world, invoice = self.find("invoice", invoice_id)
+            return clone(invoices.pay(world, invoice, amount))
+
+    def fail_invoice_payment(self, invoice_id):
+        """An attempt to charge the invoice is declined."""
+        with self.lock:
+            world, invoice = self.find("invoice", invoice_id)
+            invoices.fail_payment(world, invoice)
+            return clone(invoice)
+
+    # -- banks
+
+    def refund_status(self, refund_id, status):
+        """pending, requires_action, succeeded, failed or canceled."""
+        with self.lock:
+            world, refund = self.find("refund", refund_id)
+            return clone(refunds.set_status(world, refund, status))
+
+    def force_refund(self, charge_id, amount=None, status="succeeded"):
+        """A refund Stripe's API would not make, e.g. of a charge that was disputed."""
+        with self.lock:
+            world, charge = self.find("charge", charge_id)
+            left = charge["amount"] - charge["amount_refunded"]
+            amount = left if amount is None else amount
+            return clone(refunds.make(world, charge, amount, status=status))
+
+    def open_dispute(self, charge_id, amount=None, inquiry=False, reason="fraudulent"):
+        """The cardholder's bank claims the money; an inquiry takes nothing yet."""
+        with self.lock:
+            world, charge = self.find("charge", charge_id)
+            made = refunds.open_dispute(world, charge, amount, inquiry, reason)
+            return clone(made)
+
+    def escalate_dispute(self, dispute_id):
+        """An inquiry becomes a dispute: now the money is withdrawn."""
+        with self.lock:
+            world, dispute = self.find("dispute", dispute_id)
+            with world.change(dispute, "charge.dispute.updated"):
+                dispute["status"] = "needs_response"
+                dispute["is_charge_refundable"] = False
+            refunds.withdraw(world, dispute)
+            return clone(dispute)
+
+    def close_dispute(self, dispute_id, status):
+        """won, lost, warning_closed, or prevented (which refunds the charge)."""
+        with self.lock:
+            world, dispute = self.find("dispute", dispute_id)
+            refunds.close_dispute(world, dispute, status)
+            if status == "prevented":
+                charge = world.peek("charge", dispute["charge"])
+                refunds.make(world, charge, dispute["amount"])
+            return clone(dispute)
+
+    # -- time
+
+    def now(self):
+        return self.clock.now()
+
+    def advance(self, seconds=0, *, days=0, months=0, to=None):
+        """Move the clock; everything due happens in order, at its own moment."""
+        with self.lock:
+            start = self.clock.now()
+            target = start if to is None else to
+            target = add_months(target, months) + days * 86400 + seconds
+            while True:
+                due = [w for w in self.worlds.values() if w.due]
+                world = min(due, key=lambda w: w.due[0], default=None)
+                if world is None or world.due[0][0] > target:
+                    break
+                moment, _ticket, what, key = world.pop_due()
+                self.clock.set(max(moment, self.clock.now()))
+                DUE[what](world, key)
+            self.clock.set(target)
+            return target
+
+    # -- what nothing else makes
+
+    def alter(self, kind, id, events=(), **fields):
+        """Set fields of an object directly, logging ``events``: for statuses and
+        amounts no act of the double leads to (``amount_overpaid``, an appeal …)."""
+        with self.lock:
+            world, obj = self.find(kind, id)
+            with world.change(obj, *events):
+                obj.update(fields)
+            return clone(obj)
+
+    def fake_event(self, type, object, account=None, livemode=False, **fields):
+        """Send an event with any type and object to every endpoint: unknown types,
+        objects without an id, other versions. Not checked, not in ``/v1/events``."""
+        with self.lock:
+            world = self.world(account, livemode)
+            event = world.event(type, {"object": object}) | fields
+            return [d.as_dict() for d in self.hooks.queue_fake(world, event)]
+
+    def pay_out(self, currency="usd", account=None, livemode=False):
+        """An automatic payout of everything not paid out yet in a currency."""
+        with self.lock:
+            world = self.world(account, livemode)
+            return clone(payouts.pay_out(world, currency))
+
+    # -- settings and hostility
+
+    def configure(self, **settings):
+        for name, value in settings.items():
+            if name not in SETTINGS:
+                raise ValueError(f"unknown setting {name!r}: {sorted(SETTINGS)}")
+            setattr(self, name, value)
+
+    def add_key(self, key, account=None, permissions=None, state="active"):
+        """Register a key: ``permissions`` of a restricted one (``coupon_write`` …),
+        another ``account``, or ``state`` revoked or expired."""
+        with self.lock:
+            self.keys.register(key, account, permissions, state)
+
+    def only_known_keys(self, exclusive=True):
+        """Refuse keys that were not registered with :meth:`add_key`."""
+        self.keys.exclusive = exclusive
+
+    def disturb(self, action, pattern=".", times=1, probability=None, **arguments):
+        """A chaos rule, see ``chaos.py``: status, drop, timeout, latency, truncate
+        or lost, for requests whose ``"METHOD /path"`` matches ``pattern``."""
+        with self.lock:
+            self.chaos.rules.append(
+                Rule(action, pattern, times, probability, **arguments)
+            )
+
+    def hostility(self, **modes):
+        """page_size, absent_nulls, stale_events, rate_limit; see ``chaos.py``."""
+        for name, value in modes.items():
+            if name not in ("page_size", "absent_nulls", "stale_events", "rate_limit"):
+                raise ValueError(f"unknown mode {name!r}")
+            setattr(self.chaos, name, value)
+
+    def calm(self):
+        """No more hostility of any kind."""
+        self.chaos.clear()
+
+    # -- webhooks and logs
+
+    def deliveries(self):
+        """Pending :class:`~.webhooks.Delivery` objects, oldest first."""
+        with self.lock:
+            return self.hooks.deliveries()
+
+    def deliver(self, order=None, shuffle=None, duplicate=0, drop=(), limit=None):
+        """Send what is pending, see :meth:`~.webhooks.Hooks.deliver`."""
+        return self.hooks.deliver(order, shuffle, duplicate, drop, limit)
+
+    def wait_delivered(self, timeout=30):
+        return self.hooks.wait(timeout)
+
+    def rewrite_webhooks(self, **addresses):
+        """Where posts for a public address really go: ``{public: loopback}``."""
+        self.hooks.rewrite.update(addresses)
+
+    def events(self, account=None, livemode=False, type=None):
+        """The event log, oldest first."""
+        where = {"type": type} if type else {}
+        return self.all("event", account, livemode, **where)
+
+    def request_log(self, method=None, path=None):
+        """Requests so far as plain data, optionally of one method and path."""
+        return [
+            r.as_dict()
+            for r in self.requests
+            if method in (None, r.method) and path in (None, r.path)
+        ]

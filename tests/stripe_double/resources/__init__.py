@@ -1,0 +1,16 @@
+"""The API, one module per family. Importing them registers their routes."""
+
+from . import (  # noqa: F401
+    catalog,
+    checkout,
+    credit_notes,
+    customers,
+    invoices,
+    links,
+    payments,
+    payouts,
+    platform,
+    promotions,
+    refunds,
+    subscriptions,
+)

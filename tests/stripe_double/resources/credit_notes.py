@@ -1,0 +1,122 @@
+"""Credit notes; the arithmetic is in ``billing/credit_notes.py``."""
+
+from ..billing import credit_notes as engine
+from ..billing import payments
+from ..errors import ApiError
+from ..routing import listing, paginate_items, retrieval, route
+from . import common, refunds
+
+PATH = "/v1/credit_notes/{id}"
+
+
+@route("POST", "/v1/credit_notes", "credit_note")
+def create_credit_note(call):
+    params, world = call.params, call.world
+    params.ignore("email_type")
+    invoice = world.find("invoice", params["invoice"], "invoice")
+    if invoice["status"] not in ("open", "paid"):
+        raise ApiError(
+            "You can only create a credit note for an open or paid invoice.",
+            param="invoice",
+        )
+    number = len(world.all("credit_note", invoice=invoice["id"])) + 1
+    note = world.build(
+        "credit_note",
+        amount_shipping=0,
+        currency=invoice["currency"],
+        customer=invoice["customer"],
+        effective_at=params.get("effective_at") or world.now(),
+        invoice=invoice["id"],
+        memo=params.get("memo"),
+        metadata=common.metadata(params.get("metadata")),
+        number=f"{invoice['number']}-CN-{number:02d}",
+        out_of_band_amount=params.get("out_of_band_amount"),
+        reason=params.get("reason"),
+        refunds=[],
+        status="issued",
+    )
+    note["pdf"] = f"{world.double.url}/cn/{note['id']}/pdf"
+    engine.total(note, engine.build_lines(world, note, params))
+    given = _existing(world, params.get("refunds") or [])
+    refund, credit = params.get("refund_amount", 0), params.get("credit_amount", 0)
+    known = sum(amount for _refund, amount in given)
+    spent = known + refund + credit + (note["out_of_band_amount"] or 0)
+    engine.split(note, invoice, spent)
+    if refund:
+        made = refunds.make(world, _charge(world, invoice), refund)
+        given.append((made, refund))
+    note["refunds"] = [
+        {
+            "amount_refunded": amount,
+            "payment_record_refund": None,
+            "refund": obj["id"],
+            "type": "refund",
+        }
+        for obj, amount in given
+    ]
+    if credit:
+        note["customer_balance_transaction"] = _credit(world, note, credit)
+    world.add(note, "credit_note.created")
+    engine.apply(world, note, invoice)
+    return note
+
+
+def _existing(world, entries):
+    """Refunds made before, now explained by this note."""
+    found = []
+    for index, entry in enumerate(entries):
+        obj = world.find("refund", entry.get("refund"), f"refunds[{index}][refund]")
+        found.append((obj, entry.get("amount_refunded", obj["amount"])))
+    return found
+
+
+def _charge(world, invoice):
+    for payment in payments.payments_of(world, invoice):
+        if payment["status"] == "paid":
+            intent = payments.intent_of(world, payment)
+            return world.peek("charge", intent["latest_charge"])
+    raise ApiError("This invoice has no charge to refund.", param="refund_amount")
+
+
+def _credit(world, note, amount):
+    customer = world.peek("customer", note["customer"])
+    invoice = world.peek("invoice", note["invoice"])
+    moved = payments.move_balance(
+        world, customer, -amount, "credit_note", invoice, credit_note=note["id"]
+    )
+    return moved["id"]
+
+
+retrieval("credit_note", PATH, "credit_note")
+listing(
+    "credit_note",
+    "/v1/credit_notes",
+    "credit_note",
+    {"customer": "customer", "invoice": "invoice"},
+)
+
+
+@route("GET", "/v1/credit_notes/{credit_note}/lines", "credit_note")
+def list_lines(call, credit_note):
+    world = call.world
+    world.find("credit_note", credit_note)
+    lines = [
+        line
+        for line in world.all("credit_note_line_item")
+        if world.side[line["id"]]["note"] == credit_note
+    ]
+    return paginate_items(call, "credit_note_line_item", lines)
+
+
+@route("POST", PATH, "credit_note")
+def update_credit_note(call, id):
+    note = call.world.find("credit_note", id)
+    with call.world.change(note, "credit_note.updated"):
+        common.copy(note, call.params, "memo")
+        common.merge_metadata(note, call.params)
+    return note
+
+
+@route("POST", PATH + "/void", "credit_note")
+def void_credit_note(call, id):
+    return engine.void(call.world, call.world.find("credit_note", id))

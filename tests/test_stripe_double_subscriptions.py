@@ -1,0 +1,119 @@
+"""The life of subscriptions under the double's clock."""
+
+import stripe
+
+from .stripe_double.testing import DoubleCase
+
+
+class Subscriptions(DoubleCase):
+    def test_declined_first_payment(self):
+        customer = self.shop.customer()
+        self.double.card_declines(customer["id"])
+        price = self.shop.price(1000)
+        with self.assertRaises(stripe.CardError):
+            self.shop.subscribe(customer, price, payment_behavior="error_if_incomplete")
+        self.assertEqual(self.shop.get("subscriptions", status="all")["data"], [])
+        subscription = self.shop.subscribe(customer, price)
+        self.assertEqual(subscription["status"], "incomplete")
+        self.double.advance(days=1)
+        subscription = self.double.get("subscription", subscription["id"])
+        self.assertEqual(subscription["status"], "incomplete_expired")
+        invoice = self.double.get("invoice", subscription["latest_invoice"])
+        self.assertEqual(invoice["status"], "void")
+
+    def test_incomplete_then_paid(self):
+        subscription = self.shop.subscribe(
+            "a@example.com",
+            self.shop.price(1000),
+            payment_behavior="default_incomplete",
+        )
+        self.assertEqual(subscription["status"], "incomplete")
+        self.double.pay_invoice(subscription["latest_invoice"])
+        self.double.advance(months=1)
+        found = list(self.shop.pages("invoices"))
+        self.assertEqual([i["status"] for i in found], ["paid", "paid"])
+
+    def test_cancel_at_period_end_and_now(self):
+        price = self.shop.price(1000)
+        one = self.shop.subscribe("a@example.com", price)
+        two = self.shop.subscribe("b@example.com", price)
+        self.shop.post(f"subscriptions/{one['id']}", cancel_at_period_end=True)
+        self.shop.delete(f"subscriptions/{two['id']}")
+        self.double.advance(months=2)
+        for key in (one["id"], two["id"]):
+            self.assertEqual(self.double.get("subscription", key)["status"], "canceled")
+        self.assertEqual(len(list(self.shop.pages("invoices"))), 2)
+        self.assertEqual(len(self.types("customer.subscription.deleted")), 2)
+
+    def test_pause(self):
+        subscription = self.shop.subscribe("a@example.com", self.shop.price(1000))
+        path = f"subscriptions/{subscription['id']}"
+        self.shop.post(path, pause_collection={"behavior": "void"})
+        self.double.advance(months=1)
+        self.shop.post(path, pause_collection="")
+        self.double.advance(months=1)
+        found = list(self.shop.pages("invoices"))
+        self.assertEqual([i["status"] for i in found], ["paid", "void", "paid"])
+
+    def test_two_intervals(self):
+        monthly, yearly = self.shop.price(1000), self.shop.price(9000, interval="year")
+        self.shop.subscribe("a@example.com", monthly, yearly)
+        self.double.advance(months=12)
+        totals = [i["total"] for i in self.shop.pages("invoices")]
+        self.assertEqual(totals, [10000] + [1000] * 11 + [10000])
+
+    def test_due_in_order(self):
+        """Renewals of several customers happen each at its own moment."""
+        price = self.shop.price(1000)
+        for number in range(3):
+            self.shop.subscribe(f"c{number}@example.com", price)
+            self.double.advance(days=5)
+        self.double.advance(months=3)
+        created = [i["created"] for i in self.double.all("invoice")]
+        self.assertEqual(created, sorted(created))
+        self.assertEqual(len(created), 12)
+
+    def test_interval_change_starts_anew(self):
+        subscription = self.shop.subscribe("a@example.com", self.shop.price(3000))
+        middle = subscription["created"] + 31 * 86400 // 2
+        self.double.advance(to=middle)
+        yearly = self.shop.price(30000, interval="year")
+        subscription = self.shop.switch(subscription, yearly)
+        item = subscription["items"]["data"][0]
+        self.assertEqual(item["current_period_start"], middle)
+        invoice = self.shop.get(f"invoices/{subscription['latest_invoice']}")
+        self.assertEqual(self.amounts(invoice)[0], [-1500, 30000])
+
+    def test_more_than_ten_items(self):
+        prices = [self.shop.price(100 + n) for n in range(12)]
+        subscription = self.shop.subscribe("a@example.com", *prices)
+        self.assertEqual(len(subscription["items"]["data"]), 10)
+        self.assertTrue(subscription["items"]["has_more"])
+        found = self.shop.get(
+            "subscription_items", subscription=subscription["id"], limit=100
+        )
+        self.assertEqual(len(found["data"]), 12)
+        invoice = self.shop.get(
+            f"invoices/{subscription['latest_invoice']}",
+            expand=["parent.subscription_details.subscription"],
+        )
+        inner = invoice["parent"]["subscription_details"]["subscription"]
+        self.assertEqual(len(inner["items"]["data"]), 10)
+        self.assertEqual(invoice["total"], sum(100 + n for n in range(12)))
+
+    def test_drafts_advance_after_an_hour(self):
+        customer = self.shop.customer()
+        for advance in (True, False):
+            draft = self.shop.post(
+                "invoices", customer=customer["id"], auto_advance=advance
+            )
+            self.shop.post(
+                "invoiceitems",
+                customer=customer["id"],
+                invoice=draft["id"],
+                amount=500,
+                currency="usd",
+            )
+        self.double.advance(seconds=3600)
+        found = list(self.shop.pages("invoices"))
+        self.assertEqual([i["status"] for i in found], ["draft", "paid"])
