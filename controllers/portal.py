@@ -52,7 +52,9 @@ class AffiliatePortal(CustomerPortal):
             figures=affiliate._get_portal_figures(),
             referrals=affiliate._get_portal_referrals(limit=LATEST),
             referral_count=affiliate._get_portal_referral_count(),
-            commissions=self._commissions([("affiliate_id", "=", affiliate_id)], LATEST),
+            commissions=self._commissions(
+                [("affiliate_id", "=", affiliate_id)], LATEST
+            ),
             settlements=self._settlements(affiliate_id),
         )
         return request.render("affiliate_stripe.portal_my_affiliate", values)
@@ -163,22 +165,31 @@ class AffiliatePortal(CustomerPortal):
         )
 
     def _commission_sortings(self):
-        _ = request.env._
+        env = request.env
         return {
-            "newest": {"label": _("Newest"), "order": "date desc, id desc"},
-            "oldest": {"label": _("Oldest"), "order": "date, id"},
-            "amount": {"label": _("Amount"), "order": "amount desc, id desc"},
+            "newest": {"label": env._("Newest"), "order": "date desc, id desc"},
+            "oldest": {"label": env._("Oldest"), "order": "date, id"},
+            "amount": {"label": env._("Amount"), "order": "amount desc, id desc"},
         }
 
     def _commission_filters(self):
-        _ = request.env._
+        env = request.env
         return {
-            "all": {"label": _("All"), "domain": []},
-            "pending": {"label": _("On hold"), "domain": [("state", "=", "pending")]},
-            "due": {"label": _("Due"), "domain": [("state", "=", "approved")]},
-            "settled": {"label": _("Settled"), "domain": [("state", "=", "settled")]},
-            "paid": {"label": _("Paid"), "domain": [("state", "=", "paid")]},
-            "rejected": {"label": _("Rejected"), "domain": [("state", "=", "void")]},
+            "all": {"label": env._("All"), "domain": []},
+            "pending": {
+                "label": env._("On hold"),
+                "domain": [("state", "=", "pending")],
+            },
+            "due": {"label": env._("Due"), "domain": [("state", "=", "approved")]},
+            "settled": {
+                "label": env._("Settled"),
+                "domain": [("state", "=", "settled")],
+            },
+            "paid": {"label": env._("Paid"), "domain": [("state", "=", "paid")]},
+            "rejected": {
+                "label": env._("Rejected"),
+                "domain": [("state", "=", "void")],
+            },
         }
 
     def _prepare_commission_list(self, affiliate, page, sortby, filterby):

@@ -17,7 +17,7 @@ class StripeWebhook(http.Controller):
         save_session=False,
         max_content_length=MAX_BODY_BYTES,
     )
-    def receive(self, token):
+    def receive(self, token, **_parameters):
         """Take one delivery: verify, store, answer. Everything else comes later.
 
         Answers 200 also for events we do not know: an error status would make Stripe

@@ -31,7 +31,14 @@ def _sitemap(env, rule, query):
 
 
 class AffiliateWebsite(http.Controller):
-    @http.route("/affiliates", type="http", auth="public", website=True, readonly=True)
+    @http.route(
+        "/affiliates",
+        type="http",
+        auth="public",
+        website=True,
+        readonly=True,
+        sitemap=True,
+    )
     def programs(self):
         """List the programmes; where there is one only, that is the list."""
         programs = self._programs()
@@ -147,7 +154,7 @@ class AffiliateWebsite(http.Controller):
         }
         if not typed["name"]:
             errors["name"] = env._("Please tell us your name.")
-        values["email"] = email_normalize(typed["email"])
+        values["email"] = _email_address(typed["email"])
         if not typed["email"]:
             errors["email"] = env._("Please tell us your e-mail address.")
         elif not values["email"]:
@@ -177,8 +184,14 @@ def _clean(name, text):
     return text.strip() if name == "motivation" else " ".join(text.split())
 
 
+def _email_address(text):
+    """Return the normalised address, or None. Mail to a host without a dot is lost."""
+    address = email_normalize(text) or ""
+    return address if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}", address) else None
+
+
 def _web_address(text):
-    """Return an address that is safe behind a link, "" for none, None if it is wrong."""
+    """Return an address that is safe as a link, "" for none, None if it is wrong."""
     if not text:
         return ""
     address = text if "://" in text else f"https://{text}"

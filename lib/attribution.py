@@ -40,7 +40,9 @@ class Candidate:
     claim: int = None
     history: bool = False
     code_beats_link: bool = True
-    last_wins: bool = False  # among claims: the programme counts the last, not the first
+    last_wins: bool = (
+        False  # among claims: the programme counts the last, not the first
+    )
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,26 @@ def _strength(candidate):
     return order.index(candidate.source)
 
 
+def _rank(candidate):
+    """A total order by time: the order in which evidence was read never matters."""
+    last_wins = candidate.last_wins and candidate.source in CLAIMS
+    return (
+        -candidate.at if last_wins else candidate.at,
+        candidate.affiliate,
+        candidate.evidence,
+        candidate.claim or 0,
+        candidate.code or 0,
+        not candidate.history,
+        candidate.source,
+        candidate.code_beats_link,
+        last_wins,
+    )
+
+
 def _best(candidates):
     """The strongest evidence; among equals the earliest, or of claims the latest
     where the programme says so."""
-
-    def rank(candidate):
-        at = candidate.at
-        if candidate.last_wins and candidate.source in CLAIMS:
-            at = -at
-        return _strength(candidate), at, candidate.affiliate, candidate.evidence
-
-    return min(candidates, key=rank, default=None)
+    return min(candidates, key=lambda c: (_strength(c), *_rank(c)), default=None)
 
 
 def decide(sales, candidates):
@@ -81,8 +92,11 @@ def decide(sales, candidates):
     :param candidates: all evidence about the person, in any order
     """
     paid = sorted(
-        ((sale.first_paid_at(), sale.created, sale.ref) for sale in sales
-         if sale.first_paid_at() is not None),
+        (
+            (sale.first_paid_at(), sale.created, sale.ref)
+            for sale in sales
+            if sale.first_paid_at() is not None
+        ),
     )
     for position, (paid_at, created, _ref) in enumerate(paid):
         earlier = paid[0][0] if position else None

@@ -326,7 +326,8 @@ def _state(lines, rules, share, step):
 def corrections(desired, booked):
     """Return ``[(key, amount, base)]`` that turn the booked ledger into the desired.
 
-    :param dict desired: ``{key: (amount, base)}``; key = (line, affiliate, level, cause)
+    :param dict desired: ``{key: (amount, base)}``; a key is (line, affiliate, level,
+        cause)
     :param dict booked: the same, summed over the revisions already in the ledger
     """
     result = []

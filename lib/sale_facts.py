@@ -54,7 +54,9 @@ def invoice_difference(invoice, lines):
     means an amount we do not understand.
     """
     shipping = (invoice.get("shipping_cost") or {}).get("amount_subtotal") or 0
-    return _total_without_tax(invoice) - shipping - sum(line_net(line) for line in lines)
+    return (
+        _total_without_tax(invoice) - shipping - sum(line_net(line) for line in lines)
+    )
 
 
 def _spread_rounding(lines, difference):
@@ -165,8 +167,9 @@ def charge_sale(charge, session=None, reversals=(), dispute=None, skipped=False)
         created=charge["created"],
         currency=charge["currency"],
         total=total,
-        lines=_spread_rounding(list(lines), difference if abs(difference) <= len(lines)
-                               else 0),
+        lines=_spread_rounding(
+            list(lines), difference if abs(difference) <= len(lines) else 0
+        ),
         payments=[Payment(charge["id"], amount, charge["created"], bucket)],
         reversals=list(reversals),
         paid=charge.get("status") == "succeeded" and bool(charge.get("paid")),

@@ -23,13 +23,18 @@ stripe.enable_telemetry = False
 stripe.set_app_info("affiliate_stripe (Odoo)")
 
 
+# What stops or delays all requests of an account, whatever they are about.
+STOPPING, PASSING = ("key", "permission"), ("throttled", "unreachable")
+ACCOUNT_PROBLEMS = STOPPING + PASSING
+
+
 class StripeProblem(Exception):
     """Stripe, or the way to it, said no. ``code`` tells callers what to do.
 
     ``key``: the key is wrong or revoked · ``permission``: a restricted key lacks one ·
     ``missing``: the object does not exist · ``throttled``: too many requests ·
     ``unreachable``: network, timeout or an error at Stripe · ``refused``: the request
-    itself was wrong.
+    itself was wrong · ``unreadable``: we do not understand the answer.
     """
 
     def __init__(self, code, message, stripe_code=None, param=None):
@@ -41,12 +46,12 @@ class StripeProblem(Exception):
     @property
     def stops_account(self):
         """No request of this account can succeed before a person acts."""
-        return self.code in ("key", "permission")
+        return self.code in STOPPING
 
     @property
     def is_passing(self):
         """Worth trying again later, without anybody acting."""
-        return self.code in ("throttled", "unreachable")
+        return self.code in PASSING
 
 
 _PROBLEMS = (
@@ -133,7 +138,9 @@ class StripeApi:
         for name in list_names:
             nested = raw.get(name)
             if nested and nested.get("has_more"):
-                entries = [entry for page in self.pages(nested["url"]) for entry in page]
+                entries = [
+                    entry for page in self.pages(nested["url"]) for entry in page
+                ]
                 raw[name] = {**nested, "data": entries, "has_more": False}
         return raw
 

@@ -13,6 +13,8 @@ expand, and how one raw object (a dict at the pinned API version) becomes rows:
   irrelevant: whatever object is seen first, the others are fetched.
 """
 
+import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -60,7 +62,39 @@ class Kind:
         return self._params(prefix="data.")
 
     def _params(self, prefix=""):
-        return {"expand": [prefix + path for path in self.expand]} if self.expand else {}
+        return (
+            {"expand": [prefix + path for path in self.expand]} if self.expand else {}
+        )
+
+
+# --- texts that PostgreSQL can hold ------------------------------------------------
+
+# A NUL escaped by json.dumps, but not the six letters after a written backslash.
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+MAX_ID = 255
+
+
+def storable(text):
+    """Return ``text`` without NUL characters and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def storable_json(value):
+    """Return JSON that jsonb can hold: it has neither NUL nor lone surrogates."""
+    text = json.dumps(value, ensure_ascii=False)
+    if "\\u0000" in text:
+        text = _NUL.sub(r"\1", text)
+    return text.encode("utf-8", "replace").decode()
+
+
+def is_stripe_id(value):
+    """Tell whether ``value`` can be the id of an object or event."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_ID
+        and value.isascii()
+        and value.isprintable()
+    )
 
 
 # --- small readers -------------------------------------------------------------
@@ -304,8 +338,14 @@ def _invoice(raw):
         # A one-off sale with an invoice: its session knows where it came from.
         reading.lookups += [
             ("checkout_session", {"payment_intent": intent})
-            for intent in filter(None, (p.values.get("payment_intent") for p in
-                                        reading.rows if p.kind == "invoice_payment"))
+            for intent in filter(
+                None,
+                (
+                    p.values.get("payment_intent")
+                    for p in reading.rows
+                    if p.kind == "invoice_payment"
+                ),
+            )
         ]
     return reading
 
@@ -569,7 +609,9 @@ EVENT_TYPES = {
     "refund": ("created", "updated", "failed"),
 }
 SUBSCRIBED = tuple(
-    f"{family}.{change}" for family, changes in EVENT_TYPES.items() for change in changes
+    f"{family}.{change}"
+    for family, changes in EVENT_TYPES.items()
+    for change in changes
 )
 _OBJECT_KINDS = {
     "checkout.session": "checkout_session",
@@ -588,23 +630,22 @@ def event_target(event):
     """
     related = event.get("related_object")
     if isinstance(related, dict):
-        kind = (event.get("type") or "").removeprefix("v1.").rpartition(".")[0]
+        kind = str(event.get("type")).removeprefix("v1.").rpartition(".")[0]
         kind = {"customer.subscription": "subscription"}.get(kind, kind)
         kind = {"charge.dispute": "dispute"}.get(kind, kind)
-        kind = _OBJECT_KINDS.get(kind)
-        target = related.get("id")
-        return (kind, target) if kind and isinstance(target, str) else (None, None)
-    data = event.get("data")
+        kind, target = _OBJECT_KINDS.get(kind), related.get("id")
+    else:
+        kind, target = _payload_target(event.get("data"))
+    return (kind, target) if kind and is_stripe_id(target) else (None, None)
+
+
+def _payload_target(data):
     raw = data.get("object") if isinstance(data, dict) else None
     if not isinstance(raw, dict):
         return None, None
     if raw.get("object") == "discount":
-        kind, target = _discount_owner(raw)
-    else:
-        kind, target = _OBJECT_KINDS.get(raw.get("object")), raw.get("id")
-    if not kind or not isinstance(target, str) or not target:
-        return None, None
-    return kind, target
+        return _discount_owner(raw)
+    return _OBJECT_KINDS.get(str(raw.get("object"))), raw.get("id")
 
 
 def _discount_owner(raw):

@@ -23,8 +23,11 @@ class AffiliateAffiliate(models.Model):
         ondelete="restrict",
         check_company=True,
         default=lambda self: self.env["affiliate.program"].search([], limit=1),
+        string="Programme",
     )
-    company_id = fields.Many2one(related="program_id.company_id", store=True, index=True)
+    company_id = fields.Many2one(
+        related="program_id.company_id", store=True, index=True
+    )
     state = fields.Selection(
         [
             ("pending", "To approve"),
@@ -46,7 +49,8 @@ class AffiliateAffiliate(models.Model):
         groups="base.group_user",
     )
     wished_code = fields.Char(
-        help="The tracking code the affiliate would like; used when it is free."
+        help="The tracking code the affiliate would like; used when it is free.",
+        string="Wished code",
     )
     motivation = fields.Text(
         string="Application", help="What the affiliate wrote when applying."
@@ -56,7 +60,10 @@ class AffiliateAffiliate(models.Model):
         "affiliate.code", "affiliate_id", string="Tracking codes"
     )
     code = fields.Char(
-        string="Tracking code", compute="_compute_code", help="The current tracking code.")
+        string="Tracking code",
+        compute="_compute_code",
+        help="The current tracking code.",
+    )
     link = fields.Char(compute="_compute_code", string="Tracking link")
     referral_ids = fields.One2many("affiliate.referral", "affiliate_id")
     commission_ids = fields.One2many("affiliate.commission", "affiliate_id")
@@ -117,8 +124,12 @@ class AffiliateAffiliate(models.Model):
             affiliate.referral_count = affiliate.customer_count + referrals.get(
                 (affiliate, "lead"), 0
             )
-            affiliate.commission_count = counts["affiliate.commission"].get(affiliate, 0)
-            affiliate.settlement_count = counts["affiliate.settlement"].get(affiliate, 0)
+            affiliate.commission_count = counts["affiliate.commission"].get(
+                affiliate, 0
+            )
+            affiliate.settlement_count = counts["affiliate.settlement"].get(
+                affiliate, 0
+            )
 
     def _compute_balances(self):
         balances = self._get_balances()
@@ -131,7 +142,7 @@ class AffiliateAffiliate(models.Model):
             affiliate.balance_total = sum(states.values())
 
     def _get_balances(self):
-        """Return ``{(affiliate id, currency id): {state: sum}}``, void rows left out."""
+        """Return ``{(affiliate id, currency id): {state: sum}}``, without void rows."""
         groups = self.env["affiliate.commission"]._read_group(
             [("affiliate_id", "in", self.ids), ("state", "!=", "void")],
             ["affiliate_id", "currency_id", "state"],
@@ -143,9 +154,10 @@ class AffiliateAffiliate(models.Model):
         return balances
 
     def _compute_access_url(self):
-        super()._compute_access_url()
+        result = super()._compute_access_url()
         for affiliate in self:
             affiliate.access_url = f"/my/affiliate/{affiliate.id}"
+        return result
 
     # === ACTION METHODS === #
 
@@ -236,7 +248,7 @@ class AffiliateAffiliate(models.Model):
 
     @api.model
     def _find_applicant(self, program, email):
-        """Return the contact of an address: the one with a login if there are several."""
+        """Return the contact of an address, one with a login before others."""
         partners = self.env["res.partner"].search(
             [
                 ("email_normalized", "=", email),
@@ -280,7 +292,9 @@ class AffiliateAffiliate(models.Model):
             .with_context(active_ids=partner.ids)
             .create({"partner_ids": [(6, 0, partner.ids)]})
         )
-        wizard.user_ids.filtered(lambda u: u.partner_id == partner).action_grant_access()
+        wizard.user_ids.filtered(
+            lambda u: u.partner_id == partner
+        ).action_grant_access()
 
     def _make_code(self):
         self.ensure_one()

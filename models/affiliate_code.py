@@ -28,12 +28,17 @@ class AffiliateCode(models.Model):
     affiliate_id = fields.Many2one(
         "affiliate.affiliate", required=True, index=True, ondelete="cascade"
     )
-    program_id = fields.Many2one(related="affiliate_id.program_id", store=True)
+    program_id = fields.Many2one(
+        related="affiliate_id.program_id", store=True, string="Programme"
+    )
     company_id = fields.Many2one(
         related="affiliate_id.company_id", store=True, index=True
     )
     stripe_account_id = fields.Many2one(
-        related="affiliate_id.program_id.stripe_account_id", store=True, index=True
+        related="affiliate_id.program_id.stripe_account_id",
+        store=True,
+        index=True,
+        string="Stripe account",
     )
     state = fields.Selection(
         [
@@ -66,16 +71,11 @@ class AffiliateCode(models.Model):
         "Stripe's checkout: the code works in links.",
     )
     link = fields.Char(compute="_compute_link")
-    sync_error = fields.Char(
-        readonly=True,
-        copy=False,
-        groups="base.group_user",
-    )
+    sync_error = fields.Char(readonly=True, copy=False)
     foreign_promotion_id = fields.Char(
         readonly=True,
         copy=False,
         help="The promotion code of somebody else that has the same text.",
-        groups="base.group_user",
     )
 
     # Without case, as Stripe compares them.
@@ -95,7 +95,9 @@ class AffiliateCode(models.Model):
     def _compute_link(self):
         for code in self:
             url = code.program_id.signup_url
-            code.link = _with_parameter(url, LINK_PARAMETER, code.code) if url else False
+            code.link = (
+                _with_parameter(url, LINK_PARAMETER, code.code) if url else False
+            )
 
     # === CONSTRAINT METHODS === #
 
@@ -293,7 +295,9 @@ class AffiliateCode(models.Model):
         coupon = self.program_id._ensure_coupon()
         stripe_api = account._api()
         current = None
-        for page in stripe_api.pages("/v1/promotion_codes", code=self.code, active=True):
+        for page in stripe_api.pages(
+            "/v1/promotion_codes", code=self.code, active=True
+        ):
             for raw in page:
                 if (raw.get("metadata") or {}).get(OWNER_KEY) != self._owner_mark():
                     raise _ForeignCode(raw["id"])

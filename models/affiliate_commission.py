@@ -65,19 +65,23 @@ class AffiliateCommission(models.Model):
     # Affiliates read their own rows. The name of a linked record would tell them the
     # customer's e-mail: Odoo shows it without asking for access to that record.
     referral_id = fields.Many2one(
-        "affiliate.referral", index="btree_not_null", ondelete="restrict",
+        "affiliate.referral",
+        index="btree_not_null",
+        ondelete="restrict",
         groups="base.group_user",
     )
     program_id = fields.Many2one(
-        "affiliate.program", required=True, index=True, ondelete="restrict"
+        "affiliate.program",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        string="Programme",
     )
     company_id = fields.Many2one(
         "res.company", required=True, index=True, default=lambda s: s.env.company
     )
     stripe_account_id = fields.Many2one(
-        "affiliate.stripe.account",
-        readonly=True,
-        groups="base.group_user",
+        "affiliate.stripe.account", readonly=True, string="Stripe account"
     )
     rule_id = fields.Many2one(
         "affiliate.commission.rule",
@@ -86,29 +90,24 @@ class AffiliateCommission(models.Model):
         ondelete="restrict",
     )
     customer_id = fields.Many2one(
-        "affiliate.stripe.customer", readonly=True, index="btree_not_null",
+        "affiliate.stripe.customer",
+        readonly=True,
+        index="btree_not_null",
         groups="base.group_user",
     )
     invoice_id = fields.Many2one(
-        "affiliate.stripe.invoice", readonly=True, index="btree_not_null",
-        groups="base.group_user",
+        "affiliate.stripe.invoice", readonly=True, index="btree_not_null"
     )
-    invoice_line_id = fields.Many2one(
-        "affiliate.stripe.invoice.line",
-        readonly=True,
-        groups="base.group_user",
-    )
+    invoice_line_id = fields.Many2one("affiliate.stripe.invoice.line", readonly=True)
     charge_id = fields.Many2one(
         "affiliate.stripe.charge",
         readonly=True,
         index="btree_not_null",
         help="The sale, where it has no invoice.",
-        groups="base.group_user",
     )
     line_ref = fields.Char(string="Line", readonly=True)
     sale_ref = fields.Char(string="Sale", readonly=True)
     cause_id = fields.Char(
-        string="Cause",
         readonly=True,
         help="Stripe id of the payment, refund, dispute or credit note.",
     )
@@ -140,7 +139,7 @@ class AffiliateCommission(models.Model):
     amount = fields.Monetary(required=True)
     date = fields.Date(required=True, default=fields.Date.context_today, index=True)
     happened_at = fields.Datetime(string="Happened", readonly=True)
-    hold_until = fields.Date(index=True)
+    hold_until = fields.Date(index=True, string="On hold until")
     is_approved = fields.Boolean(readonly=True, copy=False)
     on_hold = fields.Boolean(readonly=True, copy=False)
     hold_reason = fields.Char(readonly=True, copy=False)
@@ -477,15 +476,19 @@ class AffiliateCommission(models.Model):
         """Create ledger rows: references resolved, corrections tied to their origin."""
         if not values_list:
             return self.browse()
-        account = self.env["affiliate.program"].browse(
-            values_list[0]["program_id"]
-        ).stripe_account_id
+        account = (
+            self.env["affiliate.program"]
+            .browse(values_list[0]["program_id"])
+            .stripe_account_id
+        )
         refs = _References(self.env, account, values_list)
         today = fields.Date.context_today(self)
         origins = self._origins(booked)
         rows = self.browse()
         for kind in ("earned", "correction"):
-            batch = [v for v in values_list if (v["kind"] == "earned") == (kind == "earned")]
+            batch = [
+                v for v in values_list if (v["kind"] == "earned") == (kind == "earned")
+            ]
             for values in batch:
                 origin = origins.get(
                     (values["line_ref"], values["affiliate_id"], values["level"])
@@ -612,10 +615,11 @@ class AffiliateCommission(models.Model):
             ]
         )
         rows = self | siblings
-        if rows.filtered(lambda row: row.state in ("settled", "paid")):
+        if rows.filtered(lambda row: row.state not in ("pending", "void")):
             raise UserError(
                 self.env._(
-                    "Settled and paid commissions stay. Add a correction by hand instead."
+                    "Only pending commissions can be rejected. Add a correction by "
+                    "hand to take back one that is due, settled or paid."
                 )
             )
         rows.write({"void_reason": reason})
@@ -711,7 +715,9 @@ class _Mirror:
         }
         invoice_refs = tuple(self.invoices)
         self.lines, self.payments = defaultdict(list), defaultdict(list)
-        for _ref, invoice, raw in self._read("invoice_line", "invoice_ref", invoice_refs):
+        for _ref, invoice, raw in self._read(
+            "invoice_line", "invoice_ref", invoice_refs
+        ):
             self.lines[invoice].append(raw)
         for _ref, invoice, raw in self._read(
             "invoice_payment", "invoice_ref", invoice_refs

@@ -21,10 +21,18 @@ class AffiliateCommissionRule(models.Model):
     _check_company_auto = True
 
     program_id = fields.Many2one(
-        "affiliate.program", required=True, index=True, ondelete="cascade"
+        "affiliate.program",
+        required=True,
+        index=True,
+        ondelete="cascade",
+        string="Programme",
     )
-    company_id = fields.Many2one(related="program_id.company_id", store=True, index=True)
-    stripe_account_id = fields.Many2one(related="program_id.stripe_account_id")
+    company_id = fields.Many2one(
+        related="program_id.company_id", store=True, index=True
+    )
+    stripe_account_id = fields.Many2one(
+        related="program_id.stripe_account_id", string="Stripe account"
+    )
     active = fields.Boolean(default=True)
     sequence = fields.Integer(default=10)
     scope = fields.Selection(
@@ -53,6 +61,7 @@ class AffiliateCommissionRule(models.Model):
         [("percent", "Percentage"), ("fixed", "Fixed amount")],
         default="percent",
         required=True,
+        string="Commission",
     )
     rate = fields.Float(string="Rate (%)", digits=(16, 4), default=30.0)
     amount = fields.Monetary()
@@ -78,6 +87,7 @@ class AffiliateCommissionRule(models.Model):
         ],
         default="all",
         required=True,
+        string="Applies to",
     )
     duration_months = fields.Integer(
         string="For months",
@@ -224,7 +234,8 @@ class AffiliateCommissionRule(models.Model):
                     "program_id": rule.program_id.id,
                 }
             )
-            super(AffiliateCommissionRule, rule).write({"date_from": now})
+            # Not a term of the sale but its version: makes no further copy.
+            rule.date_from = now
 
     # === BUSINESS METHODS === #
 

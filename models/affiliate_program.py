@@ -30,6 +30,7 @@ class AffiliateProgram(models.Model):
         ondelete="restrict",
         default=lambda self: self._default_stripe_account(),
         tracking=True,
+        string="Stripe account",
     )
     public_key = fields.Char(
         default=lambda self: secrets.token_urlsafe(12), readonly=True, copy=False
@@ -56,11 +57,13 @@ class AffiliateProgram(models.Model):
         [("first", "First click"), ("last", "Last click")],
         default="first",
         required=True,
+        string="Who counts",
     )
     code_beats_link = fields.Boolean(
         default=True,
         help="A customer who came over one affiliate's link and pays with another's "
         "code belongs to the code.",
+        string="A code beats a link",
     )
 
     # --- commission ---
@@ -69,6 +72,7 @@ class AffiliateProgram(models.Model):
         default=30,
         help="Days after the payment before a commission can be paid, so that refunds "
         "come first.",
+        string="Hold",
     )
     auto_approve_commissions = fields.Boolean(
         default=True,
@@ -77,7 +81,8 @@ class AffiliateProgram(models.Model):
         "person approves them.",
     )
     minimum_payout = fields.Monetary(
-        help="Smaller sums are carried over to the next settlement."
+        help="Smaller sums are carried over to the next settlement.",
+        string="Minimum payout",
     )
     count_out_of_band = fields.Boolean(
         default=True,
@@ -91,8 +96,9 @@ class AffiliateProgram(models.Model):
         required=True,
         help="{name} is the affiliate's first name, {number} a number that makes the "
         "code unique. Example: {name}{number} gives DRONA29.",
+        string="Code pattern",
     )
-    code_number_start = fields.Integer(default=1)
+    code_number_start = fields.Integer(default=1, string="First number")
     discount_type = fields.Selection(
         [
             ("none", "No discount: codes work in links only"),
@@ -107,7 +113,11 @@ class AffiliateProgram(models.Model):
     )
     discount_value = fields.Float(digits=(16, 3))
     discount_duration = fields.Selection(
-        [("once", "First payment"), ("repeating", "Some months"), ("forever", "Always")],
+        [
+            ("once", "First payment"),
+            ("repeating", "Some months"),
+            ("forever", "Always"),
+        ],
         default="once",
         required=True,
     )

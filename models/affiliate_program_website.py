@@ -71,7 +71,9 @@ class AffiliateCommissionRule(models.Model):
                 "%(amount)s on %(payments)s", amount=amount, payments=payments
             )
         plans = self.product_ids.mapped("name") if self.scope == "product" else []
-        plans = self.price_ids.mapped("display_name") if self.scope == "price" else plans
+        plans = (
+            self.price_ids.mapped("display_name") if self.scope == "price" else plans
+        )
         if plans:
             text = self.env._(
                 "%(text)s for %(plans)s", text=text, plans=", ".join(plans)
@@ -81,7 +83,9 @@ class AffiliateCommissionRule(models.Model):
     def _get_public_limits(self):
         limits = []
         if self.billing_interval:
-            intervals = self._fields["billing_interval"]._description_selection(self.env)
+            intervals = self._fields["billing_interval"]._description_selection(
+                self.env
+            )
             limits.append(dict(intervals)[self.billing_interval].lower())
         if self.duration_months:
             limits.append(self.env._("for %s months", self.duration_months))

@@ -5,7 +5,8 @@ from odoo import api, fields, models
 from odoo.tools.misc import hmac
 
 
-class AffiliateRateLimitLog(models.TransientModel):
+# Transient for the tidying up, not for a dialog.
+class AffiliateRateLimitLog(models.TransientModel):  # pylint: disable=C8113  # pylint: disable=no-wizard-in-models
     """What visitors did lately, to tell a crowd from a flood.
 
     Kept for as long as Odoo keeps transient records. An address is stored as a keyed

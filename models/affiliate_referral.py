@@ -44,13 +44,16 @@ class AffiliateReferral(models.Model):
         tracking=True,
     )
     program_id = fields.Many2one(
-        related="affiliate_id.program_id", store=True, index=True
+        related="affiliate_id.program_id", store=True, index=True, string="Programme"
     )
     company_id = fields.Many2one(
         related="affiliate_id.company_id", store=True, index=True
     )
     stripe_account_id = fields.Many2one(
-        related="affiliate_id.program_id.stripe_account_id", store=True, index=True
+        related="affiliate_id.program_id.stripe_account_id",
+        store=True,
+        index=True,
+        string="Stripe account",
     )
     code_id = fields.Many2one("affiliate.code", index="btree_not_null")
     source = fields.Selection(
@@ -269,7 +272,9 @@ class AffiliateReferral(models.Model):
         used = SQL(" UNION ").join(
             SQL(
                 "SELECT %s FROM %s WHERE account_id = %s AND data::text LIKE %s",
-                SQL.identifier("invoice_ref" if kind == "invoice_line" else "customer_ref"),
+                SQL.identifier(
+                    "invoice_ref" if kind == "invoice_line" else "customer_ref"
+                ),
                 SQL.identifier(f"affiliate_stripe_{kind}"),
                 account.id,
                 pattern,
@@ -291,8 +296,10 @@ class AffiliateReferral(models.Model):
 
     @api.model
     def _programs(self, account):
-        return self.env["affiliate.program"].with_context(active_test=False).search(
-            [("stripe_account_id", "=", account.id)]
+        return (
+            self.env["affiliate.program"]
+            .with_context(active_test=False)
+            .search([("stripe_account_id", "=", account.id)])
         )
 
     @api.model
@@ -345,11 +352,7 @@ class AffiliateReferral(models.Model):
                 ("customer_ids", "in", [c.id for person in people for c in person]),
             ]
         )
-        bound = {
-            claim.id: person
-            for person in people
-            for claim in person.referral_ids
-        }
+        bound = {claim.id: person for person in people for claim in person.referral_ids}
         for claim in claims:
             person = bound.get(claim.id) or emails.get(claim.email_normalized)
             if person:
@@ -482,7 +485,6 @@ class AffiliateStripeCustomer(models.Model):
         "affiliate_referral_customer_rel",
         "customer_id",
         "referral_id",
-        string="Referral",
         readonly=True,
         copy=False,
     )

@@ -2,7 +2,7 @@ import logging
 from collections import defaultdict
 
 from odoo import Command, api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
@@ -38,8 +38,12 @@ class AffiliateSettlement(models.Model):
     partner_id = fields.Many2one(
         related="affiliate_id.partner_id", store=True, index=True
     )
-    program_id = fields.Many2one(related="affiliate_id.program_id", store=True)
-    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    program_id = fields.Many2one(
+        related="affiliate_id.program_id", store=True, string="Programme"
+    )
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, index=True
+    )
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
     date_from = fields.Date(readonly=True)
     date_to = fields.Date(required=True, readonly=True)
@@ -59,7 +63,12 @@ class AffiliateSettlement(models.Model):
         ondelete="set null",
     )
     step = fields.Selection(
-        [("draft", "Draft"), ("confirmed", "Confirmed"), ("cancelled", "Cancelled")],
+        [
+            ("draft", "Draft"),
+            ("confirmed", "Confirmed"),
+            ("closed", "Closed without a bill"),
+            ("cancelled", "Cancelled"),
+        ],
         default="draft",
         required=True,
         readonly=True,
@@ -79,8 +88,9 @@ class AffiliateSettlement(models.Model):
         tracking=True,
     )
     problem = fields.Char(
-        readonly=True, copy=False, help="Why no bill could be made yet.",
-        groups="base.group_user",
+        readonly=True,
+        copy=False,
+        help="Why no bill could be made yet.",
     )
 
     def init(self):
@@ -129,7 +139,9 @@ class AffiliateSettlement(models.Model):
     @api.depends("step", "move_id.state", "move_id.payment_state")
     def _compute_state(self):
         for settlement in self:
-            settlement.state = settlement._state_of_bill() or settlement.step
+            settlement.state = settlement._state_of_bill() or (
+                "paid" if settlement.step == "closed" else settlement.step
+            )
 
     def _state_of_bill(self):
         """Return what the bill says, or None where it says nothing yet."""
@@ -151,9 +163,10 @@ class AffiliateSettlement(models.Model):
             settlement.commission_count = counts.get(settlement, 0)
 
     def _compute_access_url(self):
-        super()._compute_access_url()
+        result = super()._compute_access_url()
         for settlement in self:
             settlement.access_url = f"/my/affiliate/settlement/{settlement.id}"
+        return result
 
     def _get_report_base_filename(self):
         """Name of the statement's file in the portal, without ending."""
@@ -236,6 +249,8 @@ class AffiliateSettlement(models.Model):
 
     @api.model
     def _reaches_minimum(self, program, currency, total, allow_negative):
+        if currency.is_zero(total):
+            return True
         if currency.compare_amounts(total, 0) < 0:
             return allow_negative
         # A minimum is in the programme's currency; in others there is none.
@@ -309,10 +324,11 @@ class AffiliateSettlement(models.Model):
         for settlement in self:
             if settlement.move_id and settlement.state != "cancelled":
                 continue
+            if settlement.currency_id.is_zero(settlement.amount_total):
+                settlement.step = "closed"
+                continue
             settlement.problem = settlement._bill_problem()
-            if settlement.problem or settlement.currency_id.is_zero(
-                settlement.amount_total
-            ):
+            if settlement.problem:
                 continue
             move = (
                 self.env["account.move"]

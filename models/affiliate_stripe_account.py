@@ -17,7 +17,12 @@ from ..lib.stripe_objects import KINDS, SUBSCRIBED
 
 _logger = logging.getLogger(__name__)
 
-KEY_PREFIXES = {"sk_test_": False, "rk_test_": False, "sk_live_": True, "rk_live_": True}
+KEY_PREFIXES = {
+    "sk_test_": False,
+    "rk_test_": False,
+    "sk_live_": True,
+    "rk_live_": True,
+}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Programmes write these two; everything else is only read.
 WRITE_PERMISSIONS = ("Coupons", "Promotion codes", "Webhook endpoints")
@@ -57,7 +62,6 @@ class AffiliateStripeAccount(models.Model):
     )
     # What a person types. Nothing is ever read back: see _inverse_api_key.
     api_key = fields.Char(
-        string="API key",
         compute="_compute_api_key",
         inverse="_inverse_api_key",
         copy=False,
@@ -68,7 +72,7 @@ class AffiliateStripeAccount(models.Model):
     api_key_secret = fields.Char(groups=fields.NO_ACCESS, copy=False)
     stripe_account_id = fields.Char(string="Account ID", readonly=True, copy=False)
     livemode = fields.Boolean(string="Live", readonly=True, copy=False)
-    permission_report = fields.Text(readonly=True, copy=False)
+    permission_report = fields.Text(readonly=True, copy=False, string="Permissions")
 
     delivery = fields.Selection(
         [
@@ -90,9 +94,9 @@ class AffiliateStripeAccount(models.Model):
     webhook_url = fields.Char(
         compute="_compute_webhook_url",
         groups="affiliate_stripe.group_affiliate_manager",
+        string="Webhook address",
     )
     webhook_secret = fields.Char(
-        string="Webhook secret",
         compute="_compute_api_key",
         inverse="_inverse_webhook_secret",
         copy=False,
@@ -101,11 +105,11 @@ class AffiliateStripeAccount(models.Model):
     )
     endpoint_ids = fields.One2many("affiliate.stripe.endpoint", "account_id")
 
-    api_version = fields.Char(compute="_compute_health", string="API version")
-    last_event = fields.Datetime(compute="_compute_health")
-    pending_events = fields.Integer(compute="_compute_health")
-    failed_events = fields.Integer(compute="_compute_health")
-    polled_until = fields.Datetime(readonly=True, copy=False)
+    api_version = fields.Char(compute="_compute_health")
+    last_event = fields.Datetime(compute="_compute_health", string="Last event")
+    pending_events = fields.Integer(compute="_compute_health", string="Waiting events")
+    failed_events = fields.Integer(compute="_compute_health", string="Failed events")
+    polled_until = fields.Datetime(readonly=True, copy=False, string="Polled until")
     backoff_until = fields.Datetime(readonly=True, copy=False)
     # {kind: id to go on after}, for the kinds a running sync still has to walk.
     sync_cursor = fields.Json(readonly=True, copy=False)
@@ -245,6 +249,10 @@ class AffiliateStripeAccount(models.Model):
         self.ensure_one()
         self._check_key()
         self.write({"state": "connected", "problem": False, "backoff_until": False})
+        # What waited for a working key goes on.
+        self.env["affiliate.stripe.event"]._wake()
+        if self.sync_cursor:
+            self.env.ref("affiliate_stripe.ir_cron_sync")._trigger()
         return self._notify(self.env._("The connection works."), "success")
 
     def action_sync_now(self):
@@ -315,7 +323,9 @@ class AffiliateStripeAccount(models.Model):
         parameters = self.env["ir.config_parameter"].sudo()
         if parameters.get_param("database.is_neutralized"):
             raise UserError(
-                self.env._("This database is a neutralised copy: it never calls Stripe.")
+                self.env._(
+                    "This database is a neutralised copy: it never calls Stripe."
+                )
             )
         key = self.sudo().api_key_secret
         if not key:
@@ -324,8 +334,10 @@ class AffiliateStripeAccount(models.Model):
 
     def _api_base(self):
         """Return another API address, honoured for loopback only (the test double)."""
-        base = self.env["ir.config_parameter"].sudo().get_param(
-            "affiliate_stripe.api_base"
+        base = (
+            self.env["ir.config_parameter"]
+            .sudo()
+            .get_param("affiliate_stripe.api_base")
         )
         return base if base and urlsplit(base).hostname in LOOPBACK else None
 

@@ -8,7 +8,12 @@ class AffiliateStripeCharge(models.Model):
     _inherit = "affiliate.stripe.mixin"
     _stripe_links = {"customer_id": "customer_ref"}
 
-    customer_id = fields.Many2one("affiliate.stripe.customer", string="Customer", readonly=True, index="btree_not_null", ondelete="set null")
+    customer_id = fields.Many2one(
+        "affiliate.stripe.customer",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     customer_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     status = fields.Char(readonly=True)
@@ -18,7 +23,9 @@ class AffiliateStripeCharge(models.Model):
     amount_captured = fields.Monetary(readonly=True)
     amount_refunded = fields.Monetary(readonly=True)
     disputed = fields.Boolean(readonly=True)
-    refund_ids = fields.One2many("affiliate.stripe.refund", "charge_id", string="Refunds")
+    refund_ids = fields.One2many(
+        "affiliate.stripe.refund", "charge_id", string="Refunds"
+    )
     dispute_ids = fields.One2many(
         "affiliate.stripe.dispute", "charge_id", string="Disputes"
     )
@@ -42,8 +49,10 @@ class AffiliateStripeCharge(models.Model):
     def _search_is_invoiced(self, operator, value):
         if operator != "in":
             return NotImplemented
-        payments = self.env["affiliate.stripe.invoice.payment"].sudo()._search([])
+        payments = self.env["affiliate.stripe.invoice.payment"].sudo()
+        intents = payments._search([("payment_intent", "!=", False)])
+        charges = payments._search([("charge_ref", "!=", False)])
         invoiced = Domain(
-            "payment_intent", "in", payments.subselect("payment_intent")
-        ) | Domain("stripe_id", "in", payments.subselect("charge_ref"))
+            "payment_intent", "in", intents.subselect("payment_intent")
+        ) | Domain("stripe_id", "in", charges.subselect("charge_ref"))
         return invoiced if True in value else ~invoiced

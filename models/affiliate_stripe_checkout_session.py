@@ -11,11 +11,26 @@ class AffiliateStripeCheckoutSession(models.Model):
         "invoice_id": "invoice_ref",
     }
 
-    customer_id = fields.Many2one("affiliate.stripe.customer", string="Customer", readonly=True, index="btree_not_null", ondelete="set null")
+    customer_id = fields.Many2one(
+        "affiliate.stripe.customer",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     customer_ref = fields.Char(readonly=True)
-    subscription_id = fields.Many2one("affiliate.stripe.subscription", string="Subscription", readonly=True, index="btree_not_null", ondelete="set null")
+    subscription_id = fields.Many2one(
+        "affiliate.stripe.subscription",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     subscription_ref = fields.Char(readonly=True)
-    invoice_id = fields.Many2one("affiliate.stripe.invoice", string="Invoice", readonly=True, index="btree_not_null", ondelete="set null")
+    invoice_id = fields.Many2one(
+        "affiliate.stripe.invoice",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     invoice_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     mode = fields.Char(readonly=True)

@@ -26,7 +26,9 @@ class AffiliateStripeCustomer(models.Model):
     @api.depends("name", "email", "stripe_id")
     def _compute_display_name(self):
         for customer in self:
-            customer.display_name = customer.name or customer.email or customer.stripe_id
+            customer.display_name = (
+                customer.name or customer.email or customer.stripe_id
+            )
 
     @api.model
     def _columns(self, values):

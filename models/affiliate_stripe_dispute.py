@@ -7,7 +7,12 @@ class AffiliateStripeDispute(models.Model):
     _inherit = "affiliate.stripe.mixin"
     _stripe_links = {"charge_id": "charge_ref"}
 
-    charge_id = fields.Many2one("affiliate.stripe.charge", string="Charge", readonly=True, index="btree_not_null", ondelete="set null")
+    charge_id = fields.Many2one(
+        "affiliate.stripe.charge",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     charge_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     status = fields.Char(readonly=True)

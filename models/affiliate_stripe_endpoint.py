@@ -16,13 +16,15 @@ class AffiliateStripeEndpoint(models.Model):
     account_id = fields.Many2one(
         "affiliate.stripe.account", required=True, index=True, ondelete="cascade"
     )
-    company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
+    company_id = fields.Many2one(
+        related="account_id.company_id", store=True, index=True
+    )
     stripe_id = fields.Char(
         string="Stripe ID",
         readonly=True,
         help="Empty for an endpoint made by hand whose secret was typed in.",
     )
-    url = fields.Char(readonly=True)
-    api_version = fields.Char(readonly=True)
+    url = fields.Char(readonly=True, string="Address")
+    api_version = fields.Char(readonly=True, string="API version")
     active = fields.Boolean(default=True)
     secret = fields.Char(groups=fields.NO_ACCESS, copy=False)

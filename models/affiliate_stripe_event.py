@@ -1,5 +1,6 @@
 import json
 import logging
+import math
 import time
 from collections import defaultdict
 from datetime import timedelta
@@ -10,7 +11,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..lib.stripe_client import StripeProblem
-from ..lib.stripe_objects import event_target
+from ..lib.stripe_objects import event_target, is_stripe_id, storable, storable_json
 
 _logger = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ LEASE = timedelta(minutes=5)
 MAX_TRIES = 8
 WAKE_SECONDS = 1.0
 RETENTION_DAYS = 90
+_END_OF_TIME = 253402300800  # the year 10000
 
 
 class AffiliateStripeEvent(models.Model):
@@ -36,12 +38,14 @@ class AffiliateStripeEvent(models.Model):
     account_id = fields.Many2one(
         "affiliate.stripe.account", required=True, readonly=True, ondelete="cascade"
     )
-    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, index=True
+    )
     stripe_id = fields.Char(string="Stripe ID", required=True, readonly=True)
     type = fields.Char(readonly=True)
     object_kind = fields.Char(string="Object", readonly=True)
     object_ref = fields.Char(string="Object ID", readonly=True, index="btree_not_null")
-    api_version = fields.Char(readonly=True)
+    api_version = fields.Char(string="API version", readonly=True)
     created = fields.Datetime(string="Happened", readonly=True)
     received_at = fields.Datetime(string="Received", readonly=True)
     payload = fields.Json(readonly=True)
@@ -58,7 +62,7 @@ class AffiliateStripeEvent(models.Model):
         readonly=True,
     )
     tries = fields.Integer(readonly=True)
-    next_try = fields.Datetime(readonly=True)
+    next_try = fields.Datetime(string="Next try", readonly=True)
     leased_until = fields.Datetime(readonly=True)
     error = fields.Char(readonly=True)
 
@@ -86,6 +90,8 @@ class AffiliateStripeEvent(models.Model):
         :param is_signed: ``f(secrets) -> bool``, checks the signature over the body
         :return: the HTTP status: 200, 400 (unsigned or no event) or 404
         """
+        if "\0" in token:
+            return 404
         sync = self.env["affiliate.stripe.sync"]
         with sync._transaction() as own:
             accounts = own.env.execute_query(
@@ -137,10 +143,10 @@ class AffiliateStripeEvent(models.Model):
                     account_id,
                     account_id,
                     event["id"],
-                    event.get("type"),
+                    _text(event.get("type")),
                     kind,
                     target,
-                    event.get("api_version"),
+                    _text(event.get("api_version")),
                     _timestamp(event.get("created")),
                     Json(event, dumps=_dumps),
                     "pending" if kind else "ignored",
@@ -295,20 +301,22 @@ class AffiliateStripeEvent(models.Model):
             if isinstance(result, StripeProblem) and result.code == "missing"
         }
         try:
-            self._write(account, good, gone, targets, synced_at)
+            self._store_results(account, good, gone, targets, synced_at)
         except Exception as error:
             _logger.info("Batch of Stripe events failed, trying one by one: %s", error)
             for target in [*good, *gone]:
                 single = {target: good[target]} if target in good else {}
                 try:
-                    self._write(account, single, gone & {target}, targets, synced_at)
+                    self._store_results(
+                        account, single, gone & {target}, targets, synced_at
+                    )
                 except Exception as single_error:
                     _logger.exception("Stripe object %s could not be stored", target)
                     self._put_off(targets[target], str(single_error))
         self._after_problems(account, results, targets)
 
     @api.model
-    def _write(self, account, good, gone, targets, synced_at):
+    def _store_results(self, account, good, gone, targets, synced_at):
         """Store objects and mark their events done: one commit."""
         with self.env["affiliate.stripe.sync"]._transaction() as own:
             readings = [reading for result in good.values() for reading in result]
@@ -381,21 +389,36 @@ class AffiliateStripeEvent(models.Model):
 def _parse(body):
     """Return the event in ``body``, or None where it is not one."""
     try:
-        event = json.loads(body)
+        event = json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or not isinstance(event.get("id"), str):
+    if not isinstance(event, dict) or not is_stripe_id(event.get("id")):
         return None
     if not str(event.get("object", "")).endswith("event"):
         return None
     return event
 
 
+def _finite(text):
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _refuse(text):
+    # NaN, Infinity and 1e999: neither JSON nor jsonb knows them.
+    raise ValueError(text)
+
+
 def _timestamp(created):
     """Return Unix seconds; thin events carry ISO text, which nothing here needs."""
-    return created if isinstance(created, int) else None
+    known = isinstance(created, int) and 0 < created < _END_OF_TIME
+    return int(created) if known else None
+
+
+def _text(value):
+    """Return what a column can hold of ``value``: a text of ordinary length."""
+    return storable(value)[:255] if isinstance(value, str) else None
 
 
 def _dumps(value):
-    # PostgreSQL's jsonb has no NUL character.
-    return json.dumps(value).replace("\\u0000", "")
+    return storable_json(value)

@@ -5,11 +5,24 @@ class AffiliateStripeInvoice(models.Model):
     _name = "affiliate.stripe.invoice"
     _description = "Stripe invoice"
     _inherit = "affiliate.stripe.mixin"
-    _stripe_links = {"customer_id": "customer_ref", "subscription_id": "subscription_ref"}
+    _stripe_links = {
+        "customer_id": "customer_ref",
+        "subscription_id": "subscription_ref",
+    }
 
-    customer_id = fields.Many2one("affiliate.stripe.customer", string="Customer", readonly=True, index="btree_not_null", ondelete="set null")
+    customer_id = fields.Many2one(
+        "affiliate.stripe.customer",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     customer_ref = fields.Char(readonly=True)
-    subscription_id = fields.Many2one("affiliate.stripe.subscription", string="Subscription", readonly=True, index="btree_not_null", ondelete="set null")
+    subscription_id = fields.Many2one(
+        "affiliate.stripe.subscription",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     subscription_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     number = fields.Char(readonly=True)

@@ -12,11 +12,26 @@ class AffiliateStripeInvoiceLine(models.Model):
         "product_id": "product_ref",
     }
 
-    invoice_id = fields.Many2one("affiliate.stripe.invoice", string="Invoice", readonly=True, index="btree_not_null", ondelete="set null")
+    invoice_id = fields.Many2one(
+        "affiliate.stripe.invoice",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     invoice_ref = fields.Char(readonly=True)
-    price_id = fields.Many2one("affiliate.stripe.price", string="Price", readonly=True, index="btree_not_null", ondelete="set null")
+    price_id = fields.Many2one(
+        "affiliate.stripe.price",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     price_ref = fields.Char(readonly=True)
-    product_id = fields.Many2one("affiliate.stripe.product", string="Product", readonly=True, index="btree_not_null", ondelete="set null")
+    product_id = fields.Many2one(
+        "affiliate.stripe.product",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     product_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     description = fields.Char(readonly=True)

@@ -7,9 +7,19 @@ class AffiliateStripeInvoicePayment(models.Model):
     _inherit = "affiliate.stripe.mixin"
     _stripe_links = {"invoice_id": "invoice_ref", "charge_id": "charge_ref"}
 
-    invoice_id = fields.Many2one("affiliate.stripe.invoice", string="Invoice", readonly=True, index="btree_not_null", ondelete="set null")
+    invoice_id = fields.Many2one(
+        "affiliate.stripe.invoice",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     invoice_ref = fields.Char(readonly=True)
-    charge_id = fields.Many2one("affiliate.stripe.charge", string="Charge", readonly=True, index="btree_not_null", ondelete="set null")
+    charge_id = fields.Many2one(
+        "affiliate.stripe.charge",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     charge_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     status = fields.Char(readonly=True)

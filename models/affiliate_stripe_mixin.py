@@ -5,7 +5,7 @@ from psycopg2.extras import Json
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..lib.stripe_objects import MODELS
+from ..lib.stripe_objects import MODELS, storable, storable_json
 
 
 class AffiliateStripeMixin(models.AbstractModel):
@@ -100,7 +100,7 @@ class AffiliateStripeMixin(models.AbstractModel):
                         *fixed,
                         row.stripe_id,
                         synced_at,
-                        Json(row.data),
+                        Json(row.data, dumps=storable_json),
                         self.env.uid,
                         self.env.uid,
                         synced_at,
@@ -147,7 +147,11 @@ class AffiliateStripeMixin(models.AbstractModel):
     def _column_values(self, account, values):
         currencies = account._currency_ids()
         return [
-            currencies[value.upper()] if name == "currency" and value else value
+            currencies[value.upper()]
+            if name == "currency" and value
+            else storable(value)
+            if isinstance(value, str)
+            else value
             for name, value in values.items()
         ]
 

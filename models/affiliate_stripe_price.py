@@ -8,7 +8,12 @@ class AffiliateStripePrice(models.Model):
     _inherit = "affiliate.stripe.mixin"
     _stripe_links = {"product_id": "product_ref"}
 
-    product_id = fields.Many2one("affiliate.stripe.product", string="Product", readonly=True, index="btree_not_null", ondelete="set null")
+    product_id = fields.Many2one(
+        "affiliate.stripe.product",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     product_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     nickname = fields.Char(readonly=True)
@@ -20,13 +25,14 @@ class AffiliateStripePrice(models.Model):
     lookup_key = fields.Char(readonly=True)
     odoo_product_id = fields.Many2one(
         "product.product",
-        string="Odoo product",
         help="The product that stands for this plan in Odoo.",
     )
 
     _product_idx = models.Index("(account_id, product_ref)")
 
-    @api.depends("stripe_id", "nickname", "product_id.name", "unit_amount", "currency_id")
+    @api.depends(
+        "stripe_id", "nickname", "product_id.name", "unit_amount", "currency_id"
+    )
     def _compute_display_name(self):
         for price in self:
             name = price.product_id.name or price.stripe_id

@@ -9,6 +9,11 @@ class AffiliateStripePromotionCode(models.Model):
     _stripe_links = {"coupon_id": "coupon_ref"}
 
     code = fields.Char(readonly=True, index=True)
-    coupon_id = fields.Many2one("affiliate.stripe.coupon", string="Coupon", readonly=True, index="btree_not_null", ondelete="set null")
+    coupon_id = fields.Many2one(
+        "affiliate.stripe.coupon",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     coupon_ref = fields.Char(readonly=True)
     times_redeemed = fields.Integer(readonly=True)

@@ -7,7 +7,12 @@ class AffiliateStripeSubscription(models.Model):
     _inherit = "affiliate.stripe.mixin"
     _stripe_links = {"customer_id": "customer_ref"}
 
-    customer_id = fields.Many2one("affiliate.stripe.customer", string="Customer", readonly=True, index="btree_not_null", ondelete="set null")
+    customer_id = fields.Many2one(
+        "affiliate.stripe.customer",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
     customer_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     status = fields.Char(readonly=True)

@@ -2,11 +2,18 @@ import logging
 from collections import defaultdict
 from contextlib import contextmanager
 
+import psycopg2
+
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.sql_db import Cursor
 from odoo.tools import SQL
 
-from ..lib.stripe_client import PAGE_SIZE, StripeProblem, in_parallel
+from ..lib.stripe_client import (
+    ACCOUNT_PROBLEMS,
+    PAGE_SIZE,
+    StripeProblem,
+    in_parallel,
+)
 from ..lib.stripe_objects import KINDS, MODELS
 
 _logger = logging.getLogger(__name__)
@@ -116,8 +123,7 @@ class AffiliateStripeSync(models.AbstractModel):
         return {
             (kind, stripe_id)
             for kind, ids in by_kind.items()
-            for stripe_id in ids
-            - self.env[MODELS[kind]]._mirrored(account, list(ids))
+            for stripe_id in ids - self.env[MODELS[kind]]._mirrored(account, list(ids))
         }
 
     # === STORING === #
@@ -234,15 +240,24 @@ class AffiliateStripeSync(models.AbstractModel):
         for account in accounts:
             cursor = account.sync_cursor
             while cursor:
-                self.env.cr.commit()
                 try:
                     cursor = self._sync_page(account, cursor)
                 except StripeProblem as problem:
                     account._handle_problem(problem)
-                    crons._commit_progress(1)
+                    if problem.is_passing:
+                        self.env.ref("affiliate_stripe.ir_cron_sync")._trigger(
+                            account.backoff_until
+                        )
+                    crons._commit_progress(1, remaining=0)
                     break
                 if not crons._commit_progress(1, remaining=len(cursor)):
                     return
+
+    @api.model
+    def _sync_all(self, account):
+        """Walk what is left of an account's lists, here and now."""
+        while cursor := account.sync_cursor:
+            self._sync_page(account, cursor)
 
     @api.model
     def _sync_page(self, account, cursor):
@@ -255,31 +270,63 @@ class AffiliateStripeSync(models.AbstractModel):
         if after:
             params["starting_after"] = after
         page = stripe_api.get(kind.path, **params)
-        entries = [stripe_api.complete(raw, kind.nested) for raw in page["data"]]
-        readings = [kind.read(raw) for raw in entries]
+        entries = page["data"]
         cursor = {**cursor, name: entries[-1]["id"] if entries else None}
         if not page.get("has_more"):
             del cursor[name]
-        more = self._read_needed(account, readings)
-        with self._transaction() as sync:
-            writer = account.with_env(sync.env)
-            sync._store(writer, readings + more, synced_at)
-            values = {
-                "sync_cursor": cursor or False,
-                "sync_done": writer.sync_done + len(entries),
-            }
-            if not cursor:
-                values["last_sync"] = fields.Datetime.now()
-            writer.write(values)
+        values = {
+            "sync_cursor": cursor or False,
+            "sync_done": account.sync_done + len(entries),
+        }
+        if not cursor:
+            values["last_sync"] = fields.Datetime.now()
+        try:
+            readings = [_understand(stripe_api, kind, raw) for raw in entries]
+            readings += self._read_needed(account, readings)
+            with self._transaction() as sync:
+                writer = account.with_env(sync.env)
+                sync._store(writer, readings, synced_at)
+                writer.write(values)
+        except (StripeProblem, psycopg2.DataError, psycopg2.IntegrityError) as problem:
+            if getattr(problem, "code", None) in ACCOUNT_PROBLEMS:
+                raise
+            _logger.info("A page of %s goes through the inbox: %s", kind.path, problem)
+            self._defer_page(account, kind, entries, values)
         account.invalidate_recordset()
         return cursor
 
     @api.model
+    def _defer_page(self, account, kind, entries, values):
+        """Leave a page with a bad object to the inbox, which isolates, repeats and
+        shows it; the walk goes on."""
+        events = [
+            {
+                "id": f"sync_{raw['id']}",
+                "object": "event",
+                "type": f"sync.{kind.name}",
+                "livemode": account.livemode,
+                "data": {"object": {"id": raw["id"], "object": raw["object"]}},
+            }
+            for raw in entries
+        ]
+        with self._transaction() as sync:
+            inbox = sync.env["affiliate.stripe.event"]
+            inbox._insert(account.id, events)
+            inbox.search(
+                [
+                    ("account_id", "=", account.id),
+                    ("stripe_id", "in", [event["id"] for event in events]),
+                ]
+            ).action_retry()
+            account.with_env(sync.env).write(values)
+
+    @api.model
     def _read_needed(self, account, readings):
         """Return the readings of what a page of objects leads to."""
-        owner, seen = {}, {
-            (row.kind, row.stripe_id) for reading in readings for row in reading.rows
-        }
+        owner, seen = (
+            {},
+            {(row.kind, row.stripe_id) for reading in readings for row in reading.rows},
+        )
         jobs = self._next_jobs(
             account, [(reading, None) for reading in readings], owner, seen, set()
         )
@@ -302,17 +349,27 @@ class AffiliateStripeSync(models.AbstractModel):
 
     @api.model
     def _cron_poll(self):
-        """Fetch the events of accounts that Stripe cannot call."""
+        """Fetch the events of accounts that Stripe cannot call, and once a day those
+        of the others too: so a lost webhook heals by itself."""
+        yesterday = fields.Datetime.subtract(fields.Datetime.now(), days=1)
         accounts = self.env["affiliate.stripe.account"].search(
-            [("state", "=", "connected"), ("delivery", "=", "polling")]
+            [
+                ("state", "=", "connected"),
+                "|",
+                ("delivery", "=", "polling"),
+                "|",
+                ("polled_until", "=", False),
+                ("polled_until", "<", yesterday),
+            ]
         )
+        crons = self.env["ir.cron"]
+        crons._commit_progress(remaining=len(accounts))
         for account in accounts:
-            self.env.cr.commit()
             try:
                 self._poll_events(account)
             except StripeProblem as problem:
                 account._handle_problem(problem)
-            self.env["ir.cron"]._commit_progress(1)
+            crons._commit_progress(1)
 
     @api.model
     def _poll_events(self, account):
@@ -346,6 +403,25 @@ def _job_key(job):
     return payload if what == "object" else (payload[0], str(payload[1]))
 
 
+def _understand(stripe_api, kind, raw):
+    """Return the reading of one raw object.
+
+    :raise StripeProblem: ``unreadable``: an answer that makes no sense to us
+    """
+    try:
+        return kind.read(stripe_api.complete(raw, kind.nested))
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise StripeProblem(
+            "unreadable", f"{raw.get('id')} cannot be understood: {error!r}"
+        ) from error
+
+
 def _read(stripe_api, job):
     """Run one job in a thread: return its readings."""
     what, (name, detail) = job
@@ -355,9 +431,9 @@ def _read(stripe_api, job):
         raw = stripe_api.get(path, **params)
         if raw.get("deleted"):
             raise StripeProblem("missing", f"{detail} is deleted in Stripe")
-        return [kind.read(stripe_api.complete(raw, kind.nested))]
+        return [_understand(stripe_api, kind, raw)]
     return [
-        kind.read(stripe_api.complete(raw, kind.nested))
+        _understand(stripe_api, kind, raw)
         for page in stripe_api.pages(kind.path, **detail, **kind.list_params())
         for raw in page
     ]

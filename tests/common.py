@@ -114,10 +114,15 @@ class StripeCase(AccountTestInvoicingCommon, HttpCase):
         self.env.invalidate_all()
 
     def reconcile(self):
-        """Heal what was lost: read all events again from Stripe's list."""
+        """Heal what was lost: the events of the last 30 days, then "Sync now"."""
+        sync = self.env["affiliate.stripe.sync"]
         self.env.flush_all()
-        self.env["affiliate.stripe.sync"]._poll_events(self.account)
+        sync._poll_events(self.account)
         self.process()
+        self.account.action_sync_now()
+        self.env.flush_all()
+        sync._sync_all(self.account)
+        self.env.invalidate_all()
 
     # --- the ledger -------------------------------------------------------------------
 
@@ -141,7 +146,12 @@ class StripeCase(AccountTestInvoicingCommon, HttpCase):
         """
         sums = {}
         for row in self.rows():
-            key = (row.line_ref, row.affiliate_id.id, row.currency_id.name, row.cause_id)
+            key = (
+                row.line_ref,
+                row.affiliate_id.id,
+                row.currency_id.name,
+                row.cause_id,
+            )
             sums[key] = round(sums.get(key, 0) + row.amount, 3)
         return {key: amount for key, amount in sums.items() if amount}
 

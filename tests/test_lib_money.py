@@ -73,7 +73,9 @@ class TestMoney(unittest.TestCase):
         self.assertEqual(money.human(1234567, "jpy"), "1,234,567 JPY")
         self.assertEqual(money.human(-12340, "kwd"), "-12.340 KWD")
 
-    @given(st.integers(-(10**15), 10**15), st.sampled_from(["usd", "jpy", "kwd", "isk"]))
+    @given(
+        st.integers(-(10**15), 10**15), st.sampled_from(["usd", "jpy", "kwd", "isk"])
+    )
     def test_there_and_back_again(self, minor, currency):
         major = money.to_major(minor, currency)
         self.assertEqual(money.to_minor(major, currency), minor)

@@ -165,9 +165,7 @@ class TestMoneyExamples(StripeCase):
 
     def test_07_yearly(self):
         self.program.rule_ids.write({"rate": 20, "duration_months": 12})
-        self.shop.subscribe(
-            "jane@example.com", self.shop.price(50000, interval="year")
-        )
+        self.shop.subscribe("jane@example.com", self.shop.price(50000, interval="year"))
         self.double.advance(months=13)
         self.deliver()
         self.assertEqual(self.amounts(), [100.00])

@@ -117,3 +117,22 @@ class Subscriptions(DoubleCase):
         self.double.advance(seconds=3600)
         found = list(self.shop.pages("invoices"))
         self.assertEqual([i["status"] for i in found], ["draft", "paid"])
+
+    def test_a_refusal_changes_nothing(self):
+        price = self.shop.price(1000)
+        subscription = self.shop.subscribe("a@example.com", price)
+        path = f"subscriptions/{subscription['id']}"
+        item = subscription["items"]["data"][0]["id"]
+        dear, euro = self.shop.price(5000), self.shop.price(1000, currency="eur")
+        before = self.shop.get(path)
+        events = len(self.double.events())
+        for params in (
+            {"metadata": {"a": "b"}, "discounts": [{"coupon": "none"}]},
+            {"items": [{"id": item, "price": dear["id"]}, {"price": "none"}]},
+            {"items": [{"id": item, "price": dear["id"]}, {"price": euro["id"]}]},
+        ):
+            with self.assertRaises(stripe.InvalidRequestError):
+                self.shop.post(path, proration_behavior="always_invoice", **params)
+        self.assertEqual(self.shop.get(path), before)
+        self.assertEqual(len(self.double.events()), events)
+        self.assertEqual(self.shop.get("invoiceitems")["data"], [])

@@ -38,17 +38,14 @@ class AffiliateSettlementWizard(models.TransientModel):
             groups = self.env["affiliate.commission"]._read_group(
                 domain, ["currency_id"], ["amount:sum", "affiliate_id:count_distinct"]
             )
-            wizard.due_text = (
-                "\n".join(
-                    self.env._(
-                        "%(amount)s for %(count)s affiliates",
-                        amount=currency.format(amount),
-                        count=count,
-                    )
-                    for currency, amount, count in groups
+            wizard.due_text = "\n".join(
+                self.env._(
+                    "%(amount)s for %(count)s affiliates",
+                    amount=currency.format(amount),
+                    count=count,
                 )
-                or self.env._("Nothing is due up to this date.")
-            )
+                for currency, amount, count in groups
+            ) or self.env._("Nothing is due up to this date.")
 
     def action_settle(self):
         """Make the settlements and their draft bills, and show them."""

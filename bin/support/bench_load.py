@@ -60,6 +60,7 @@ class Phase:
     start: float = float("inf")
     end: float = 0.0
     client_cpu: float = 0.0
+    server_cpu: float = 0.0
 
     @property
     def per_second(self):

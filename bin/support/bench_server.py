@@ -7,16 +7,47 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
+from .provision import Ground
 from .say import fail, step
 
 START_SECONDS = 120
 STOP_SECONDS = 20
 
 
+@dataclass
+class Server:
+    """A running Odoo. Its processes are those of the session that `process` leads."""
+
+    ground: Ground
+    database: str
+    process: subprocess.Popen
+    port: int
+
+    def cpu_seconds(self):
+        """Processor time used so far, by Odoo and by the database on its behalf.
+
+        Unlike the clock it tells little about what else the machine is doing.
+        """
+        backends = self.ground.postgres.query(
+            f"select pid from pg_stat_activity where datname = '{self.database}'"
+        )
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has just ended
+            if int(fields[3]) == self.process.pid or stat.parent.name in backends:
+                ticks += int(fields[11]) + int(fields[12])  # in user and kernel mode
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def odoo_server(ground, database, log, *options):
-    """Run Odoo on a database while the block runs; gives the port."""
+    """Run Odoo on a database while the block runs; gives a `Server`."""
     port, other = free_ports(2)
     command = ground.odoo_command(
         database,
@@ -37,7 +68,7 @@ def odoo_server(ground, database, log, *options):
     try:
         with step("starting Odoo"):
             wait_until_healthy(process, port, log)
-        yield port
+        yield Server(ground, database, process, port)
     finally:
         stop(process)
 

@@ -66,7 +66,7 @@ def prepare_payment_stripe(env, intent):
 def main(env):
     ignored, succeeded = bodies(os.environ["BENCH_EVENT"])
     account = env["affiliate.stripe.account"].create(
-        {"name": "Bench", "webhook_secret": OUR_SECRET}
+        {"name": "Bench", "api_key": "sk_test_bench", "webhook_secret": OUR_SECRET}
     )
     prepare_payment_stripe(env, succeeded["data"]["object"])
     env.cr.commit()

@@ -28,7 +28,7 @@ LOGINS = {
 STORY_DAYS = 70
 START_SECONDS = 180
 STOP_SECONDS = 20
-TAIL_LINES = 40
+TAIL_LINES = 25
 
 
 def main(arguments):
@@ -174,6 +174,8 @@ class Demo:
             *("--workers", 0, "--max-cron-threads", 2),
             *("--smtp", HOST, "--smtp-port", self.mailbox.port),
             *("--email-from", "odoo@acme.example"),
+            # Every request of every page would be a line.
+            *("--log-handler", "werkzeug:WARNING,stripe:WARNING"),
         )
         log = self.ground.cache / "log" / "demo-odoo.log"
         self.servers["Odoo"] = Server(command, log, self.environ)

@@ -58,14 +58,18 @@ class Ground:
     def environ(self):
         """The environment for programs that use Odoo or its database."""
         paths = (self.odoo_path, REPOSITORY / "bin", os.environ.get("PYTHONPATH"))
-        return dict(
+        environ = dict(
             os.environ,
             **self.postgres.environ(),
             PYTHONPATH=os.pathsep.join(str(path) for path in paths if path),
-            PYTHONDONTWRITEBYTECODE="1",
+            # Compiled files are kept, for they save seconds at each start of Odoo,
+            # but not beside the sources.
+            PYTHONPYCACHEPREFIX=str(self.cache / "pycache"),
             LC_ALL="C.UTF-8",
             TZ="UTC",
         )
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        return environ
 
     def odoo_command(self, database, *options):
         """The command that starts Odoo's server on a database."""

@@ -31,7 +31,8 @@ def main():
         strict=not options.no_check,
         seed=options.seed,
     ).start()
-    print(f"Stripe double on {double.url}", flush=True)
+    sys.stdout.write(f"Stripe double on {double.url}\n")
+    sys.stdout.flush()
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

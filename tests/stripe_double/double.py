@@ -1,6 +1,7 @@
 """The double itself: worlds, clock, keys, hooks, chaos and the HTTP server."""
 
 import os
+import sys
 import threading
 import traceback
 from collections import deque
@@ -130,4 +131,4 @@ class StripeDouble(Control):
         text = "".join(traceback.format_exception(error))
         self.faults.append(text)
         if os.environ.get("STRIPE_DOUBLE_DEBUG"):
-            print(text, flush=True)
+            sys.stderr.write(text)

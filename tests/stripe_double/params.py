@@ -89,7 +89,9 @@ def _resolve(tp, module):
     if isinstance(tp, typing.ForwardRef):
         tp = tp.__forward_arg__
     if isinstance(tp, str):
-        return _resolve(eval(tp, vars(sys.modules[module])), module)  # noqa: S307
+        # The text is an annotation of the installed package, not input.
+        value = eval(tp, vars(sys.modules[module]))  # pylint: disable=eval-used
+        return _resolve(value, module)
     if getattr(typing.get_origin(tp), "__name__", "") in ("NotRequired", "Required"):
         return _resolve(typing.get_args(tp)[0], module)
     if str(typing.get_origin(tp)).endswith(("NotRequired", "Required")):

@@ -193,18 +193,7 @@ def paginate(call, kind, ids, tests):
     store = world.objects.get(kind, {})
     low, high = window(call.params.get("created") or {})
     stamp = "date" if kind == "invoiceitem" else "created"
-    cursor = after or before
-    if cursor:
-        param = "starting_after" if after else "ending_before"
-        if world.peek(kind, cursor) is None:
-            world.find(kind, cursor, param)
-        start = world.place(kind, ids, cursor)
-    if before:
-        if start < len(ids) and ids[start] == cursor:
-            start += 1
-        walk = range(start, len(ids))
-    else:
-        walk = range((start if after else len(ids)) - 1, -1, -1)
+    walk = _walk(world, kind, ids, after, before)
     found = []
     for position in walk:
         obj = store[ids[position]]
@@ -221,6 +210,21 @@ def paginate(call, kind, ids, tests):
     if before:
         page.reverse()
     return Page(kind, page, len(found) > limit, call.path)
+
+
+def _walk(world, kind, ids, after, before):
+    """The positions to look at: from new to old, or upwards from ``before``."""
+    cursor, param = (after, "starting_after") if after else (before, "ending_before")
+    if not cursor:
+        return range(len(ids) - 1, -1, -1)
+    if world.peek(kind, cursor) is None:
+        world.find(kind, cursor, param)
+    start = world.place(kind, ids, cursor)
+    if after:
+        return range(start - 1, -1, -1)
+    if start < len(ids) and ids[start] == cursor:
+        start += 1
+    return range(start, len(ids))
 
 
 def paginate_items(call, kind, items):

@@ -69,11 +69,11 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request, client_address):
         self.open.add(request)
-        super().process_request(request, client_address)
+        return super().process_request(request, client_address)
 
     def shutdown_request(self, request):
         self.open.discard(request)
-        super().shutdown_request(request)
+        return super().shutdown_request(request)
 
     def close_all(self):
         """Stop listening and hang up on everybody."""

@@ -199,13 +199,14 @@ class World:
         return obj
 
     def all(self, kind, **where):
-        """Objects that exist, oldest first."""
+        """Objects that exist, oldest first; ``a__b=`` compares a nested field."""
+        where = {name.replace("__", "."): value for name, value in where.items()}
         return [
             obj
             for key in self.candidates(kind, where)
             if (obj := self.objects[kind][key]) is not None
             and key not in self.removed
-            and all(dotted(obj, k.replace("__", ".")) == v for k, v in where.items())
+            and all(dotted(obj, name) == value for name, value in where.items())
         ]
 
     def candidates(self, kind, where=()):
@@ -230,6 +231,9 @@ class World:
     @contextmanager
     def change(self, obj, *events):
         """Change an object; log ``events`` with the old values if anything did."""
+        if self.double.quiet and not self.double.strict:
+            yield obj
+            return
         before = clone(obj)
         yield obj
         previous = difference(before, obj)

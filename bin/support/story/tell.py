@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from decimal import Decimal
 
-LABEL = 24
+LABEL = 27
 AMOUNT = 12
 QUIET_SECONDS = 10
 BOLD, DIM, GREEN, RED = "1", "2", "32", "31;1"

@@ -1,5 +1,5 @@
-import { Interaction } from "@web/public/interaction";
-import { registry } from "@web/core/registry";
+import {Interaction} from "@web/public/interaction";
+import {registry} from "@web/core/registry";
 
 /**
  * A button that copies the text of the field beside it. Without JavaScript the button
@@ -10,7 +10,7 @@ export class Copy extends Interaction {
     dynamicContent = {
         ".o_affiliate_copy_button": {
             "t-on-click.prevent": this.onClick,
-            "t-att-class": () => ({ "d-none": false }),
+            "t-att-class": () => ({"d-none": false}),
         },
         ".o_affiliate_copy_icon": {
             "t-att-class": () => ({
@@ -19,7 +19,7 @@ export class Copy extends Interaction {
             }),
         },
         ".o_affiliate_copy_done": {
-            "t-att-class": () => ({ "d-none": !this.copied }),
+            "t-att-class": () => ({"d-none": !this.copied}),
         },
     };
 

@@ -290,7 +290,19 @@ def cancel(world, subscription, reason="cancellation_requested", details=None):
         subscription["cancellation_details"]["reason"] = reason
     world.validate(subscription)
     world.emit("customer.subscription.deleted", subscription)
+    _stop_collecting(world, subscription)
     return subscription
+
+
+def _stop_collecting(world, subscription):
+    """Open invoices of a cancelled subscription stay open, but nobody tries again."""
+    key = subscription["id"]
+    for invoice in world.all(
+        "invoice", parent__subscription_details__subscription=key, status="open"
+    ):
+        with world.change(invoice, "invoice.updated"):
+            invoice["auto_advance"] = False
+            invoice["next_payment_attempt"] = None
 
 
 def require_alive(subscription):

@@ -44,17 +44,7 @@ def complete(world, session, email=None, name=None, promotion_code=None, **how):
         customer = customers.new_customer(
             world, email=email, name=name, phone=how.get("phone")
         )
-    cls = resource_class("checkout.session")
-    session["customer_details"] = nulls(
-        cls.CustomerDetails,
-        address=nulls(cls.CustomerDetails.Address),
-        email=email,
-        individual_name=name,
-        name=name,
-        phone=how.get("phone"),
-        tax_exempt="none",
-        tax_ids=[],
-    )
+    session["customer_details"] = _details(email, name, how.get("phone"))
     session["customer"] = customer and customer["id"]
     if session["mode"] == "subscription":
         _subscribe(world, session, customer)
@@ -69,6 +59,20 @@ def complete(world, session, email=None, name=None, promotion_code=None, **how):
     world.validate(session)
     world.emit("checkout.session.completed", session)
     return session
+
+
+def _details(email, name, phone):
+    cls = resource_class("checkout.session").CustomerDetails
+    return nulls(
+        cls,
+        address=nulls(cls.Address),
+        email=email,
+        individual_name=name,
+        name=name,
+        phone=phone,
+        tax_exempt="none",
+        tax_ids=[],
+    )
 
 
 def _wants_customer(session):

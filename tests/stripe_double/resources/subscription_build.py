@@ -57,19 +57,24 @@ def read_price(world, data, param):
     return price
 
 
-def add_item(world, subscription, data, param, start):
-    """A new SubscriptionItem at the end of the subscription."""
-    price = read_price(world, data, param)
+def require_fitting(price, currency, param):
+    """A subscription has recurring prices of one currency."""
     if price["recurring"] is None:
         raise ApiError(
             "The price specified is set to `type=one_time` but this field only accepts"
             " prices with `type=recurring`.",
             param=f"{param}[price]",
         )
-    if price["currency"] != subscription["currency"]:
+    if price["currency"] != currency:
         raise ApiError(
             "All prices of a subscription must have the same currency.", param=param
         )
+
+
+def add_item(world, subscription, data, param, start):
+    """A new SubscriptionItem at the end of the subscription."""
+    price = read_price(world, data, param)
+    require_fitting(price, subscription["currency"], param)
     metered = price["recurring"]["usage_type"] == "metered"
     rates = common.tax_rates(world, data.get("tax_rates"), f"{param}[tax_rates]")
     item = world.build(
@@ -84,7 +89,7 @@ def add_item(world, subscription, data, param, start):
         subscription=subscription["id"],
         tax_rates=rates,
     )
-    if subscription["trial_end"]:
+    if subscription["trial_end"] and subscription["trial_end"] > start:
         item["current_period_end"] = subscription["trial_end"]
     else:
         item["current_period_end"] = engine.next_end(subscription, item, start)
@@ -147,7 +152,7 @@ def check_items(world, customer, items, currency):
         if data.get("id"):
             world.find("subscription_item", data["id"], f"{param}[id]")
         if data.get("price") or data.get("plan"):
-            read_price(world, data, param)
+            require_fitting(read_price(world, data, param), currency, param)
         if data.get("discounts"):
             discounting.check(world, data["discounts"], customer, currency=currency)
 

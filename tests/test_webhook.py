@@ -1,0 +1,663 @@
+"""The inbox: what is taken, what is refused, and how it is worked off."""
+
+import hashlib
+import hmac
+import json
+import logging
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from unittest.mock import patch
+
+from odoo import fields
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..lib import stripe_client
+from .common import KEY, StripeCase
+
+EVENT = "odoo.addons.affiliate_stripe.models.affiliate_stripe_event"
+
+
+class WebhookCase(StripeCase):
+    @property
+    def events(self):
+        return self.env["affiliate.stripe.event"].search([], order="id")
+
+    @property
+    def secret(self):
+        endpoint = self.account.sudo().endpoint_ids[:1].stripe_id
+        return self.double.world().side[endpoint]["secret"]
+
+    def post_body(self, body, secret=None, path=None, **headers):
+        """Post any bytes with a valid signature; return the status."""
+        if isinstance(body, str):
+            body = body.encode()
+        elif not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        now = str(int(time.time()))
+        signature = hmac.new(
+            (secret or self.secret).encode(), now.encode() + b"." + body, hashlib.sha256
+        ).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "Stripe-Signature": f"t={now},v1={signature}",
+            **headers,
+        }
+        path = path or f"/affiliate_stripe/webhook/{self.account.webhook_token}"
+        answer = self.url_open(path, data=body, headers=headers, method="POST")
+        return answer.status_code
+
+    def event(self, **values):
+        return {
+            "id": "evt_test",
+            "object": "event",
+            "type": "customer.updated",
+            "livemode": False,
+            "created": 1767225600,
+            "api_version": stripe_client.API_VERSION,
+            "data": {"object": {"id": "cus_nobody", "object": "customer"}},
+            **values,
+        }
+
+    @contextmanager
+    def quiet(self):
+        """Nothing in here may put a warning, an error or a body into the log."""
+        handler = _Listener()
+        logging.getLogger().addHandler(handler)
+        try:
+            yield handler
+        finally:
+            logging.getLogger().removeHandler(handler)
+        bad = [r for r in handler.records if r.levelno >= logging.WARNING]
+        self.assertFalse([r.getMessage() for r in bad])
+
+    def customer_delivery(self):
+        self.shop.customer()
+        return self.double.deliveries()[-1]
+
+    def names(self):
+        return self.env["affiliate.stripe.product"].search([]).mapped("name")
+
+
+class _Listener(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+@tagged("post_install", "-at_install")
+class TestReceiving(WebhookCase):
+    def test_a_good_delivery_is_kept_as_it_came(self):
+        delivery = self.customer_delivery()
+        self.assertEqual(self.post_delivery(delivery), 200)
+        event = self.events
+        self.assertEqual(event.stripe_id, delivery.event["id"])
+        self.assertEqual((event.type, event.state), ("customer.created", "pending"))
+        self.assertEqual(event.object_kind, "customer")
+        self.assertEqual(event.object_ref, delivery.event["data"]["object"]["id"])
+        self.assertEqual(event.payload, json.loads(delivery.body()))
+        self.assertEqual(event.company_id, self.account.company_id)
+        self.assertTrue(event.received_at)
+
+    def test_nothing_is_fetched_or_booked_in_the_request(self):
+        delivery = self.customer_delivery()
+        before = len(self.double.requests)
+        self.post_delivery(delivery)
+        self.assertEqual(len(self.double.requests), before)
+
+    def test_forgeries_are_refused_and_leave_nothing(self):
+        delivery = self.customer_delivery()
+        for how in (
+            "wrong_secret",
+            "old_timestamp",
+            "altered_body",
+            "no_signature",
+            "only_v0",
+        ):
+            with self.subTest(how), self.quiet():
+                self.assertEqual(self.post_webhook(*delivery.forged(how)), 400)
+                self.assertFalse(self.events)
+        for signature in (
+            "",
+            "t=1",
+            "nonsense",
+            "t=,v1=",
+            "t=x,v1=é",
+            "v1=" + "0" * 64,
+        ):
+            with self.subTest(signature), self.quiet():
+                url, headers, body = delivery.request()
+                headers["Stripe-Signature"] = signature.encode()
+                self.assertEqual(self.post_webhook(url, headers, body), 400)
+                self.assertFalse(self.events)
+
+    def test_a_rolled_secret_is_taken(self):
+        delivery = self.customer_delivery()
+        self.assertEqual(self.post_webhook(*delivery.forged("rolled_secret")), 200)
+        self.assertEqual(len(self.events), 1)
+
+    def test_an_unknown_address_is_not_found(self):
+        body = self.event()
+        for token in ("nobody", "x" * 2000, "' OR 1=1 --", "%00", "ü"):
+            with self.subTest(token), self.quiet():
+                path = f"/affiliate_stripe/webhook/{token}"
+                self.assertEqual(self.post_body(body, path=path), 404)
+        self.assertFalse(self.events)
+
+    def test_only_posts(self):
+        path = f"/affiliate_stripe/webhook/{self.account.webhook_token}"
+        self.assertEqual(self.url_open(path).status_code, 405)
+        self.assertEqual(self.url_open(path, method="PUT").status_code, 405)
+
+    def test_a_body_that_is_too_large_is_refused(self):
+        huge = self.event(padding="x" * (5 * 1024 * 1024))
+        with self.quiet():
+            self.assertEqual(self.post_body(huge), 413)
+        large = self.event(padding="x" * (900 * 1024))
+        self.assertEqual(self.post_body(large), 200)
+        self.assertEqual(len(self.events), 1)
+
+    def test_signed_rubbish_is_refused_without_a_word(self):
+        for name, body in {
+            "empty": b"",
+            "not json": b"hello",
+            "not utf-8": b'{"id":"evt_\xff\xfe","object":"event"}',
+            "latin-1": '{"id":"evt_é","object":"event"}'.encode("latin-1"),
+            "cut": b'{"id":"evt_1","object":"event"',
+            "list": b"[]",
+            "text": b'"evt_1"',
+            "null": b"null",
+            "number": b"17",
+            "other object": {"id": "cus_1", "object": "customer"},
+            "no object": {"id": "evt_1"},
+            "no id": {"object": "event"},
+            "number as id": self.event(id=17),
+            "empty id": self.event(id=""),
+            "long id": self.event(id="evt_" + "x" * 5000),
+            "deep": b'{"id":"evt_1","object":"event","data":'
+            + b"[" * 10000
+            + b"]" * 10000
+            + b"}",
+            "deep objects": b'{"a":' * 10000 + b"1" + b"}" * 10000,
+            "nan": b'{"id":"evt_1","object":"event","x":NaN}',
+            "infinity": b'{"id":"evt_1","object":"event","x":1e999}',
+            "long number": b'{"id":"evt_1","object":"event","x":' + b"9" * 5000 + b"}",
+        }.items():
+            with self.subTest(name), self.quiet():
+                self.assertEqual(self.post_body(body), 400)
+                self.assertFalse(self.events)
+
+    def test_strange_but_valid_events_are_kept(self):
+        """Whoever holds the secret may write anything; nothing may break on it."""
+        for number, values in enumerate(
+            (
+                {"type": None},
+                {"type": {"a": 1}},
+                {"type": ["a"]},
+                {"type": "a\0b"},
+                {"type": "\ud800"},
+                {"type": "x" * 5000},
+                {"created": "yesterday"},
+                {"created": 10**30},
+                {"created": -(10**15)},
+                {"created": True},
+                {"created": 1.5},
+                {"api_version": {"a": [1]}},
+                {"api_version": "\0"},
+                {"livemode": None},
+                {"account": {"id": 1}},
+                {"data": None},
+                {"data": []},
+                {"data": {"object": "cus_1"}},
+                {"data": {"object": {"id": {}, "object": "customer"}}},
+                {"data": {"object": {"id": "cus_\0", "object": "customer"}}},
+                {"data": {"object": {"id": "c" * 9000, "object": "customer"}}},
+                {"data": {"object": {"id": "cus_1", "object": ["customer"]}}},
+                {"data": {"object": {"object": "discount", "customer": [1]}}},
+                {"related_object": {"id": 1}, "type": 7},
+                {"text": "NUL \0, twice \0\0, a written \\u0000 and \ud83d alone"},
+                {"text": "Ünïcødé 李 🎉", "\0key\0": "\\\\u0000"},
+                {"number": 10**40, "small": 1e-300, "deep": _nested(500)},
+            )
+        ):
+            with self.subTest(values=str(values)[:60]), self.quiet():
+                event = self.event(id=f"evt_{number}", **values)
+                self.assertEqual(self.post_body(event), 200)
+                kept = self.events[-1:]
+                self.assertEqual(kept.stripe_id, f"evt_{number}")
+        written = self.events.filtered(lambda e: (e.payload or {}).get("text"))
+        self.assertEqual(
+            written[0].payload["text"],
+            "NUL , twice , a written \\u0000 and ? alone",
+        )
+        self.assertEqual(written[1].payload["text"], "Ünïcødé 李 🎉")
+
+    def test_nul_in_the_id_is_no_event(self):
+        with self.quiet():
+            self.assertEqual(self.post_body(self.event(id="evt_\0")), 400)
+            self.assertEqual(self.post_body(self.event(id="evt_\ud800")), 400)
+        self.assertFalse(self.events)
+
+    def test_the_content_type_does_not_matter(self):
+        for number, kind in enumerate(("text/plain", "image/png", "nonsense", "")):
+            with self.subTest(kind), self.quiet():
+                event = self.event(id=f"evt_{number}")
+                status = self.post_body(event, **{"Content-Type": kind})
+                self.assertEqual(status, 200)
+        self.assertEqual(len(self.events), 4)
+
+    def test_a_form_is_no_delivery(self):
+        """Odoo takes forms apart; what is left is not what was signed."""
+        for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            with self.subTest(kind), self.quiet() as listener:
+                status = self.post_body(self.event(), **{"Content-Type": kind})
+                self.assertIn(status, (200, 400))
+                text = "".join(record.getMessage() for record in listener.records)
+                self.assertNotIn("cus_nobody", text)
+
+    def test_parameters_in_the_address_play_no_part(self):
+        path = f"/affiliate_stripe/webhook/{self.account.webhook_token}?a=1&token=x"
+        with self.quiet():
+            self.assertEqual(self.post_body(self.event(), path=path), 200)
+
+    def test_the_log_holds_no_body_and_no_secret(self):
+        with self.quiet() as listener:
+            self.post_body(self.event(email="private@example.com"))
+            self.post_body(b"private@example.com")
+            self.post_webhook(*self.customer_delivery().forged("wrong_secret"))
+        text = "\n".join(record.getMessage() for record in listener.records)
+        self.assertIn("/affiliate_stripe/webhook/", text)
+        self.assertNotIn("private@example.com", text)
+        self.assertNotIn("whsec_", text)
+
+    def test_what_is_not_for_us_is_kept_as_ignored(self):
+        for values in (
+            {"livemode": True},
+            {"account": "acct_of_somebody_else"},
+            {
+                "type": "payout.paid",
+                "data": {"object": {"id": "p", "object": "payout"}},
+            },
+            {"type": "new.thing", "data": {"object": {"id": "n", "object": "thing"}}},
+        ):
+            with self.subTest(values), self.quiet():
+                event = self.event(id=f"evt_{len(self.events)}", **values)
+                self.assertEqual(self.post_body(event), 200)
+                self.assertEqual(self.events[-1:].state, "ignored")
+        before = len(self.double.requests)
+        self.process()
+        self.assertEqual(len(self.double.requests), before)
+
+    def test_our_own_account_id_is_not_foreign(self):
+        self.post_body(self.event(account=self.account.stripe_account_id))
+        self.assertEqual(self.events.state, "pending")
+
+    def test_a_duplicate_is_one_row(self):
+        delivery = self.customer_delivery()
+        for _time in range(3):
+            self.assertEqual(self.post_delivery(delivery), 200)
+        self.assertEqual(len(self.events), 1)
+        self.process()
+        self.assertEqual(self.post_delivery(delivery), 200)
+        self.assertEqual(self.events.state, "done")
+
+    def test_without_a_secret_everything_is_refused(self):
+        body = self.event()
+        self.account.sudo().endpoint_ids.unlink()
+        with self.quiet():
+            for secret in ("whsec_x", " ", "whsec_"):
+                self.assertIn(self.post_body(body, secret=secret), (400, 404))
+        self.account.sudo().endpoint_ids.create(
+            {"account_id": self.account.id, "secret": False}
+        )
+        self.env.flush_all()
+        self.assertIn(self.post_body(body, secret="whsec_x"), (400, 404))
+        self.assertFalse(self.events)
+
+    def test_an_archived_account_takes_nothing(self):
+        body, secret = self.event(), self.secret
+        path = f"/affiliate_stripe/webhook/{self.account.webhook_token}"
+        self.account.active = False
+        self.env.flush_all()
+        self.assertEqual(self.post_body(body, secret=secret, path=path), 404)
+        self.assertFalse(self.events)
+
+    def test_secrets_of_several_endpoints_are_valid_at_once(self):
+        old = self.secret
+        self.account.webhook_secret = "whsec_second"
+        self.env.flush_all()
+        self.assertEqual(self.post_body(self.event(id="evt_1"), secret=old), 200)
+        self.assertEqual(
+            self.post_body(self.event(id="evt_2"), secret="whsec_second"), 200
+        )
+        self.account.sudo().endpoint_ids.filtered(
+            lambda endpoint: endpoint.secret == "whsec_second"
+        ).active = False
+        self.env.flush_all()
+        self.assertEqual(
+            self.post_body(self.event(id="evt_3"), secret="whsec_second"), 400
+        )
+        self.assertEqual(len(self.events), 2)
+
+    def test_accounts_keep_their_events_apart(self):
+        self.double.add_key("sk_test_other", account="acct_other")
+        other = self.connect("sk_test_other", name="Other")
+        event = self.event()
+        path = f"/affiliate_stripe/webhook/{other.webhook_token}"
+        # Our secret does not open the door of the other account.
+        self.assertEqual(self.post_body(event, path=path), 400)
+        endpoint = other.sudo().endpoint_ids
+        self.env.flush_all()
+        self.assertEqual(self.post_body(event, endpoint.secret, path), 200)
+        self.assertEqual(self.post_body(event), 200)
+        self.assertEqual(self.events.account_id, self.account | other)
+        self.assertEqual(len(self.events), 2)
+
+
+def _nested(depth):
+    value = []
+    for _level in range(depth):
+        value = [value]
+    return value
+
+
+@tagged("post_install", "-at_install")
+class TestProcessing(WebhookCase):
+    def test_the_cron_is_woken_at_most_once_a_second(self):
+        triggers = self.env["ir.cron.trigger"].search([])
+        cron = self.env.ref("affiliate_stripe.ir_cron_process")
+        triggers.unlink()
+        for number in range(5):
+            self.post_body(self.event(id=f"evt_{number}"))
+        woken = self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)])
+        self.assertTrue(woken)
+        self.assertLess(len(woken), 5)
+
+    def test_what_is_ignored_wakes_nobody(self):
+        self.env["ir.cron.trigger"].search([]).unlink()
+        self.post_body(self.event(livemode=True))
+        self.assertFalse(self.env["ir.cron.trigger"].search([]))
+
+    def test_the_cron_works_off_the_inbox(self):
+        self.shop.product("One")
+        for delivery in self.double.deliveries():
+            self.post_delivery(delivery)
+        self.env.ref("affiliate_stripe.ir_cron_process").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(self.names(), ["One"])
+        self.assertEqual(set(self.events.mapped("state")), {"done"})
+
+    def test_events_of_one_object_cost_one_request(self):
+        product = self.shop.product("One")
+        for name in ("Two", "Three"):
+            self.shop.post(f"products/{product['id']}", name=name)
+        before = len(self.double.requests)
+        self.deliver()
+        self.assertEqual(len(self.double.requests) - before, 1)
+        self.assertEqual(self.names(), ["Three"])
+        self.assertEqual(len(self.events), 3)
+
+    def test_the_payload_is_never_the_truth(self):
+        """Stale payloads, the newest first: what the API says counts."""
+        product = self.shop.product("Old")
+        self.shop.post(f"products/{product['id']}", name="New")
+        self.double.hostility(stale_events=True)
+        for delivery in reversed(self.double.deliveries()):
+            self.deliver([delivery])
+            self.assertEqual(self.names(), ["New"])
+
+    def test_an_older_answer_never_overwrites_a_newer_one(self):
+        self.shop.product("New")
+        self.deliver()
+        product = self.env["affiliate.stripe.product"].search([])
+        sync = self.env["affiliate.stripe.sync"]
+        reading = _reading({**product.data, "name": "Old"})
+        before = product.synced_at - timedelta(seconds=1)
+        sync._store(self.account, [reading], before)
+        self.assertEqual(self.names(), ["New"])
+        sync._store(self.account, [reading], product.synced_at + timedelta(seconds=1))
+        self.assertEqual(self.names(), ["Old"])
+
+    def test_an_old_api_version_is_used_by_its_id_only(self):
+        self.double.configure(api_version="2019-05-16")
+        self.account.action_disconnect()
+        self.account.api_key = KEY
+        made = self.shop.endpoint(self.account.webhook_url)
+        self.account.webhook_secret = made["secret"]
+        self.account.action_connect()
+        customer = self.shop.customer()
+        self.shop.invoice(customer, 10000)
+        self.deliver()
+        self.assertEqual(set(self.events.mapped("api_version")), {"2019-05-16"})
+        self.assertEqual(
+            self.env["affiliate.stripe.invoice"].search([]).amount_total, 100.00
+        )
+        self.assert_pending_empty()
+
+    def test_a_thin_event_is_an_id_too(self):
+        customer = self.shop.customer("thin@example.com")
+        status = self.post_body(
+            {
+                "id": "evt_thin",
+                "object": "v2.core.event",
+                "type": "v1.customer.created",
+                "created": "2026-01-01T00:00:00.000Z",
+                "livemode": False,
+                "related_object": {
+                    "id": customer["id"],
+                    "type": "customer",
+                    "url": f"/v1/customers/{customer['id']}",
+                },
+            }
+        )
+        self.assertEqual(status, 200)
+        self.process()
+        mirrored = self.env["affiliate.stripe.customer"].search([])
+        self.assertEqual(mirrored.email, "thin@example.com")
+
+    def test_a_deleted_object_is_archived(self):
+        product = self.shop.product("Gone")
+        customer = self.shop.customer()
+        self.deliver()
+        self.shop.delete(f"products/{product['id']}")
+        self.shop.delete(f"customers/{customer['id']}")
+        self.deliver()
+        for model in ("product", "customer"):
+            archived = self.env[f"affiliate.stripe.{model}"].with_context(
+                active_test=False
+            )
+            self.assertEqual(archived.search([]).mapped("active"), [False], model)
+            self.assertEqual(archived.search([]).display_name != "", True)
+        self.assert_pending_empty()
+
+    def test_an_event_of_an_object_that_never_was_is_done(self):
+        self.post_body(self.event())
+        self.process()
+        self.assertEqual(self.events.state, "done")
+
+    def test_one_bad_object_does_not_hold_up_the_others(self):
+        """Its answer makes no sense, or cannot be stored."""
+        bad = [self.shop.product("Bad") for _number in range(2)]
+        invoice = self.shop.invoice(self.shop.customer(), 100)
+        self.shop.product("Good")
+        world = self.double.world()
+        world.get("invoice", invoice["id"])["total"] = None
+        world.get("product", bad[0]["id"])["created"] = 10**30
+        world.get("product", bad[1]["id"])["name"] = {"not": "a name"}
+        with mute_logger(EVENT, "odoo.sql_db"):
+            self.deliver()
+        self.assertIn("Good", self.names())
+        self.assertTrue(self.env["affiliate.stripe.customer"].search([]))
+        waiting = self.events.filtered(lambda event: event.state == "pending")
+        self.assertEqual(
+            set(waiting.mapped("object_ref")) - set(self._refs_of_payments()),
+            {invoice["id"], bad[0]["id"], bad[1]["id"]},
+        )
+        for event in waiting:
+            self.assertEqual(event.tries, 1)
+            self.assertTrue(event.error)
+            self.assertGreater(event.next_try, fields.Datetime.now())
+        self.assertFalse(self.account.backoff_until)
+        self.assertEqual(self.account.state, "connected")
+
+    def _refs_of_payments(self):
+        """Objects that lead to the broken invoice wait with it."""
+        return [
+            event.object_ref
+            for event in self.events
+            if event.object_kind in ("charge", "invoice_payment")
+        ]
+
+    def test_a_bad_object_is_tried_less_and_less_often_and_then_fails(self):
+        product = self.shop.product("Bad")
+        good = self.double.world().get("product", product["id"])["created"]
+        self.double.world().get("product", product["id"])["created"] = 10**30
+        with mute_logger(EVENT, "odoo.sql_db"):
+            self.deliver()
+            waits = []
+            while self.events.state == "pending":
+                event = self.events
+                waits.append(event.next_try - fields.Datetime.now())
+                event.next_try = fields.Datetime.now() - timedelta(seconds=1)
+                self.process()
+                self.assertLess(len(waits), 20)
+        self.assertEqual(self.events.state, "failed")
+        self.assertEqual(waits, sorted(waits))
+        self.assertGreater(waits[-1], 30 * waits[0])
+        self.assertEqual(self.account.failed_events, 1)
+        # A person mends it and presses the button.
+        self.double.world().get("product", product["id"])["created"] = good
+        self.events.action_retry()
+        self.process()
+        self.assertEqual(self.events.state, "done")
+        self.assertEqual(self.names(), ["Bad"])
+
+    def test_nul_characters_are_left_out_of_the_mirror(self):
+        product = self.shop.product("Name")
+        self.double.world().get("product", product["id"])["name"] = "A\0B \\u0000"
+        self.deliver()
+        self.assertEqual(self.names(), ["AB \\u0000"])
+        self.assertEqual(
+            self.env["affiliate.stripe.product"].search([]).data["name"], "AB \\u0000"
+        )
+
+    def test_a_weak_moment_of_stripe_costs_no_try(self):
+        for action, arguments in (
+            ("status", {"status": 429}),
+            ("status", {"status": 500}),
+            ("status", {"status": 503}),
+            ("drop", {}),
+            ("truncate", {}),
+            ("timeout", {"seconds": 0.2}),
+        ):
+            with self.subTest(action, **arguments):
+                self.shop.product(f"P {len(self.names())}")
+                self.double.disturb(action, "GET /v1/products/", times=20, **arguments)
+                with patch.object(stripe_client, "NETWORK_RETRIES", 0):
+                    self.deliver()
+                event = self.events[-1:]
+                self.assertEqual((event.state, event.tries), ("pending", 0))
+                self.assertFalse(event.leased_until)
+                self.assertEqual(self.account.state, "connected")
+                self.assertGreater(self.account.backoff_until, fields.Datetime.now())
+                count = len(self.double.requests)
+                self.process()
+                self.assertEqual(len(self.double.requests), count, "it backs off")
+                self.double.calm()
+                self.account.backoff_until = fields.Datetime.now()
+                self.process()
+                self.assertEqual(self.events[-1:].state, "done")
+
+    def test_a_short_hiccup_is_retried_at_once(self):
+        self.shop.product("One")
+        self.double.disturb("status", "GET /v1/products/", times=1, status=500)
+        self.deliver()
+        self.assertEqual(self.names(), ["One"])
+
+    def test_a_revoked_key_stops_the_account_and_burns_no_event(self):
+        self.shop.product("One")
+        self.double.add_key(KEY, state="revoked")
+        self.deliver()
+        self.assertEqual(self.account.state, "error")
+        self.assertIn("does not accept the API key", self.account.problem)
+        self.assertEqual(
+            (self.events.state, self.events.tries), ("pending", 0), "not its fault"
+        )
+        manager = self.env.ref("affiliate_stripe.group_affiliate_manager").all_user_ids
+        activity = self.account.activity_ids
+        self.assertEqual(len(activity), 1)
+        self.assertIn(activity.user_id, manager)
+        self.assertIn("does not accept", str(activity.note))
+        # More events come in and wait; nobody is told twice.
+        with_key = self.shop
+        self.shop = type(self.shop)(self.double, "sk_test_fresh")
+        self.shop.product("Two")
+        count = len(self.double.requests)
+        self.deliver()
+        self.assertEqual(len(self.double.requests), count)
+        self.assertEqual(len(self.account.activity_ids), 1)
+        self.account.api_key = "sk_test_fresh"
+        self.account.action_check()
+        self.assertEqual(self.account.state, "connected")
+        self.process()
+        self.assertEqual(sorted(self.names()), ["One", "Two"])
+        self.assert_pending_empty()
+        self.shop = with_key
+
+    def test_a_permission_taken_away_is_named(self):
+        everything = {"account", "product", "plan", "coupon", "promotion_code"}
+        self.shop.product("One")
+        self.double.add_key(
+            KEY, permissions=[f"{name}_read" for name in everything - {"product"}]
+        )
+        self.deliver()
+        self.assertEqual(self.account.state, "error")
+        self.assertIn("product", self.account.problem)
+        self.assertEqual(self.events.state, "pending")
+
+    def test_a_running_lease_is_respected_and_an_expired_one_taken_over(self):
+        self.shop.product("One")
+        self.post_delivery(self.double.deliveries()[0])
+        now = fields.Datetime.now()
+        self.events.leased_until = now + timedelta(minutes=5)
+        self.process()
+        self.assertEqual(self.events.state, "pending")
+        self.events.leased_until = now - timedelta(seconds=1)
+        self.process()
+        self.assertEqual(self.events.state, "done")
+        self.assertFalse(self.events.leased_until)
+
+    def test_a_crash_while_writing_leaves_the_events_pending(self):
+        """Store and events are one commit: there is no half."""
+        self.shop.product("One")
+        sync = type(self.env["affiliate.stripe.sync"])
+        with (
+            patch.object(sync, "_after_store", side_effect=RuntimeError("power cut")),
+            mute_logger(EVENT),
+        ):
+            self.deliver()
+        self.assertFalse(self.names())
+        self.assertEqual(self.events.state, "pending")
+        self.events.next_try = False
+        self.process()
+        self.assertEqual(self.names(), ["One"])
+
+    def test_old_events_are_forgotten_but_never_waiting_ones(self):
+        for number in range(3):
+            self.post_body(self.event(id=f"evt_{number}"))
+        done, waiting, failed = self.events
+        old = fields.Datetime.now() - timedelta(days=100)
+        self.events.write({"received_at": old})
+        done.state, failed.state = "done", "failed"
+        self.env["affiliate.stripe.event"].sudo()._gc_old()
+        self.assertEqual(self.events, waiting | failed)
+
+
+def _reading(raw):
+    from ..lib.stripe_objects import KINDS
+
+    return KINDS["product"].read(raw)
