@@ -53,13 +53,22 @@ def propose(pattern, name, number):
     :param str name: the affiliate's name in any script; ``AFF`` stands in where
         nothing of it can be transliterated.
     """
+    code = _fill(pattern, name, number)
+    if "{number}" not in (pattern or "{number}") and number > 1:
+        code = f"{code}{number}"
+    return code if is_valid(code) else f"{FALLBACK}{number}"
+
+
+def is_pattern(pattern):
+    """Tell whether ``pattern`` makes codes, or everybody would get the fallback."""
+    return is_valid(_fill(pattern, "Drona Rao", 29))
+
+
+def _fill(pattern, name, number):
     first, full = normalise((name or "").split(" ")[0]), normalise(name)
-    code = normalise(
+    return normalise(
         (pattern or "{name}{number}")
         .replace("{name}", (first or full or FALLBACK)[:MAX_STEM])
         .replace("{fullname}", (full or FALLBACK)[:MAX_STEM])
         .replace("{number}", str(number))
     )
-    if "{number}" not in (pattern or "{number}") and number > 1:
-        code = f"{code}{number}"
-    return code if is_valid(code) else f"{FALLBACK}{number}"

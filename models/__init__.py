@@ -25,6 +25,8 @@ from . import affiliate_affiliate
 from . import affiliate_code
 from . import affiliate_referral
 from . import affiliate_commission
+from . import affiliate_commission_facts
+from . import affiliate_commission_booking
 from . import affiliate_settlement
 from . import affiliate_rate_limit_log
 

@@ -62,6 +62,7 @@ class AffiliateCode(models.Model):
         string="Promotion codes",
         readonly=True,
         copy=False,
+        context={"active_test": False},
         help="Every promotion code it ever was in Stripe. Payments with an old one "
         "still count.",
     )
@@ -224,20 +225,29 @@ class AffiliateCode(models.Model):
 
     @api.model
     def _cron_push(self):
-        """Make all codes in Stripe that are not there yet, one commit each."""
+        """Make all codes in Stripe that are not there yet, and switch off those of
+        suspended affiliates that could not be reached then; one commit each."""
         waiting = self.search(
             [
+                ("stripe_account_id.state", "=", "connected"),
+                "|",
+                "&",
                 ("state", "=", "draft"),
                 ("affiliate_id.state", "=", "active"),
-                ("stripe_account_id.state", "=", "connected"),
+                "&",
+                ("state", "=", "synced"),
+                ("affiliate_id.state", "=", "suspended"),
             ],
             limit=200,
         )
         crons = self.env["ir.cron"]
         crons._commit_progress(remaining=len(waiting))
         for code in waiting:
-            locked = code.try_lock_for_update().filtered(lambda c: c.state == "draft")
-            locked._push()
+            locked = code.try_lock_for_update()
+            if locked.affiliate_id.state == "suspended":
+                locked._deactivate()
+            else:
+                locked._push()
             if not crons._commit_progress(1):
                 break
 
@@ -250,19 +260,25 @@ class AffiliateCode(models.Model):
                 else:
                     code._push_promotion()
                 code.write(
-                    {"state": "synced", "sync_error": False, "foreign_promotion_id": 0}
+                    {
+                        "state": "synced",
+                        "sync_error": False,
+                        "foreign_promotion_id": False,
+                    }
                 )
             except _ForeignCode as foreign:
+                # Known from now on, so that nobody is offered this text again.
+                code._mirror(code.stripe_account_id, "promotion_code", foreign.raw)
                 code.write(
                     {
                         "state": "error",
-                        "foreign_promotion_id": foreign.promotion_id,
+                        "foreign_promotion_id": foreign.raw["id"],
                         "sync_error": self.env._(
                             "Stripe has an active promotion code %(code)s already "
                             "(%(id)s), made by somebody else. Use that one for this "
                             "affiliate, or take another code.",
                             code=code.code,
-                            id=foreign.promotion_id,
+                            id=foreign.raw["id"],
                         ),
                     }
                 )
@@ -300,8 +316,8 @@ class AffiliateCode(models.Model):
         ):
             for raw in page:
                 if (raw.get("metadata") or {}).get(OWNER_KEY) != self._owner_mark():
-                    raise _ForeignCode(raw["id"])
-                if _coupon_of(raw) == coupon:
+                    raise _ForeignCode(raw)
+                if self._has_terms(raw, coupon):
                     current = raw
                 else:
                     # Another discount: free the text for the new promotion code.
@@ -315,11 +331,22 @@ class AffiliateCode(models.Model):
     def _reactivated(self, stripe_api, coupon):
         """Return a promotion code of ours with this coupon, switched on again."""
         for promotion in self.promotion_code_ids:
-            if promotion.coupon_ref == coupon:
+            if self._has_terms(promotion.data, coupon):
                 return stripe_api.post(
                     f"/v1/promotion_codes/{promotion.stripe_id}", {"active": True}
                 )
         return None
+
+    def _has_terms(self, raw, coupon):
+        """Tell whether a promotion code gives what the programme promises today.
+
+        Neither its coupon nor this restriction can be changed.
+        """
+        first_time = (raw.get("restrictions") or {}).get("first_time_transaction")
+        return (
+            _coupon_of(raw) == coupon
+            and bool(first_time) == self.program_id.first_time_only
+        )
 
     def _create_promotion(self, stripe_api, coupon):
         params = {
@@ -327,13 +354,11 @@ class AffiliateCode(models.Model):
             "promotion": {"type": "coupon", "coupon": coupon},
             "metadata": {OWNER_KEY: self._owner_mark()},
         }
+        key = f"odoo-code-{self._owner_mark()}-{coupon}"
         if self.program_id.first_time_only:
             params["restrictions"] = {"first_time_transaction": True}
-        return stripe_api.post(
-            "/v1/promotion_codes",
-            params,
-            idempotency_key=f"odoo-code-{self._owner_mark()}-{coupon}",
-        )
+            key += "-first"
+        return stripe_api.post("/v1/promotion_codes", params, idempotency_key=key)
 
     def _adopt(self, account, raw):
         """Mirror a promotion code and remember it as one of this code's."""
@@ -407,9 +432,9 @@ class AffiliateCode(models.Model):
 class _ForeignCode(Exception):
     """The text of the code belongs to a promotion code that is not ours."""
 
-    def __init__(self, promotion_id):
-        super().__init__(promotion_id)
-        self.promotion_id = promotion_id
+    def __init__(self, raw):
+        super().__init__(raw["id"])
+        self.raw = raw
 
 
 def _coupon_of(raw):

@@ -61,7 +61,7 @@ class AffiliateCommissionRule(models.Model):
         [("percent", "Percentage"), ("fixed", "Fixed amount")],
         default="percent",
         required=True,
-        string="Commission",
+        string="Rate type",
     )
     rate = fields.Float(string="Rate (%)", digits=(16, 4), default=30.0)
     amount = fields.Monetary()

@@ -232,7 +232,7 @@ class AffiliateProgram(models.Model):
     @api.constrains("code_pattern")
     def _check_code_pattern(self):
         for program in self:
-            if not codes.is_valid(codes.propose(program.code_pattern, "Drona", 29)):
+            if not codes.is_pattern(program.code_pattern):
                 raise ValidationError(
                     self.env._(
                         "The pattern gives no usable code. Use {name}, {number}, "
@@ -333,12 +333,17 @@ class AffiliateProgram(models.Model):
         """
         self.ensure_one()
         identity = self._coupon_identity()
-        if self.coupon_id and self.coupon_key == identity:
-            return self.coupon_id.stripe_id
+        known = self.coupon_id if self.coupon_key == identity else None
+        if known and known.active:
+            return known.stripe_id
         account = self.stripe_account_id
         database = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
         coupon_id = f"odoo-{database[:8]}-{self.id}-{identity}".replace(".", "_")
         stripe_api = account._api()
+        key = coupon_id
+        if known:
+            # Deleted in Stripe: its old answer must not be repeated.
+            key += f"-{known.synced_at:%Y%m%d%H%M%S}"
         raw = self.env["affiliate.code"]._find_or_create(
             lambda: stripe_api.get(f"/v1/coupons/{coupon_id}"),
             lambda: stripe_api.post(
@@ -349,7 +354,7 @@ class AffiliateProgram(models.Model):
                     "metadata": {"odoo_program": str(self.id)},
                     **self._coupon_terms(),
                 },
-                idempotency_key=coupon_id,
+                idempotency_key=key,
             ),
         )
         self.env["affiliate.code"]._mirror(account, "coupon", raw)

@@ -242,9 +242,6 @@ class AffiliateSettlement(models.Model):
             )
             group.write({"settlement_id": settlement.id})
             settlements |= settlement
-        settlements.flush_recordset()
-        rows.flush_model()
-        settlements.invalidate_recordset(["amount_total"])
         return settlements
 
     @api.model
@@ -297,8 +294,6 @@ class AffiliateSettlement(models.Model):
                 settlement.move_id.button_cancel()
         self.commission_ids.sudo().write({"settlement_id": False})
         self.write({"step": "cancelled"})
-        self.flush_recordset()
-        self.invalidate_recordset(["amount_total"])
         return True
 
     def action_view_bill(self):

@@ -13,7 +13,8 @@ from ..lib.stripe_client import (
     StripeProblem,
     in_parallel,
 )
-from ..lib.stripe_objects import KINDS, SUBSCRIBED
+from ..lib.stripe_events import SUBSCRIBED
+from ..lib.stripe_objects import KINDS
 
 _logger = logging.getLogger(__name__)
 
@@ -155,6 +156,8 @@ class AffiliateStripeAccount(models.Model):
                     "problem": False,
                 }
             )
+        # Not even the answer to the request that saved it shows it.
+        self.invalidate_recordset(["api_key"], flush=False)
 
     def _wrong_key_text(self, key):
         if key.startswith("pk_"):
@@ -183,6 +186,7 @@ class AffiliateStripeAccount(models.Model):
                     "url": account.webhook_url,
                 }
             )
+        self.invalidate_recordset(["webhook_secret"], flush=False)
 
     @api.depends("webhook_token")
     def _compute_webhook_url(self):
@@ -402,6 +406,21 @@ class AffiliateStripeAccount(models.Model):
                     known=known,
                 )
             )
+        twin = self.sudo().search(
+            [
+                ("id", "!=", self.id),
+                ("stripe_account_id", "=", stripe_account_id),
+                ("livemode", "=", self.livemode),
+            ],
+            limit=1,
+        )
+        if stripe_account_id and twin:
+            raise UserError(
+                self.env._(
+                    "This Stripe account is already connected in this mode: %s.",
+                    twin.name,
+                )
+            )
 
     def _problem_text(self, problem):
         """Return the sentence for a ``StripeProblem``: what is wrong, what to do."""
@@ -460,9 +479,9 @@ class AffiliateStripeAccount(models.Model):
     def _can_be_called(self):
         """Tell whether Stripe can reach this Odoo. The double on loopback can."""
         address = urlsplit(self.get_base_url())
-        if self._api_base():
-            return True
-        return address.scheme == "https" and address.hostname not in LOOPBACK
+        if address.hostname in LOOPBACK:
+            return bool(self._api_base())
+        return address.scheme == "https"
 
     def _ensure_endpoint(self):
         """Have an endpoint at Stripe, or fall back to polling and say why."""
@@ -496,7 +515,9 @@ class AffiliateStripeAccount(models.Model):
             )
 
     def _create_endpoint(self):
-        answer = self._api().post(
+        stripe_api = self._api()
+        self._delete_lost_endpoints(stripe_api)
+        answer = stripe_api.post(
             "/v1/webhook_endpoints",
             {
                 "url": self.webhook_url,
@@ -515,6 +536,15 @@ class AffiliateStripeAccount(models.Model):
                 "secret": answer["secret"],
             }
         )
+
+    def _delete_lost_endpoints(self, stripe_api):
+        """Delete endpoints with our address whose secret we do not have: an attempt to
+        connect was rolled back after Stripe had made them."""
+        known = self.sudo().endpoint_ids.mapped("stripe_id")
+        for page in stripe_api.pages("/v1/webhook_endpoints"):
+            for endpoint in page:
+                if endpoint["url"] == self.webhook_url and endpoint["id"] not in known:
+                    stripe_api.delete(f"/v1/webhook_endpoints/{endpoint['id']}")
 
     def _delete_endpoints(self):
         """Delete our endpoints at Stripe. Return a sentence where that failed."""

@@ -11,7 +11,8 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..lib.stripe_client import StripeProblem
-from ..lib.stripe_objects import event_target, is_stripe_id, storable, storable_json
+from ..lib.stripe_events import event_target
+from ..lib.stripe_objects import is_stripe_id, storable, storable_json
 
 _logger = logging.getLogger(__name__)
 
@@ -266,7 +267,8 @@ class AffiliateStripeEvent(models.Model):
             )
             UPDATE affiliate_stripe_event event
                SET leased_until = %(until)s
-              FROM (SELECT DISTINCT account_id, object_kind, object_ref FROM ready) wanted
+              FROM (SELECT DISTINCT account_id, object_kind, object_ref
+                      FROM ready) wanted
              WHERE event.account_id = wanted.account_id
                AND event.object_kind = wanted.object_kind
                AND event.object_ref = wanted.object_ref

@@ -5,6 +5,7 @@ from . import (
     test_lib_commission,
     test_lib_money,
     test_lib_outside,
+    test_live,
     test_money_examples,
     test_portal,
     test_security,

@@ -47,6 +47,12 @@ class TestCodes(unittest.TestCase):
             with self.subTest(pattern):
                 self.assertEqual(codes.propose(pattern, "Drona Rao", number), code)
 
+    def test_a_pattern_that_leaves_nothing_is_none(self):
+        for good in ("{name}{number}", "SAVE-{number}", "{name}", "SAVE", "", None):
+            self.assertTrue(codes.is_pattern(good), good)
+        for bad in ("X" * 50 + "{number}", "?!", "李", "{n}"):
+            self.assertFalse(codes.is_pattern(bad), bad)
+
     def test_too_short_and_too_long_fall_back(self):
         self.assertEqual(codes.propose("{name}{number}", "J", 1), "AFF1")
         self.assertEqual(codes.propose("X" * 50 + "{number}", "J", 4), "AFF4")

@@ -205,7 +205,9 @@ class Bench:
             "select count(*) from affiliate_stripe_event where state = 'pending'"
         )
         if waiting == ["0"]:
-            fail("none of our events waits to be processed: the cheap way was measured.")
+            fail(
+                "none of our events waits to be processed: the cheap way was measured."
+            )
         counts = [
             self._verify_ids(OURS, "evt_bench_", stored),
             self._verify_ids(OURS_PI, "evt_bench_pi_", stored),

@@ -26,6 +26,7 @@ LOGINS = {
 # The stand-in's clock starts so long ago that the holds of the first payments are over
 # today, and the last renewal's is not.
 STORY_DAYS = 70
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 START_SECONDS = 180
 STOP_SECONDS = 20
 TAIL_LINES = 25
@@ -34,7 +35,7 @@ TAIL_LINES = 25
 def main(arguments):
     options = parse(arguments)
     check_ports(options)
-    for name in (signal.SIGTERM, signal.SIGHUP):
+    for name in INTERRUPTS:
         signal.signal(name, _interrupt)
     with alone(cache_folder()):
         ground = provision()
@@ -198,9 +199,10 @@ class Demo:
         fail(f"{name} did not start (see {log}).")
 
     def stop(self):
+        for name in INTERRUPTS:
+            signal.signal(name, signal.SIG_IGN)  # a second Ctrl-C would leave them
         for server in self.servers.values():
-            with suppress(ProcessLookupError):
-                server.stop()
+            server.stop()
 
     # -- the story
 

@@ -8,6 +8,9 @@ from ..paths import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "tests"))  # the Stripe double
 
+from stripe import StripeError  # noqa: E402
+from stripe_double import ControlError  # noqa: E402
+
 from .chapters import Story  # noqa: E402
 from .tell import Broken, Teller  # noqa: E402
 
@@ -21,7 +24,7 @@ def main():
     tell = Teller()
     try:
         Story(tell, options).play()
-    except Broken as problem:
+    except (Broken, ControlError, StripeError) as problem:
         tell.broke(problem)
         return 2
     return tell.end()

@@ -187,6 +187,8 @@ class Opening:
             active=True,
             expand=["data.promotion.coupon"],
         )["data"]
+        if not found:
+            raise Broken(f"Stripe has no promotion code {self.code}.")
         tell.check("promotion codes in Stripe", len(found), 1, found[0]["id"])
         coupon = found[0]["promotion"]["coupon"]
         tell.check("  its coupon, % off", coupon["percent_off"], 20.0, coupon["id"])

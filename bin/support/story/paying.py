@@ -89,7 +89,8 @@ class Paying:
             )
         balance = sum(cents(line["debit"]) - cents(line["credit"]) for line in lines)
         tell.money("debit − credit", balance, "0.00")
-        tell.text("Tax is what the chart of accounts puts on purchases by default.")
+        if len(lines) > 2:
+            tell.text("Tax: what the chart of accounts puts on purchases by default.")
         settlement = manager.read("affiliate.settlement", self.settled["id"], ["state"])
         tell.check("the settlement now", settlement["state"], "billed")
 

@@ -69,7 +69,7 @@ class Teller:
             mark = self.colour("✓", GREEN)
         else:
             mark = self.colour(f"✗ expected {_shown(expected)} got {_shown(got)}", RED)
-            self.wrong.append(label)
+            self.wrong.append(f"{label.strip()} in chapter {self.chapters}")
         self.fact(label, f"{shown} {mark}", note)
         return good
 

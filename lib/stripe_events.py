@@ -1,0 +1,99 @@
+"""Which events we ask Stripe for, and which object each of them is about."""
+
+from .stripe_objects import KINDS, is_stripe_id, ref
+
+# The types our webhook endpoints ask for. The kind is the object to read again.
+EVENT_TYPES = {
+    "product": ("created", "updated", "deleted"),
+    "price": ("created", "updated", "deleted"),
+    "coupon": ("created", "updated", "deleted"),
+    "promotion_code": ("created", "updated"),
+    "customer": (
+        "created",
+        "updated",
+        "deleted",
+        "discount.created",
+        "discount.updated",
+        "discount.deleted",
+    ),
+    "customer.subscription": (
+        "created",
+        "updated",
+        "deleted",
+        "paused",
+        "resumed",
+        "pending_update_applied",
+        "pending_update_expired",
+    ),
+    "checkout.session": (
+        "completed",
+        "async_payment_succeeded",
+        "async_payment_failed",
+    ),
+    "invoice": (
+        "finalized",
+        "updated",
+        "paid",
+        "payment_failed",
+        "voided",
+        "marked_uncollectible",
+        "overpaid",
+        "deleted",
+        "finalization_failed",
+    ),
+    "invoice_payment": ("paid",),
+    "charge": ("succeeded", "updated", "refunded", "failed", "refund.updated"),
+    "charge.dispute": (
+        "created",
+        "updated",
+        "closed",
+        "funds_withdrawn",
+        "funds_reinstated",
+    ),
+    "refund": ("created", "updated", "failed"),
+}
+SUBSCRIBED = tuple(
+    f"{family}.{change}"
+    for family, changes in EVENT_TYPES.items()
+    for change in changes
+)
+_OBJECT_KINDS = {
+    "checkout.session": "checkout_session",
+    **{name: name for name in KINDS if name != "checkout_session"},
+}
+
+
+def event_target(event):
+    """Return ``(kind, stripe id)`` an event tells about, or ``(None, None)``.
+
+    Only names and ids are taken from the payload, never facts: the payload may be
+    old, in another API version, or incomplete. A thin event names its object in
+    ``related_object``.
+
+    :param dict event: the parsed body of a delivery or an element of ``/v1/events``
+    """
+    related = event.get("related_object")
+    if isinstance(related, dict):
+        kind = str(event.get("type")).removeprefix("v1.").rpartition(".")[0]
+        kind = {"customer.subscription": "subscription"}.get(kind, kind)
+        kind = {"charge.dispute": "dispute"}.get(kind, kind)
+        kind, target = _OBJECT_KINDS.get(kind), related.get("id")
+    else:
+        kind, target = _payload_target(event.get("data"))
+    return (kind, target) if kind and is_stripe_id(target) else (None, None)
+
+
+def _payload_target(data):
+    raw = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(raw, dict):
+        return None, None
+    if raw.get("object") == "discount":
+        return _discount_owner(raw)
+    return _OBJECT_KINDS.get(str(raw.get("object"))), raw.get("id")
+
+
+def _discount_owner(raw):
+    """A discount cannot be read by its id: read what carries it."""
+    if subscription := ref(raw.get("subscription")):
+        return "subscription", subscription
+    return "customer", ref(raw.get("customer"))

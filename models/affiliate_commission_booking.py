@@ -1,0 +1,355 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..lib import commission, money
+from .affiliate_commission import COMPUTED_KINDS, HOLD_DISPUTE, OWN_LEVEL
+
+_EPOCH = fields.Datetime.to_datetime("1970-01-01 00:00:00")
+
+
+class AffiliateCommission(models.Model):
+    """Second half of the way from mirror to ledger: what should be, as new rows."""
+
+    _inherit = "affiliate.commission"
+
+    @api.model
+    def _book(self, ledgers, programs, facts):
+        """Make the ledger of some people what it should be, by new rows only.
+
+        :param ledgers: ``[(person, referral, decision, sales)]``; see
+            ``affiliate.referral._refresh``
+        :param programs: programmes whose terms may be needed
+        """
+        terms = {}
+        desired, entries, holders, disputes = {}, {}, {}, {}
+        sale_refs = set()
+        for person, referral, decision, sales in ledgers:
+            sale_refs.update(sale.ref for sale in sales)
+            disputes.update({sale.ref: sale.dispute for sale in sales})
+            if not decision or not decision.decided_at:
+                continue
+            program = referral.program_id
+            if program not in terms:
+                terms[program] = program.sudo()._get_terms()
+            covered = [sale for sale in sales if sale.ref in decision.covered]
+            for entry in commission.ledger(covered, terms[program]):
+                key = (entry.line, referral.affiliate_id.id, OWN_LEVEL, entry.cause)
+                desired[key] = (entry.amount, entry.base)
+                entries[key] = entry
+                holders[key] = (person, referral)
+        booked = self._booked(programs.stripe_account_id, sale_refs)
+        sums = {key: (row["amount"], row["base"]) for key, row in booked.items()}
+        values = [
+            self._row_values(key, amount, base, entries.get(key), holders, booked)
+            for key, amount, base in commission.corrections(desired, sums)
+        ]
+        # What a correction corrects must exist before it: earnings first.
+        values.sort(key=lambda vals: (vals["kind"] != "earned", vals["happened_at"]))
+        self._insert_rows(values, booked)
+        self._sync_disputes(programs.stripe_account_id, disputes)
+
+    @api.model
+    def _booked(self, account, sale_refs):
+        """Return what is booked for these sales, in minor units.
+
+        :return: ``{key: {amount, base, revision, ...}}``, key as in ``corrections``
+        """
+        if not sale_refs or not account:
+            return {}
+        self.flush_model()
+        rows = self.env.execute_query_dict(
+            SQL(
+                """SELECT c.line_ref, c.affiliate_id, c.level, c.cause_id,
+                          SUM(c.amount) AS amount, SUM(c.base_amount) AS base,
+                          MAX(c.revision) AS revision, MIN(c.id) AS first_id,
+                          MIN(c.kind) AS kind, MIN(c.rule_id) AS rule_id,
+                          MIN(c.referral_id) AS referral_id, MIN(c.rate) AS rate,
+                          MIN(c.customer_id) AS customer_id,
+                          MIN(c.invoice_id) AS invoice_id,
+                          MIN(c.invoice_line_id) AS invoice_line_id,
+                          MIN(c.charge_id) AS charge_id, MIN(c.sale_ref) AS sale_ref,
+                          MIN(c.program_id) AS program_id,
+                          MIN(c.happened_at) AS happened_at,
+                          MIN(c.hold_until) AS hold_until,
+                          BOOL_OR(c.is_approved) AS is_approved,
+                          MAX(c.void_reason) AS void_reason,
+                          MIN(currency.name) AS currency
+                     FROM affiliate_commission c
+                     JOIN res_currency currency ON currency.id = c.currency_id
+                    WHERE c.stripe_account_id IN %s AND c.sale_ref IN %s
+                      AND c.kind IN %s
+                 GROUP BY c.line_ref, c.affiliate_id, c.level, c.cause_id""",
+                tuple(account.ids),
+                tuple(sale_refs),
+                COMPUTED_KINDS,
+            )
+        )
+        booked = {}
+        for row in rows:
+            key = (
+                row["line_ref"],
+                row["affiliate_id"],
+                row["level"],
+                row["cause_id"],
+            )
+            row["amount"] = money.nearest_minor(row["amount"], row["currency"])
+            row["base"] = money.nearest_minor(row["base"] or 0, row["currency"])
+            booked[key] = row
+        return booked
+
+    @api.model
+    def _row_values(self, key, amount, base, entry, holders, booked):
+        """Return the values of one new row: what ``key`` is short of."""
+        line_ref, affiliate_id, level, cause = key
+        before = booked.get(key)
+        values = {
+            "line_ref": line_ref,
+            "affiliate_id": affiliate_id,
+            "level": level,
+            "cause_id": cause,
+            "revision": before["revision"] + 1 if before else 1,
+        }
+        if entry:
+            person, referral = holders[key]
+            values |= self._entry_values(entry, person, referral)
+        else:
+            # The cause is no more, or the customer was moved: take back what it gave.
+            values |= {
+                name: before[name]
+                for name in (
+                    "kind",
+                    "rule_id",
+                    "referral_id",
+                    "rate",
+                    "customer_id",
+                    "invoice_id",
+                    "invoice_line_id",
+                    "charge_id",
+                    "sale_ref",
+                    "program_id",
+                    "happened_at",
+                    "hold_until",
+                )
+            }
+        currency = entry.sale.currency if entry else before["currency"]
+        values |= {
+            "currency": currency.upper(),
+            "amount": money.to_major(amount, currency),
+            "base_amount": money.to_major(base, currency),
+        }
+        values["explanation"] = self._explain(values, entry)
+        return values
+
+    @api.model
+    def _entry_values(self, entry, person, referral):
+        happened = fields.Datetime.add(_EPOCH, seconds=entry.at)
+        earned = fields.Datetime.add(_EPOCH, seconds=entry.earned_at)
+        program = referral.program_id
+        return {
+            "kind": entry.kind,
+            "rule_id": entry.rule,
+            "referral_id": referral.id,
+            "program_id": program.id,
+            "rate": float(entry.rate * 100) if entry.rate_type == "percent" else 0.0,
+            "customer_id": person[:1].id,
+            "sale_ref": entry.sale.ref,
+            "happened_at": happened,
+            "hold_until": earned.date() + timedelta(days=program.hold_days),
+            "_charge": entry.sale.charge,
+            "_number": entry.sale.number,
+        }
+
+    @api.model
+    def _explain(self, values, entry):
+        """Return the sentence that says why this amount."""
+        code = values["currency"]
+        figures = {
+            "amount": f"{values['amount']:,} {code}",
+            "base": f"{values['base_amount']:,} {code}",
+            "rate": f"{values['rate'] or 0:g}",
+            "sale": values.pop("_number", None) or values["sale_ref"],
+            "line": (entry.label if entry else "") or values["line_ref"],
+        }
+        if not entry:
+            return self.env._(
+                "%(amount)s: what was booked for %(line)s on %(sale)s no longer holds "
+                "(the refund failed, or the customer belongs to another affiliate).",
+                **figures,
+            )
+        if entry.rate_type == "fixed":
+            text = {
+                "earned": self.env._("%(amount)s fixed for %(line)s on %(sale)s."),
+                "refund": self.env._(
+                    "%(amount)s: refund of %(line)s on %(sale)s takes back its share "
+                    "of the fixed commission."
+                ),
+                "dispute": self.env._(
+                    "%(amount)s: lost dispute of %(line)s on %(sale)s takes back its "
+                    "share of the fixed commission."
+                ),
+            }[entry.kind]
+            return text % figures
+        text = {
+            "earned": self.env._(
+                "%(rate)s %% of %(base)s received without tax for %(line)s on "
+                "%(sale)s = %(amount)s."
+            ),
+            "refund": self.env._(
+                "Refund of %(line)s on %(sale)s: %(rate)s %% of %(base)s = %(amount)s."
+            ),
+            "dispute": self.env._(
+                "Lost dispute about %(line)s on %(sale)s: %(rate)s %% of %(base)s = "
+                "%(amount)s."
+            ),
+        }[entry.kind]
+        return text % figures
+
+    @api.model
+    def _insert_rows(self, values_list, booked):
+        """Create ledger rows: references resolved, corrections tied to their origin."""
+        if not values_list:
+            return self.browse()
+        account = (
+            self.env["affiliate.program"]
+            .browse(values_list[0]["program_id"])
+            .stripe_account_id
+        )
+        refs = _References(self.env, account, values_list)
+        today = fields.Date.context_today(self)
+        origins = self._origins(booked)
+        rows = self.browse()
+        for kind in ("earned", "correction"):
+            batch = [
+                v for v in values_list if (v["kind"] == "earned") == (kind == "earned")
+            ]
+            for values in batch:
+                origin = origins.get(
+                    (values["line_ref"], values["affiliate_id"], values["level"])
+                )
+                refs.resolve(values)
+                values |= {
+                    "stripe_account_id": account.id,
+                    "company_id": account.company_id.id,
+                    "date": values["happened_at"].date(),
+                    "is_approved": bool(origin and origin["is_approved"])
+                    or self._is_due(values, today),
+                    "void_reason": origin and origin["void_reason"],
+                }
+                if values["kind"] != "earned" and origin:
+                    values["origin_id"] = origin["id"]
+                    values["hold_until"] = origin["hold_until"]
+            created = self.create(batch)
+            rows |= created
+            for row in created:
+                key = (row.line_ref, row.affiliate_id.id, row.level)
+                if row.kind == "earned":
+                    origins.setdefault(key, row._as_origin())
+        return rows
+
+    def _as_origin(self):
+        return {
+            "id": self.id,
+            "is_approved": self.is_approved,
+            "hold_until": self.hold_until,
+            "void_reason": self.void_reason,
+        }
+
+    @api.model
+    def _origins(self, booked):
+        """Return the first earned row of each line, which later rows correct."""
+        origins = {}
+        for (line_ref, affiliate_id, level, _cause), row in sorted(
+            booked.items(), key=lambda item: item[1]["first_id"]
+        ):
+            if row["kind"] == "earned":
+                origins.setdefault(
+                    (line_ref, affiliate_id, level), {**row, "id": row["first_id"]}
+                )
+        return origins
+
+    @api.model
+    def _is_due(self, values, today):
+        program = self.env["affiliate.program"].browse(values["program_id"])
+        return program.auto_approve_commissions and values["hold_until"] <= today
+
+    @api.model
+    def _sync_disputes(self, account, disputes):
+        """Put the rows of disputed sales on hold, and release those that are over.
+
+        A held row leaves a settlement that is still a draft.
+
+        :param dict disputes: ``{sale ref: id of an open dispute or None}``
+        """
+        if not disputes or not account:
+            return
+        rows = self.search(
+            [
+                ("stripe_account_id", "in", account.ids),
+                ("sale_ref", "in", list(disputes)),
+                ("kind", "in", COMPUTED_KINDS),
+            ]
+        )
+        held, released = self.browse(), self.browse()
+        for row in rows:
+            dispute = disputes[row.sale_ref]
+            if dispute and not row.on_hold:
+                held |= row
+            elif not dispute and row.on_hold and row.hold_reason == HOLD_DISPUTE:
+                released |= row
+        held.write({"on_hold": True, "hold_reason": HOLD_DISPUTE})
+        held.filtered(lambda row: row.settlement_id.state == "draft").write(
+            {"settlement_id": False}
+        )
+        released.write({"on_hold": False, "hold_reason": False})
+
+
+class _References:
+    """Mirror records of new ledger rows, looked up together."""
+
+    def __init__(self, env, account, values_list):
+        self.lines = self._find(
+            env["affiliate.stripe.invoice.line"],
+            account,
+            {values["line_ref"] for values in values_list},
+            "invoice_id",
+        )
+        self.charges = self._find(
+            env["affiliate.stripe.charge"],
+            account,
+            {values.get("_charge") for values in values_list} - {None},
+            "id",
+        )
+        codes = {values["currency"] for values in values_list}
+        self.currencies = {
+            currency.name: currency.id
+            for currency in env["res.currency"]
+            .with_context(active_test=False)
+            .search([("name", "in", list(codes))])
+        }
+
+    def _find(self, model, account, refs, column):
+        if not refs:
+            return {}
+        rows = model.env.execute_query(
+            SQL(
+                "SELECT stripe_id, id, %s FROM %s"
+                " WHERE account_id = %s AND stripe_id IN %s",
+                SQL.identifier(column),
+                SQL.identifier(model._table),
+                account.id,
+                tuple(refs),
+            )
+        )
+        return {stripe_id: (row_id, other) for stripe_id, row_id, other in rows}
+
+    def resolve(self, values):
+        """Replace the Stripe ids in ``values`` by records."""
+        charge = values.pop("_charge", None)
+        if charge in self.charges:
+            values["charge_id"] = self.charges[charge][0]
+        if values["line_ref"] in self.lines:
+            line_id, invoice_id = self.lines[values["line_ref"]]
+            values |= {"invoice_line_id": line_id, "invoice_id": invoice_id}
+        values["currency_id"] = self.currencies[values.pop("currency")]

@@ -1,0 +1,209 @@
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from odoo import api, models
+from odoo.tools import SQL
+
+from ..lib import sale_facts
+from ..lib.evidence import evidence_of
+
+
+@dataclass
+class Facts:
+    """What the mirror says about some customers, by their Stripe id."""
+
+    sales: dict = field(default_factory=lambda: defaultdict(list))
+    evidence: dict = field(default_factory=lambda: defaultdict(list))
+    open_disputes: dict = field(default_factory=dict)  # {sale ref: dispute id}
+
+
+class AffiliateCommission(models.Model):
+    """First half of the way from mirror to ledger: what has happened."""
+
+    _inherit = "affiliate.commission"
+
+    @api.model
+    def _gather_facts(self, account, customers):
+        """Return the ``Facts`` of some customers, with a constant number of queries."""
+        mirror = _Mirror(self.env, account, [c.stripe_id for c in customers])
+        facts = Facts()
+        skipped = {
+            ref for ref, raw in mirror.customers.items() if sale_facts.is_skipped(raw)
+        }
+        for invoice_ref, (customer, raw) in mirror.invoices.items():
+            lines, payments = mirror.lines[invoice_ref], mirror.payments[invoice_ref]
+            charges = mirror.charges_of(payments)
+            facts.sales[customer].append(
+                sale_facts.invoice_sale(
+                    raw,
+                    lines,
+                    payments,
+                    reversals=mirror.reversals(charges),
+                    dispute=mirror.open_dispute(charges),
+                    skipped=customer in skipped,
+                )
+            )
+            for evidence in evidence_of("invoice", raw):
+                facts.evidence[customer].append(evidence)
+            for line in lines:
+                line = {**line, "created": raw["created"], "metadata": None}
+                facts.evidence[customer].extend(evidence_of("invoice_line", line))
+        for charge_ref, (customer, raw) in mirror.charges.items():
+            if mirror.pays_an_invoice(raw):
+                continue
+            session = mirror.session_of(raw)
+            facts.sales[customer].append(
+                sale_facts.charge_sale(
+                    raw,
+                    session,
+                    reversals=mirror.reversals([charge_ref]),
+                    dispute=mirror.open_dispute([charge_ref]),
+                    skipped=customer in skipped,
+                )
+            )
+            facts.evidence[customer].extend(evidence_of("charge", raw))
+        for kind in ("customer", "subscription", "checkout_session"):
+            for customer, raw in mirror.carriers(kind):
+                facts.evidence[customer].extend(evidence_of(kind, raw))
+        mirror.add_intervals(facts)
+        return facts
+
+
+class _Mirror:
+    """The mirrored objects of some customers, read with one query a kind."""
+
+    def __init__(self, env, account, customer_refs):
+        self.env, self.account = env, account
+        refs = tuple(customer_refs)
+        self.customers = {
+            ref: raw for ref, _c, raw in self._read("customer", "stripe_id", refs)
+        }
+        self.invoices = {
+            ref: (customer, raw)
+            for ref, customer, raw in self._read("invoice", "customer_ref", refs)
+        }
+        self.charges = {
+            ref: (customer, raw)
+            for ref, customer, raw in self._read("charge", "customer_ref", refs)
+        }
+        invoice_refs = tuple(self.invoices)
+        self.lines, self.payments = defaultdict(list), defaultdict(list)
+        for _ref, invoice, raw in self._read(
+            "invoice_line", "invoice_ref", invoice_refs
+        ):
+            self.lines[invoice].append(raw)
+        for _ref, invoice, raw in self._read(
+            "invoice_payment", "invoice_ref", invoice_refs
+        ):
+            self.payments[invoice].append(raw)
+        self._read_reversals()
+        self._read_carriers(refs)
+
+    def _read(self, kind, column, refs):
+        """Yield ``(stripe id, value of column, object)`` in order of Stripe id."""
+        if not refs:
+            return []
+        return self.env.execute_query(
+            SQL(
+                "SELECT stripe_id, %s, data FROM %s"
+                " WHERE account_id = %s AND %s IN %s ORDER BY stripe_id",
+                SQL.identifier(column),
+                SQL.identifier(f"affiliate_stripe_{kind}"),
+                self.account.id,
+                SQL.identifier(column),
+                tuple(refs),
+            )
+        )
+
+    def _read_reversals(self):
+        self._by_intent = defaultdict(list)
+        for ref, (_customer, raw) in self.charges.items():
+            if raw.get("payment_intent"):
+                self._by_intent[raw["payment_intent"]].append(ref)
+        self._back = defaultdict(list)
+        self._open = {}
+        charge_refs = tuple(self.charges)
+        for _ref, charge, raw in self._read("refund", "charge_ref", charge_refs):
+            reversal = sale_facts.refund_reversal(raw, self.charges[charge][1])
+            if reversal:
+                self._back[charge].append(reversal)
+        for ref, charge, raw in self._read("dispute", "charge_ref", charge_refs):
+            reversal = sale_facts.dispute_reversal(raw, self.charges[charge][1])
+            if reversal:
+                self._back[charge].append(reversal)
+            elif sale_facts.is_dispute_open(raw):
+                self._open[charge] = ref
+
+    def _read_carriers(self, refs):
+        self._carriers = {
+            kind: [
+                (customer, raw)
+                for _ref, customer, raw in self._read(kind, "customer_ref", refs)
+            ]
+            for kind in ("subscription", "checkout_session")
+        }
+        self._carriers["customer"] = list(self.customers.items())
+        self._sessions = {
+            raw["payment_intent"]: raw
+            for _customer, raw in self._carriers["checkout_session"]
+            if raw.get("payment_intent") and raw.get("mode") == "payment"
+        }
+        self._paying = set()
+        intents = tuple(self._by_intent)
+        for _ref, intent, _raw in self._read(
+            "invoice_payment", "payment_intent", intents
+        ):
+            self._paying.add(intent)
+        for _ref, charge, _raw in self._read(
+            "invoice_payment", "charge_ref", tuple(self.charges)
+        ):
+            self._paying.add(charge)
+
+    def charges_of(self, payments):
+        """Return the charges behind invoice payments."""
+        found = []
+        for payment in payments:
+            behind = payment.get("payment") or {}
+            charge = behind.get("charge")
+            if isinstance(charge, str) and charge in self.charges:
+                found.append(charge)
+            intent = behind.get("payment_intent")
+            intent = intent.get("id") if isinstance(intent, dict) else intent
+            found += self._by_intent.get(intent, ())
+        return sorted(set(found))
+
+    def reversals(self, charges):
+        return [reversal for charge in charges for reversal in self._back[charge]]
+
+    def open_dispute(self, charges):
+        return next((self._open[c] for c in charges if c in self._open), None)
+
+    def pays_an_invoice(self, charge):
+        return charge.get("payment_intent") in self._paying or (
+            charge["id"] in self._paying
+        )
+
+    def session_of(self, charge):
+        return self._sessions.get(charge.get("payment_intent"))
+
+    def carriers(self, kind):
+        return self._carriers[kind]
+
+    def add_intervals(self, facts):
+        """Tell each line its billing interval, which rules may ask for."""
+        prices = {
+            line.price
+            for sales in facts.sales.values()
+            for sale in sales
+            for line in sale.lines
+        } - {None}
+        intervals = {
+            ref: (raw.get("recurring") or {}).get("interval")
+            for ref, _column, raw in self._read("price", "stripe_id", tuple(prices))
+        }
+        for sales in facts.sales.values():
+            for sale in sales:
+                sale.lines[:] = [
+                    line.replace(interval=intervals.get(line.price))
+                    for line in sale.lines
+                ]
