@@ -9,7 +9,7 @@ def mask_email(email):
     The number of dots is always the same, so that the length says nothing; of the
     domain its first letter and its ending are left.
     """
-    local, at, domain = (email or "").strip().rpartition("@")
+    local, at, domain = (email or "").strip().lower().rpartition("@")
     if not at or not local or not domain:
         return DOTS
     name, dot, ending = domain.rpartition(".")

@@ -163,7 +163,7 @@ def charge_sale(charge, session=None, reversals=(), dispute=None, skipped=False)
         lines = [Line(ref=charge["id"], net=amount, label=charge.get("description"))]
     return Sale(
         ref=(session or charge)["id"],
-        number=(session or charge)["id"],
+        number=charge["id"],
         created=charge["created"],
         currency=charge["currency"],
         total=total,

@@ -5,6 +5,7 @@ Reads go through ``raw_request``: building the package's typed objects costs man
 the parsing, and a ``StripeObject`` must never reach a model.
 """
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import stripe
@@ -20,6 +21,8 @@ TIMEOUT_SECONDS = 30
 NETWORK_RETRIES = 2
 
 stripe.enable_telemetry = False
+# The package tells of every call at INFO; Odoo's log is for what matters.
+logging.getLogger("stripe").setLevel(logging.WARNING)
 stripe.set_app_info("affiliate_stripe (Odoo)")
 
 

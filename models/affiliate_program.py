@@ -51,12 +51,15 @@ class AffiliateProgram(models.Model):
         string="Days a link counts",
         default=60,
         help="Days between the click on an affiliate's link and the sign-up or first "
-        "payment. It never limits later payments.",
+        "payment. It never limits later payments. Without effect until visits are "
+        "recorded (a later version).",
     )
     attribution_model = fields.Selection(
-        [("first", "First click"), ("last", "Last click")],
+        [("first", "First contact"), ("last", "Last contact")],
         default="first",
         required=True,
+        help="Who wins when several affiliates brought the same e-mail address before "
+        "its first payment.",
         string="Who counts",
     )
     code_beats_link = fields.Boolean(

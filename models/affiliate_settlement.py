@@ -416,12 +416,23 @@ class AffiliateSettlement(models.Model):
         }
 
     def _attach_statement(self):
-        """Put the statement PDF on the bill."""
+        """Put the statement PDF on the bill.
+
+        Without the program that makes PDFs there is a bill all the same.
+        """
         self.ensure_one()
         report = "affiliate_stripe.action_report_settlement"
-        content, extension = self.env["ir.actions.report"]._render_qweb_pdf(
-            report, self.ids
-        )
+        try:
+            content, extension = self.env["ir.actions.report"]._render_qweb_pdf(
+                report, self.ids
+            )
+        except UserError as error:
+            self.message_post(
+                body=self.env._(
+                    "The statement could not be made for the bill: %s", str(error)
+                )
+            )
+            return
         self.env["ir.attachment"].create(
             {
                 "name": f"{self.name.replace('/', '-')}.{extension}",

@@ -146,7 +146,7 @@ class AffiliateStripeSync(models.AbstractModel):
             self.env[MODELS[kind]]._archive_missing(account, [stripe_id], synced_at)
         for model in MODELS.values():
             self.env[model]._link(account, written)
-        self.env.invalidate_all(flush=False)
+        self.env.invalidate_all()
         self._after_store(account, self._touched_customers(account, rows))
 
     @api.model

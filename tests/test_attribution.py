@@ -262,9 +262,7 @@ class TestAttribution(StripeCase):
             "jane@x.example", self.price, **self.with_code(self.drona)
         )
         self.deliver()
-        self.shop.post(
-            f"customers/{subscription['customer']}", email="new@x.example"
-        )
+        self.shop.post(f"customers/{subscription['customer']}", email="new@x.example")
         self.double.advance(months=1)
         self.deliver()
         self.assertEqual(self.rows().affiliate_id, self.drona)

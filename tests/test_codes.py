@@ -368,8 +368,9 @@ class TestCodesInStripe(CodesCase):
         self.assertFalse(self.double.get("promotion_code", old)["active"])
         self.assertEqual(self.double.get("promotion_code", new)["code"], "DRONA29")
         self.assertEqual(len(self.double.all("coupon")), 2)
-        self.assertEqual(len(drona.code_ids.promotion_code_ids.with_context(
-            active_test=False)), 2)
+        self.assertEqual(
+            len(drona.code_ids.promotion_code_ids.with_context(active_test=False)), 2
+        )
         self.shop.buy(price, "new@example.com", code="DRONA29")
         self.deliver()
         self.assertEqual(sorted(self.amounts()), [24.00, 27.00])
@@ -417,7 +418,9 @@ class TestCodesInStripe(CodesCase):
         uma = self.approve(program, "Uma Iyer")
         code = self.push(uma)
         self.assertEqual((code.state, code.sync_error), ("synced", False))
-        self.assertTrue(self.double.get("promotion_code", self.promotion(uma))["active"])
+        self.assertTrue(
+            self.double.get("promotion_code", self.promotion(uma))["active"]
+        )
 
     # --- several codes ------------------------------------------------------------------------
 

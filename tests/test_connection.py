@@ -182,7 +182,9 @@ class TestKeys(StripeCase):
             {"api_key": KEY, "webhook_secret": "whsec_typed_by_hand"},
             {"api_key": {}, "webhook_secret": {}, "api_key_hint": {}},
         )
-        self.assertEqual((saved[0]["api_key"], saved[0]["webhook_secret"]), (False,) * 2)
+        self.assertEqual(
+            (saved[0]["api_key"], saved[0]["webhook_secret"]), (False,) * 2
+        )
         admin = self.env.ref("base.user_admin")
         admin.company_ids += self.env.company
         for user in (self.env.user, admin):

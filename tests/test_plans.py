@@ -91,7 +91,9 @@ class TestPlans(StripeCase):
         product = self.shop.product("Metered")
         price = self.shop.price(1, product=product["id"])
         raw = self.double.world().get("price", price["id"])
-        raw.update(unit_amount=None, unit_amount_decimal="0.05", billing_scheme="tiered")
+        raw.update(
+            unit_amount=None, unit_amount_decimal="0.05", billing_scheme="tiered"
+        )
         self.deliver()
         self.assertFalse(self.prices.unit_amount)
         self.assertEqual(self.prices.display_name, "Metered")
@@ -155,6 +157,7 @@ class TestPlans(StripeCase):
         for name, value in values.items():
             form[name] = value
         form.save().action_assign()
+        self.env.invalidate_all()
 
     def test_a_commission_is_assigned_from_the_plan(self):
         program = self.make_program(rate=30)
@@ -162,6 +165,7 @@ class TestPlans(StripeCase):
         cheap, dear = self.shop.price(1000), self.shop.price(5000)
         self.deliver()
         self.assign(self.prices.filtered(lambda p: p.stripe_id == dear["id"]), rate=10)
+        program.invalidate_recordset(["rule_ids"])
         rule = program.rule_ids[0]
         self.assertEqual((rule.scope, rule.rate), ("price", 10))
         self.assertEqual(rule.price_ids.stripe_id, dear["id"])

@@ -133,9 +133,7 @@ class TestSettlement(StripeCase):
 
     def test_scheduled_action_settles_the_last_month(self):
         today = fields.Date.context_today(self.program)
-        last_month = fields.Date.subtract(
-            fields.Date.start_of(today, "month"), days=1
-        )
+        last_month = fields.Date.subtract(fields.Date.start_of(today, "month"), days=1)
         row = self.earn(60, date=last_month)
         this_month = self.earn(90, date=today)
         self.env.ref("affiliate_stripe.ir_cron_settle").method_direct_trigger()

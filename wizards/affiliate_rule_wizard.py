@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 
 class AffiliateRuleWizard(models.TransientModel):
@@ -14,7 +15,6 @@ class AffiliateRuleWizard(models.TransientModel):
     )
     program_id = fields.Many2one(
         "affiliate.program",
-        required=True,
         domain="[('stripe_account_id', '=', account_id)]",
         compute="_compute_program_id",
         store=True,
@@ -63,6 +63,13 @@ class AffiliateRuleWizard(models.TransientModel):
     def action_assign(self):
         """Add the rule before the programme's general ones and show the programme."""
         self.ensure_one()
+        if not self.program_id:
+            raise UserError(
+                self.env._(
+                    "Make a programme for this Stripe account first: it says when and "
+                    "to whom the commission is paid."
+                )
+            )
         first = min(self.program_id.rule_ids.mapped("sequence"), default=10)
         self.env["affiliate.commission.rule"].create(
             {

@@ -40,7 +40,7 @@ class AffiliateSettlementWizard(models.TransientModel):
             )
             wizard.due_text = "\n".join(
                 self.env._(
-                    "%(amount)s for %(count)s affiliates",
+                    "%(amount)s (affiliates: %(count)s)",
                     amount=currency.format(amount),
                     count=count,
                 )
