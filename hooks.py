@@ -9,6 +9,8 @@ def uninstall_hook(env):
     Webhook endpoints are deleted. Promotion codes stay: customers may still hold them,
     and "Disconnect" deactivates them on request.
     """
+    # Its triggers go with their tables, the function would stay.
+    env.cr.execute("DROP FUNCTION IF EXISTS affiliate_settlement_sum() CASCADE")
     for account in env["affiliate.stripe.account"].search([("state", "!=", "draft")]):
         problem = account._delete_endpoints()
         if problem:

@@ -73,7 +73,7 @@ def _rank(candidate):
         not candidate.history,
         candidate.source,
         candidate.code_beats_link,
-        last_wins,
+        candidate.last_wins,
     )
 
 

@@ -11,6 +11,15 @@ class AccountMove(models.Model):
     affiliate_settlement_count = fields.Integer(
         compute="_compute_affiliate_settlement_count"
     )
+    # What it was made for, also after another bill has taken its place.
+    affiliate_origin_id = fields.Many2one(
+        "affiliate.settlement",
+        string="Made for settlement",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
 
     @api.depends("affiliate_settlement_ids")
     def _compute_affiliate_settlement_count(self):
@@ -23,19 +32,29 @@ class AccountMove(models.Model):
             move.affiliate_settlement_count = counts.get(move, 0)
 
     def _post(self, soft=True):
-        """Refuse the bill of a cancelled settlement: its commissions are due again
-        and would be paid twice."""
-        cancelled = self.sudo().affiliate_settlement_ids.filtered(
-            lambda settlement: settlement.step == "cancelled"
-        )
-        if cancelled:
-            raise UserError(
-                self.env._(
-                    "The settlement %s of this bill is cancelled and its commissions "
-                    "go to another one. Post the bill of that settlement instead.",
-                    cancelled[0].name,
+        """Refuse a bill whose commissions are on another one or due again: they would
+        be paid twice."""
+        for move in self.sudo():
+            settlement = move.affiliate_origin_id
+            if not settlement:
+                continue
+            if settlement.step == "cancelled":
+                raise UserError(
+                    self.env._(
+                        "The settlement %s of this bill is cancelled and its "
+                        "commissions go to another one. Post the bill of that "
+                        "settlement instead.",
+                        settlement.name,
+                    )
                 )
-            )
+            if settlement.move_id != move:
+                raise UserError(
+                    self.env._(
+                        "The settlement %s has another bill by now. Post that one "
+                        "instead.",
+                        settlement.name,
+                    )
+                )
         return super()._post(soft=soft)
 
     def action_view_affiliate_settlement(self):

@@ -397,6 +397,7 @@ class AffiliateSettlement(models.Model):
             "invoice_date": today,
             "date": today,
             "ref": self.name,
+            "affiliate_origin_id": self.id,
             "invoice_line_ids": [Command.create(self._prepare_invoice_line())],
         }
 

@@ -93,33 +93,31 @@ class AffiliateStripeEvent(models.Model):
         """
         if "\0" in token:
             return 404
-        sync = self.env["affiliate.stripe.sync"]
-        with sync._transaction() as own:
-            accounts = own.env.execute_query(
-                SQL(
-                    """SELECT account.id, account.livemode, account.stripe_account_id,
-                              array_agg(endpoint.secret)
-                         FROM affiliate_stripe_account account
-                         JOIN affiliate_stripe_endpoint endpoint
-                           ON endpoint.account_id = account.id AND endpoint.active
-                        WHERE account.webhook_token = %s AND account.active
-                          AND endpoint.secret IS NOT NULL
-                     GROUP BY account.id""",
-                    token,
-                )
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            own.env.cr.execute(
+                """SELECT id, livemode, stripe_account_id,
+                          ARRAY(SELECT secret FROM affiliate_stripe_endpoint
+                                 WHERE account_id = account.id AND active
+                                   AND secret IS NOT NULL)
+                     FROM affiliate_stripe_account account
+                    WHERE webhook_token = %s AND active""",
+                [token],
             )
-            if not accounts or not is_signed(accounts[0][3]):
-                return 404 if not accounts else 400
-            event = _parse(body)
+            account_id, livemode, stripe_account, secrets = (
+                own.env.cr.fetchone() or (None, None, None, None)
+            )
+            if not secrets:
+                return 404
+            event = _parse(body) if is_signed(secrets) else None
             if event is None:
                 return 400
-            account_id, livemode, stripe_account, _secrets = accounts[0]
             foreign = event.get("livemode", livemode) != livemode or (
                 event.get("account") not in (None, stripe_account)
             )
             events = own.env[self._name]
-            if events._insert(account_id, [event], foreign=foreign):
-                events._wake()
+            inserted = events._insert_rows(account_id, [event], foreign)
+            if any(state == "pending" and not awake for state, awake in inserted):
+                events._processing_cron()._trigger()
         return 200
 
     @api.model
@@ -130,8 +128,16 @@ class AffiliateStripeEvent(models.Model):
         :param bool foreign: of another mode or account: kept, never processed
         :return: how many new ones are waiting to be processed
         """
-        if not events:
-            return 0
+        inserted = self._insert_rows(account_id, events, foreign) if events else []
+        return sum(state == "pending" for state, _awake in inserted)
+
+    @api.model
+    def _insert_rows(self, account_id, events, foreign):
+        """Insert like ``_insert``, in one statement; return ``[(state, awake)]``.
+
+        ``awake``: the processing crons have been woken within the last second. Asking
+        here saves the reception of each event a statement.
+        """
         rows = []
         for event in events:
             kind, target = (None, None) if foreign else event_target(event)
@@ -153,18 +159,18 @@ class AffiliateStripeEvent(models.Model):
                     "pending" if kind else "ignored",
                 )
             )
-        inserted = self.env.execute_query(
+        return self.env.execute_query(
             SQL(
                 """INSERT INTO affiliate_stripe_event
                       (account_id, company_id, stripe_id, type, object_kind, object_ref,
                        api_version, created, received_at, payload, state, tries)
                    VALUES %s
                    ON CONFLICT (account_id, stripe_id) DO NOTHING
-                   RETURNING state""",
+                   RETURNING state, %s""",
                 SQL(", ").join(rows),
+                self._is_awake(),
             )
         )
-        return sum(state == "pending" for (state,) in inserted)
 
     @api.model
     def _wake(self):
@@ -174,16 +180,29 @@ class AffiliateStripeEvent(models.Model):
         a run that is about to end. The run itself looks once more a second after it
         found nothing (see _cron_process), which covers what was coalesced.
         """
-        cron = self.env.ref("affiliate_stripe.ir_cron_process")
-        self.env.cr.execute(
-            """SELECT 1 FROM ir_cron_trigger
-                WHERE cron_id = %s
-                  AND call_at > (clock_timestamp() AT TIME ZONE 'UTC')
-                                - make_interval(secs => %s) LIMIT 1""",
-            [cron.id, WAKE_SECONDS],
+        [[awake]] = self.env.execute_query(SQL("SELECT %s", self._is_awake()))
+        if not awake:
+            self._processing_cron()._trigger()
+
+    @api.model
+    def _is_awake(self):
+        """Return SQL that tells whether the crons were woken within the last second."""
+        return SQL(
+            """EXISTS (SELECT 1 FROM ir_cron_trigger
+                        WHERE cron_id = %s
+                          AND call_at > (clock_timestamp() AT TIME ZONE 'UTC')
+                                        - make_interval(secs => %s))""",
+            self._processing_cron().id,
+            WAKE_SECONDS,
         )
-        if not self.env.cr.fetchone():
-            cron._trigger()
+
+    @api.model
+    def _processing_cron(self):
+        # Not env.ref(), which asks the database each time whether it still exists.
+        name = "affiliate_stripe.ir_cron_process"
+        return self.env["ir.cron"].browse(
+            self.env["ir.model.data"]._xmlid_to_res_id(name, raise_if_not_found=True)
+        )
 
     # === PROCESSING === #
 

@@ -3,6 +3,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 
 import psycopg2
+from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.sql_db import Cursor
@@ -44,7 +45,8 @@ class AffiliateStripeSync(models.AbstractModel):
         """
         with self.env.registry.cursor() as cr:
             if isinstance(cr, Cursor):
-                cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                # Part of BEGIN, not a statement of its own: webhooks wait for this.
+                cr.connection.set_isolation_level(ISOLATION_LEVEL_READ_COMMITTED)
             yield self.with_env(
                 api.Environment(cr, SUPERUSER_ID, {"active_test": False})
             )

@@ -190,7 +190,7 @@ class TestCodesInStripe(CodesCase):
             with self.subTest(values), self.assertRaises(ValidationError):
                 self.make_program(**values)
 
-    # --- once, whatever happens --------------------------------------------------------
+    # --- once, whatever happens -------------------------------------------------------
 
     def test_a_crash_after_the_coupon_makes_no_second_one(self):
         drona = self.approve(self.make_program(discount=10))
@@ -262,7 +262,7 @@ class TestCodesInStripe(CodesCase):
         self.assertEqual(drona.code_ids.state, "synced")
         self.assertEqual([promo["code"] for promo in self.promotions()], ["DRONA29"])
 
-    # --- somebody else's ------------------------------------------------------------------
+    # --- somebody else's --------------------------------------------------------------
 
     def test_the_same_code_by_hand_is_an_error_with_ways_out(self):
         made = self.shop.code("drona29")  # not mirrored yet, and without case
@@ -310,7 +310,7 @@ class TestCodesInStripe(CodesCase):
         self.assertEqual(self.push(drona).state, "synced")
         self.assertNotEqual(self.promotion(drona), old["id"])
 
-    # --- suspending ---------------------------------------------------------------------------
+    # --- suspending -------------------------------------------------------------------
 
     def test_suspending_deactivates_and_reactivating_works_again(self):
         drona = self.approve(self.make_program(discount=10))
@@ -350,7 +350,7 @@ class TestCodesInStripe(CodesCase):
         self.assertEqual(self.push(drona).state, "error")
         self.assertTrue(drona.code_ids.foreign_promotion_id)
 
-    # --- another discount ---------------------------------------------------------------------
+    # --- another discount -------------------------------------------------------------
 
     def test_another_discount_makes_another_coupon_and_promotion_code(self):
         program = self.make_program(discount=10, first_time_only=False)
@@ -422,7 +422,7 @@ class TestCodesInStripe(CodesCase):
             self.double.get("promotion_code", self.promotion(uma))["active"]
         )
 
-    # --- several codes ------------------------------------------------------------------------
+    # --- several codes ----------------------------------------------------------------
 
     def test_a_code_in_use_is_kept(self):
         drona = self.approve(self.make_program(discount=10))
@@ -443,7 +443,7 @@ class TestCodesInStripe(CodesCase):
             set(self.rows().referral_id.mapped("code_id.code")), {"DRONA29", "SECOND"}
         )
 
-    # --- problems -----------------------------------------------------------------------------
+    # --- problems ---------------------------------------------------------------------
 
     def test_a_missing_permission_is_told(self):
         drona = self.approve(self.make_program(discount=10))

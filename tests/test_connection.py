@@ -322,7 +322,7 @@ class TestConnection(StripeCase):
         business = ((name or {}).get("dashboard") or {}).get("display_name")
         self.assertEqual(account.name, business or "Stripe")
 
-    # --- polling -----------------------------------------------------------------------
+    # --- polling ----------------------------------------------------------------------
 
     def test_polling_where_stripe_cannot_call(self):
         parameters = self.env["ir.config_parameter"].sudo()
@@ -397,7 +397,7 @@ class TestConnection(StripeCase):
         self.process()
         self.assertEqual(self.env["affiliate.stripe.product"].search([]).name, "One")
 
-    # --- health --------------------------------------------------------------------------
+    # --- health -----------------------------------------------------------------------
 
     def test_health(self):
         self.assertFalse(self.account.last_event)
@@ -417,7 +417,7 @@ class TestConnection(StripeCase):
         now = fields.Datetime.now()
         self.assertLess(abs(self.account.last_event - now), timedelta(minutes=1))
 
-    # --- the whole account -----------------------------------------------------------------
+    # --- the whole account ------------------------------------------------------------
 
     def fill(self):
         """A shop with more of everything than a page of two."""
@@ -556,7 +556,7 @@ class TestConnection(StripeCase):
         with self.assertRaisesRegex(UserError, "Connect the account first"):
             account.action_sync_now()
 
-    # --- the way back ------------------------------------------------------------------------
+    # --- the way back -----------------------------------------------------------------
 
     def test_disconnecting_deletes_the_endpoint_and_forgets_the_key(self):
         self.shop.product("Stays")
@@ -613,7 +613,7 @@ class TestConnection(StripeCase):
         with self.assertRaisesRegex(UserError, "A programme uses this Stripe account"):
             self.account.unlink()
 
-    # --- copies of the database ------------------------------------------------------------------
+    # --- copies of the database -------------------------------------------------------
 
     def test_a_neutralised_database_never_calls_stripe(self):
         path = self.account.webhook_url

@@ -39,16 +39,19 @@ class TestPlans(StripeCase):
             }
         )
 
-    # --- the mirror -----------------------------------------------------------------------
+    # --- the mirror -------------------------------------------------------------------
 
     def test_products_and_prices_come_by_events(self):
         product = self.shop.product("Pro")
-        self.shop.price(2500, product=product["id"], nickname="Pro monthly")
-        self.shop.price(990, "jpy", interval="year", product=product["id"])
-        self.shop.price(1234, "kwd", interval=None, product=product["id"])
+        made = [
+            self.shop.price(2500, product=product["id"], nickname="Pro monthly"),
+            self.shop.price(990, "jpy", interval="year", product=product["id"]),
+            self.shop.price(1234, "kwd", interval=None, product=product["id"]),
+        ]
         self.deliver()
         self.assertEqual(self.products.name, "Pro")
-        monthly, yearly, once = self.prices
+        by_id = {price.stripe_id: price for price in self.prices}
+        monthly, yearly, once = (by_id[price["id"]] for price in made)
         self.assertEqual(self.prices.product_id, self.products)
         self.assertEqual((monthly.unit_amount, monthly.billing_interval), (25, "month"))
         self.assertEqual((yearly.unit_amount, yearly.currency_id.name), (990, "JPY"))
@@ -98,7 +101,7 @@ class TestPlans(StripeCase):
         self.assertFalse(self.prices.unit_amount)
         self.assertEqual(self.prices.display_name, "Metered")
 
-    # --- one by its id --------------------------------------------------------------------
+    # --- one by its id ----------------------------------------------------------------
 
     def test_a_plan_is_fetched_by_its_id(self):
         price = self.shop.price(2500)
@@ -148,7 +151,7 @@ class TestPlans(StripeCase):
         self.prices.action_sync_again()
         self.assertEqual(self.prices.nickname, "New")
 
-    # --- a commission on it -----------------------------------------------------------------
+    # --- a commission on it -----------------------------------------------------------
 
     def assign(self, records, **values):
         action = records.action_assign_commission()
@@ -228,7 +231,7 @@ class TestPlans(StripeCase):
         self.deliver()
         self.assertEqual(self.amounts(), [1.00, 1.00])
 
-    # --- Odoo's product -------------------------------------------------------------------
+    # --- Odoo's product ---------------------------------------------------------------
 
     def test_the_link_to_an_odoo_product_survives_syncs(self):
         price = self.shop.price(2500, nickname="Old")
