@@ -93,9 +93,11 @@ class AffiliateStripeEvent(models.Model):
         """
         if "\0" in token:
             return 404
-        with self.env["affiliate.stripe.sync"]._transaction() as own:
-            own.env.cr.execute(
-                """SELECT id, livemode, stripe_account_id,
+        sync = self.env["affiliate.stripe.sync"]
+        awake = self._is_awake()  # may ask the database, with the request's own cursor
+        with sync._statements() as cr:
+            cr.execute(
+                """SELECT id, company_id, livemode, stripe_account_id,
                           ARRAY(SELECT secret FROM affiliate_stripe_endpoint
                                  WHERE account_id = account.id AND active
                                    AND secret IS NOT NULL)
@@ -103,8 +105,8 @@ class AffiliateStripeEvent(models.Model):
                     WHERE webhook_token = %s AND active""",
                 [token],
             )
-            account_id, livemode, stripe_account, secrets = (
-                own.env.cr.fetchone() or (None, None, None, None)
+            account_id, company_id, livemode, stripe_account, secrets = (
+                cr.fetchone() or [None] * 5
             )
             if not secrets:
                 return 404
@@ -114,10 +116,12 @@ class AffiliateStripeEvent(models.Model):
             foreign = event.get("livemode", livemode) != livemode or (
                 event.get("account") not in (None, stripe_account)
             )
-            events = own.env[self._name]
-            inserted = events._insert_rows(account_id, [event], foreign)
-            if any(state == "pending" and not awake for state, awake in inserted):
-                events._processing_cron()._trigger()
+            inserted = self._insert_rows(
+                cr, account_id, company_id, [event], foreign, awake
+            )
+        if any(state == "pending" and not awake for state, awake in inserted):
+            with sync._transaction() as own:
+                own.env[self._name]._processing_cron()._trigger()
         return 200
 
     @api.model
@@ -128,27 +132,33 @@ class AffiliateStripeEvent(models.Model):
         :param bool foreign: of another mode or account: kept, never processed
         :return: how many new ones are waiting to be processed
         """
-        inserted = self._insert_rows(account_id, events, foreign) if events else []
-        return sum(state == "pending" for state, _awake in inserted)
+        if not events:
+            return 0
+        company = self.env["affiliate.stripe.account"].browse(account_id).company_id
+        inserted = self._insert_rows(
+            self.env.cr, account_id, company.id, events, foreign
+        )
+        return sum(state == "pending" for state, _extra in inserted)
 
     @api.model
-    def _insert_rows(self, account_id, events, foreign):
-        """Insert like ``_insert``, in one statement; return ``[(state, awake)]``.
+    def _insert_rows(
+        self, cr, account_id, company_id, events, foreign, extra=SQL("NULL")
+    ):
+        """Insert like ``_insert``, in one statement on ``cr``.
 
-        ``awake``: the processing crons have been woken within the last second. Asking
-        here saves the reception of each event a statement.
+        :param SQL extra: something to be told along, which saves a statement
+        :return: ``[(state, extra)]`` of the new ones
         """
         rows = []
         for event in events:
             kind, target = (None, None) if foreign else event_target(event)
             rows.append(
                 SQL(
-                    """(%s, (SELECT company_id FROM affiliate_stripe_account
-                              WHERE id = %s),
-                        %s, %s, %s, %s, %s, to_timestamp(%s) AT TIME ZONE 'UTC',
+                    """(%s, %s, %s, %s, %s, %s, %s,
+                        to_timestamp(%s) AT TIME ZONE 'UTC',
                         clock_timestamp() AT TIME ZONE 'UTC', %s, %s, 0)""",
                     account_id,
-                    account_id,
+                    company_id,
                     event["id"],
                     _text(event.get("type")),
                     kind,
@@ -159,7 +169,7 @@ class AffiliateStripeEvent(models.Model):
                     "pending" if kind else "ignored",
                 )
             )
-        return self.env.execute_query(
+        cr.execute(
             SQL(
                 """INSERT INTO affiliate_stripe_event
                       (account_id, company_id, stripe_id, type, object_kind, object_ref,
@@ -168,9 +178,10 @@ class AffiliateStripeEvent(models.Model):
                    ON CONFLICT (account_id, stripe_id) DO NOTHING
                    RETURNING state, %s""",
                 SQL(", ").join(rows),
-                self._is_awake(),
+                extra,
             )
         )
+        return cr.fetchall()
 
     @api.model
     def _wake(self):

@@ -51,6 +51,18 @@ class AffiliateStripeSync(models.AbstractModel):
                 api.Environment(cr, SUPERUSER_ID, {"active_test": False})
             )
 
+    @contextmanager
+    def _statements(self):
+        """Yield a cursor on which each statement is a transaction of its own.
+
+        For the reception of webhooks, where BEGIN, COMMIT and an environment would
+        cost as much as the two statements. READ COMMITTED too, and durable at once.
+        """
+        with self.env.registry.cursor() as cr:
+            if isinstance(cr, Cursor):
+                cr.connection.autocommit = True  # until the pool lends it out again
+            yield cr
+
     @api.model
     def _get_api(self, account):
         """Return the account's ``StripeApi`` and leave no transaction open."""

@@ -69,7 +69,9 @@ class TestEvidence(AttributionCase):
         self.assert_owner(self.drona, 24.00, source="code")
 
     def test_a_code_on_a_subscription(self):
-        self.shop.subscribe("jane@example.com", self.price, **self.discounts(self.drona))
+        self.shop.subscribe(
+            "jane@example.com", self.price, **self.discounts(self.drona)
+        )
         self.deliver()
         self.assert_owner(self.drona, 24.00, source="code")
 
@@ -193,8 +195,9 @@ class TestEvidence(AttributionCase):
 
     def test_a_claim_needs_an_address(self):
         for email in ("", " ", "nonsense", "@"):
-            with self.subTest(email), self.assertRaisesRegex(
-                ValidationError, "not an e-mail address"
+            with (
+                self.subTest(email),
+                self.assertRaisesRegex(ValidationError, "not an e-mail address"),
             ):
                 self.claim(self.drona, email)
 
@@ -270,24 +273,31 @@ class TestBinding(AttributionCase):
 
     def test_the_losing_claim_is_kept_and_says_so(self):
         claim = self.claim(self.uma, source="form")
-        self.shop.subscribe("jane@example.com", self.price, **self.discounts(self.drona))
+        self.shop.subscribe(
+            "jane@example.com", self.price, **self.discounts(self.drona)
+        )
         self.deliver()
         self.assert_owner(self.drona, 24.00)
         self.assertEqual(claim.state, "rejected")
         self.assertIn("Uma Iyer", self.bound().evidence_text)
 
     def test_a_claim_for_a_bound_customer_is_refused_with_a_sentence(self):
-        self.shop.subscribe("jane@example.com", self.price, **self.discounts(self.drona))
+        self.shop.subscribe(
+            "jane@example.com", self.price, **self.discounts(self.drona)
+        )
         self.deliver()
         with self.assertRaisesRegex(
-            UserError, r"JANE@example.com has paid already and belongs to Drona Rao "
-            r"\(DRONA29\) since 2026-01-01"
+            UserError,
+            r"JANE@example.com has paid already and belongs to Drona Rao "
+            r"\(DRONA29\) since 2026-01-01",
         ):
             self.claim(self.uma, "JANE@example.com")
         self.assert_owner(self.drona, 24.00)
 
     def test_a_script_or_form_that_claims_a_bound_customer_changes_nothing(self):
-        self.shop.subscribe("jane@example.com", self.price, **self.discounts(self.drona))
+        self.shop.subscribe(
+            "jane@example.com", self.price, **self.discounts(self.drona)
+        )
         self.deliver()
         for source in ("form", "sdk", "import"):
             self.claim(self.uma, source=source, at=NEW_YEAR - 9 * DAY)
@@ -344,11 +354,16 @@ class TestBinding(AttributionCase):
         self.assert_owner(self.drona, 30.00, source="form")
 
     def test_evidence_that_arrives_late_counts_from_when_it_happened(self):
-        """The session is lost; the invoice alone earns nobody anything; then it comes."""
-        self.shop.buy(self.price, "jane@example.com", client_reference_id=self.drona.code)
+        """The session is lost, and the invoice alone names nobody; then it comes."""
+        self.shop.buy(
+            self.price, "jane@example.com", client_reference_id=self.drona.code
+        )
         self.double.disturb("status", "/v1/checkout/sessions", times=50, status=404)
-        late = [d for d in self.double.deliveries()
-                if d.event["type"].startswith("checkout")]
+        late = [
+            d
+            for d in self.double.deliveries()
+            if d.event["type"].startswith("checkout")
+        ]
         self.deliver([d for d in self.double.deliveries() if d not in late])
         self.assertFalse(self.rows())
         self.double.calm()
@@ -392,7 +407,9 @@ class TestBinding(AttributionCase):
         self.assert_owner(affiliate, 15.00, 30.00, 30.00)
 
     def test_a_second_stripe_customer_of_the_same_person_follows(self):
-        self.shop.subscribe("jane@example.com", self.price, **self.discounts(self.drona))
+        self.shop.subscribe(
+            "jane@example.com", self.price, **self.discounts(self.drona)
+        )
         self.deliver()
         self.shop.subscribe("Jane@Example.com", self.price)
         self.deliver()

@@ -15,7 +15,7 @@ from ..hooks import uninstall_hook
 from ..lib import stripe_client
 from ..lib.stripe_events import SUBSCRIBED
 from ..lib.stripe_objects import KINDS
-from .common import KEY, StripeCase
+from .common import KEY, NEW_YEAR, StripeCase, moment
 
 #: What a restricted key needs, in the double's words.
 READS = (
@@ -396,6 +396,21 @@ class TestConnection(StripeCase):
         cron.method_direct_trigger()
         self.process()
         self.assertEqual(self.env["affiliate.stripe.product"].search([]).name, "One")
+
+    def test_a_lost_webhook_heals_within_a_day(self):
+        self.shop.product("Lost")
+        for delivery in self.double.deliveries():
+            delivery.drop()
+        cron = self.env.ref("affiliate_stripe.ir_cron_poll")
+        self.account.polled_until = fields.Datetime.now() - timedelta(hours=23)
+        self.env.flush_all()
+        cron.method_direct_trigger()
+        self.assertFalse(self.env["affiliate.stripe.event"].search([]), "asked today")
+        self.account.polled_until = moment(NEW_YEAR) - timedelta(days=2)
+        self.env.flush_all()
+        cron.method_direct_trigger()
+        self.process()
+        self.assertEqual(self.env["affiliate.stripe.product"].search([]).name, "Lost")
 
     # --- health -----------------------------------------------------------------------
 

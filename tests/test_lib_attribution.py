@@ -18,6 +18,8 @@ from odoo.addons.affiliate_stripe.lib.attribution import (
 )
 from odoo.addons.affiliate_stripe.lib.commission import Line, Payment, Sale
 
+from .lib_common import for_all
+
 DAY = 86400
 A, B = 1, 2
 
@@ -147,6 +149,7 @@ class TestAttribution(unittest.TestCase):
         unique_by=lambda sale: sale.ref,
     )
 
+    @for_all
     @given(sales, candidates, st.randoms(use_true_random=False))
     def test_the_order_of_arrival_never_matters(self, sales, candidates, rng):
         first = decide(sales, candidates)
@@ -155,6 +158,7 @@ class TestAttribution(unittest.TestCase):
             rng.shuffle(candidates)
             self.assertEqual(decide(sales, candidates), first)
 
+    @for_all
     @given(sales, candidates, st.randoms(use_true_random=False))
     def test_repeated_evidence_changes_nothing(self, sales, candidates, rng):
         first = decide(sales, candidates)
@@ -165,6 +169,7 @@ class TestAttribution(unittest.TestCase):
             self.assertEqual(again.winner, first.winner)
             self.assertEqual(again.covered, first.covered)
 
+    @for_all
     @given(sales, candidates, st.integers(0, 6))
     def test_evidence_that_comes_later_moves_no_decided_payment(
         self, sales, candidates, later

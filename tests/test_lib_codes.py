@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from odoo.addons.affiliate_stripe.lib import codes
 
+from .lib_common import for_all
+
 
 class TestCodes(unittest.TestCase):
     def test_first_name_and_number(self):
@@ -71,17 +73,20 @@ class TestCodes(unittest.TestCase):
         self.assertEqual(codes.normalise("DRONA29"), codes.normalise("drona29"))
         self.assertEqual(codes.normalise("<script>"), "SCRIPT")
 
+    @for_all
     @given(st.text(max_size=60), st.integers(1, 10**6))
     def test_every_name_gives_a_code_stripe_accepts(self, name, number):
         for pattern in ("{name}{number}", "{fullname}-{number}", "{name}", "P-{name}"):
             self.assertTrue(codes.is_valid(codes.propose(pattern, name, number)))
 
+    @for_all
     @given(st.text(max_size=30))
     def test_proposals_for_one_name_never_repeat(self, name):
         for pattern in ("{name}{number}", "{name}"):
             proposals = [codes.propose(pattern, name, n) for n in range(1, 30)]
             self.assertEqual(len(set(proposals)), len(proposals))
 
+    @for_all
     @given(st.text(max_size=60))
     def test_normalising_twice_changes_nothing(self, text):
         once = codes.normalise(text)

@@ -441,9 +441,13 @@ class TestBillsAndMoney(StripeCase):
             ]
         )
         self.assertEqual(len(statement), 1)
-        html = self.env["ir.actions.report"]._render_qweb_html(
-            "affiliate_stripe.action_report_settlement", settlement.ids
-        )[0].decode()
+        html = (
+            self.env["ir.actions.report"]
+            ._render_qweb_html(
+                "affiliate_stripe.action_report_settlement", settlement.ids
+            )[0]
+            .decode()
+        )
         self.assertIn(settlement.name, html)
         self.assertIn("Drona Rao", html)
         self.assertIn("50.00", html)
@@ -587,14 +591,22 @@ class TestBillsAndMoney(StripeCase):
         self.env.flush_all()
         execute = self.env.cr.execute
         for statement, values in (
-            ("UPDATE affiliate_commission SET settlement_id = %s WHERE id = %s",
-             [other.id, rows[0].id]),
-            ("UPDATE affiliate_commission SET amount = amount + 0.01 WHERE id = %s",
-             [rows[1].id]),
-            ("UPDATE affiliate_commission SET settlement_id = NULL WHERE id = %s",
-             [rows[0].id]),
-            ("UPDATE affiliate_commission SET settlement_id = %s WHERE id IN %s",
-             [other.id, tuple(rows.ids)]),
+            (
+                "UPDATE affiliate_commission SET settlement_id = %s WHERE id = %s",
+                [other.id, rows[0].id],
+            ),
+            (
+                "UPDATE affiliate_commission SET amount = amount + 0.01 WHERE id = %s",
+                [rows[1].id],
+            ),
+            (
+                "UPDATE affiliate_commission SET settlement_id = NULL WHERE id = %s",
+                [rows[0].id],
+            ),
+            (
+                "UPDATE affiliate_commission SET settlement_id = %s WHERE id IN %s",
+                [other.id, tuple(rows.ids)],
+            ),
             ("DELETE FROM affiliate_commission WHERE id = %s", [rows[2].id]),
         ):
             execute(statement, values)
@@ -616,5 +628,6 @@ class TestBillsAndMoney(StripeCase):
         settlement.action_make_bill()
         settlement.action_confirm()
         self.assertEqual(settlement.move_id, bill)
-        self.assertEqual(self.env["account.move"].search_count(
-            [("ref", "=", settlement.name)]), 1)
+        self.assertEqual(
+            self.env["account.move"].search_count([("ref", "=", settlement.name)]), 1
+        )

@@ -18,13 +18,30 @@ MARK = "@@@@@@@@"
 OUR_SECRET = "whsec_bench_affiliate_stripe_0000000000"
 THEIR_SECRET = "whsec_bench_payment_stripe_000000000000"
 
+ADDRESS = {
+    "line1": "1 Main Street",
+    "city": "Springfield",
+    "postal_code": "12345",
+    "country": "US",
+}
+
 
 def bodies(wanted):
-    """An event of the type to ignore, and payment_intent.succeeded, of one sale."""
+    """An event of the type to ignore, and payment_intent.succeeded, of one sale.
+
+    The sale an affiliate programme lives of: a subscription with a promotion code.
+    """
     with StripeDouble() as double:
         shop = Shop(double)
         shop.endpoint("https://shop.example/hook")
-        shop.subscribe("jane@example.com", shop.price(4900))
+        customer = shop.customer("jane@example.com", name="Jane Doe", address=ADDRESS)
+        code = shop.code("DRONA29", 20)
+        shop.subscribe(
+            customer,
+            shop.price(4900),
+            discounts=[{"promotion_code": code["id"]}],
+            metadata={"affiliate": "DRONA29", "campaign": "spring"},
+        )
         found = {d.event["type"]: json.loads(d.body()) for d in double.deliveries()}
     if wanted not in found:
         sys.exit(f"a sale in Stripe has no event {wanted}, only: {sorted(found)}")

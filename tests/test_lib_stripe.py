@@ -1,0 +1,223 @@
+"""Signatures, events and texts as they come from Stripe: no database."""
+
+import json
+import time
+import unittest
+
+from hypothesis import given
+from hypothesis import strategies as st
+from stripe import WebhookSignature
+
+from odoo.addons.affiliate_stripe.lib.sale_facts import invoice_difference, line_net
+from odoo.addons.affiliate_stripe.lib.stripe_events import (
+    EVENT_TYPES,
+    SUBSCRIBED,
+    event_target,
+)
+from odoo.addons.affiliate_stripe.lib.stripe_objects import (
+    is_stripe_id,
+    storable,
+    storable_json,
+)
+from odoo.addons.affiliate_stripe.lib.stripe_webhook import is_signed
+
+from .lib_common import for_all
+
+BODY = b'{"id": "evt_1", "object": "event"}'
+OURS, OTHER = "whsec_ours", "whsec_other"
+
+
+def sign(body=BODY, secret=OURS, at=None):
+    return WebhookSignature.generate_signature_header(body.decode(), secret, at)
+
+
+class TestSignature(unittest.TestCase):
+    def test_what_is_accepted(self):
+        stamp, good = sign().split(",")
+        for name, header, secrets in (
+            ("ours", sign(), [OURS]),
+            ("the second of two secrets", sign(), [OTHER, OURS]),
+            ("rolled", f"{stamp},v1={'0' * 64},{good},v0={'1' * 64}", [OURS]),
+            ("nearly old", sign(at=int(time.time()) - 290), [OURS]),
+        ):
+            with self.subTest(name):
+                self.assertTrue(is_signed(BODY, header, secrets))
+
+    def test_what_is_refused(self):
+        stamp, good = sign().split(",")
+        for name, body, header, secrets in (
+            ("another secret", BODY, sign(secret=OTHER), [OURS]),
+            ("no secret", BODY, sign(), []),
+            ("empty secrets", BODY, sign(), ["", " "]),
+            ("another body", BODY + b" ", sign(), [OURS]),
+            ("old", BODY, sign(at=int(time.time()) - 301), [OURS]),
+            ("no header", BODY, None, [OURS]),
+            ("empty header", BODY, "", [OURS]),
+            ("only v0", BODY, f"{stamp},{good.replace('v1', 'v0')}", [OURS]),
+            ("no time", BODY, good, [OURS]),
+            ("a space", BODY, f"{stamp}, {good}", [OURS]),
+            ("not ascii", BODY, f"{stamp},v1=é", [OURS]),
+            ("not a number", BODY, f"t=x,{good}", [OURS]),
+            ("not utf-8", b"\xff\xfe", sign(), [OURS]),
+        ):
+            with self.subTest(name):
+                self.assertFalse(is_signed(body, header, secrets))
+
+    @for_all
+    @given(st.binary(max_size=200), st.text(max_size=200))
+    def test_nothing_forged_is_accepted_or_breaks(self, body, header):
+        self.assertFalse(is_signed(body, header, [OURS]))
+
+
+class TestEvents(unittest.TestCase):
+    def test_each_type_we_ask_for_has_a_target(self):
+        objects = {"customer.subscription": "subscription", "charge.dispute": "dispute"}
+        for family, changes in EVENT_TYPES.items():
+            kind = objects.get(family, family)
+            event = {"data": {"object": {"id": "x_1", "object": kind}}}
+            expected = (kind.replace(".", "_"), "x_1")
+            self.assertEqual(event_target(event), expected, family)
+            for change in changes:
+                thin = {
+                    "type": f"v1.{family}.{change}",
+                    "related_object": {"id": "x_1", "type": kind},
+                }
+                if not change.startswith(("discount", "refund")):
+                    self.assertEqual(event_target(thin), expected, thin["type"])
+
+    def test_we_ask_for_each_type_once(self):
+        self.assertEqual(len(set(SUBSCRIBED)), len(SUBSCRIBED))
+
+    def test_a_discount_leads_to_what_carries_it(self):
+        for carrier, target in (
+            ({"subscription": "sub_1", "customer": "cus_1"}, ("subscription", "sub_1")),
+            ({"subscription": None, "customer": "cus_1"}, ("customer", "cus_1")),
+            ({"customer": {"id": "cus_1"}}, ("customer", "cus_1")),
+            ({}, (None, None)),
+        ):
+            raw = {"id": "di_1", "object": "discount", **carrier}
+            self.assertEqual(event_target({"data": {"object": raw}}), target)
+
+    def test_what_can_be_an_id(self):
+        for good in ("evt_1", "gold", "plan-A.1", "x" * 255):
+            self.assertTrue(is_stripe_id(good), good)
+        for bad in ("", "x" * 256, "a\0b", "a\nb", "ü", "\ud800", None, 7, [], {}):
+            self.assertFalse(is_stripe_id(bad), bad)
+
+    json_values = st.recursive(
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.text(st.characters(exclude_categories=())),
+        ),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4),
+            st.dictionaries(st.text(max_size=9), inner, max_size=4),
+        ),
+        max_leaves=12,
+    )
+
+    @for_all
+    @given(
+        st.dictionaries(
+            st.sampled_from(["type", "data", "related_object", "account", "livemode"]),
+            st.one_of(
+                json_values,
+                st.fixed_dictionaries({"object": json_values, "id": json_values}),
+                st.fixed_dictionaries(
+                    {
+                        "object": st.fixed_dictionaries(
+                            {
+                                "object": st.sampled_from(
+                                    ["invoice", "discount", "customer"]
+                                ),
+                                "id": json_values,
+                                "customer": json_values,
+                            }
+                        )
+                    }
+                ),
+            ),
+        )
+    )
+    def test_any_event_has_a_good_target_or_none(self, event):
+        kind, target = event_target(event)
+        self.assertEqual(kind is None, target is None)
+        if kind:
+            self.assertTrue(is_stripe_id(target))
+
+    def test_texts_the_database_cannot_hold(self):
+        for text, kept in (
+            ("plain", "plain"),
+            ("a\0b\0", "ab"),
+            ("\ud83d alone", "? alone"),
+            ("\ud83d\ude00", "??"),
+            ("Ünïcødé 李 🎉", "Ünïcødé 李 🎉"),
+            ("written \\u0000", "written \\u0000"),
+            ("\\\0", "\\"),
+            ("\\\\u0000\0\0\\", "\\\\u0000\\"),
+        ):
+            with self.subTest(text):
+                self.assertEqual(storable(text), kept)
+                self.assertEqual(json.loads(storable_json([text])), [kept])
+                self.assertEqual(json.loads(storable_json({text: 1})), {kept: 1})
+
+    @for_all
+    @given(json_values)
+    def test_any_json_can_be_stored(self, value):
+        text = storable_json(value)
+        text.encode()
+        again = json.loads(text)
+        self.assertNotIn("\0", _texts(again))
+        self.assertEqual(storable_json(again), text)
+
+
+class TestInvoiceAmounts(unittest.TestCase):
+    def test_the_net_of_a_line(self):
+        for raw, net in (
+            ({"amount": 1000}, 1000),
+            ({"amount": 1000, "discount_amounts": [{"amount": 100}]}, 900),
+            ({"amount": -1500, "discount_amounts": [{"amount": -150}]}, -1350),
+            (
+                {
+                    "amount": 1200,
+                    "taxes": [
+                        {"amount": 200, "tax_behavior": "inclusive"},
+                        {"amount": 100, "tax_behavior": "exclusive"},
+                    ],
+                },
+                1000,
+            ),
+            (
+                {
+                    "amount": 1000,
+                    "discount_amounts": [{"amount": 100}],
+                    "pretax_credit_amounts": [
+                        {"amount": 100, "type": "discount"},
+                        {"amount": 300, "type": "credit_balance_transaction"},
+                    ],
+                },
+                600,
+            ),
+            ({"amount": 5, "taxes": None, "discount_amounts": None}, 5),
+        ):
+            with self.subTest(raw):
+                self.assertEqual(line_net(raw), net)
+
+    def test_what_an_invoice_leaves_unexplained(self):
+        lines = [{"amount": 1000}, {"amount": 500}]
+        taxed = {"total": 1800, "total_taxes": [{"amount": 300}]}
+        self.assertEqual(invoice_difference(taxed, lines), 0)
+        self.assertEqual(invoice_difference({"total": 1501}, lines), 1)
+        shipped = {"total": 2000, "shipping_cost": {"amount_subtotal": 500}}
+        self.assertEqual(invoice_difference(shipped, lines), 0)
+
+
+def _texts(value):
+    if isinstance(value, dict):
+        return "".join(key + _texts(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return "".join(map(_texts, value))
+    return value if isinstance(value, str) else ""
