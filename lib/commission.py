@@ -213,8 +213,13 @@ def _is_commissionable(sale, terms):
 
 def _matching(line, sale, rules):
     """Return the rule that gives this line something, apart from first/renewal."""
-    rule = next((rule for rule in rules if rule.matches(line, sale)), None)
-    return None if rule is None or rule.is_zero else rule
+    for rule in rules:
+        if rule.matches(line, sale):
+            if not rule.is_zero:
+                return rule
+            if rule.applies_to == "all":
+                return None
+    return None
 
 
 def _rule_for(line, sale, terms, first_day, count):

@@ -47,13 +47,19 @@ def _total_without_tax(invoice):
     return invoice["total"] - taxes
 
 
+def _shipping_net(raw):
+    """Return the shipping of an invoice or session, without any tax."""
+    cost = raw.get("shipping_cost") or {}
+    return (cost.get("amount_total") or 0) - (cost.get("amount_tax") or 0)
+
+
 def invoice_difference(invoice, lines):
     """Return what the invoice's lines and shipping leave unexplained, minor units.
 
     Nought for a sound invoice. Up to one minor unit a line is tax rounding; more
     means an amount we do not understand.
     """
-    shipping = (invoice.get("shipping_cost") or {}).get("amount_subtotal") or 0
+    shipping = _shipping_net(invoice)
     return (
         _total_without_tax(invoice) - shipping - sum(line_net(line) for line in lines)
     )
@@ -198,7 +204,7 @@ def _session_lines(session):
         )
     total = session.get("amount_total") or 0
     tax = (session.get("total_details") or {}).get("amount_tax") or 0
-    shipping = (session.get("shipping_cost") or {}).get("amount_subtotal") or 0
+    shipping = _shipping_net(session)
     return lines, total, total - tax - shipping - sum(line.net for line in lines)
 
 
@@ -222,7 +228,8 @@ def is_dispute_open(dispute):
 
 
 def _reversal(raw, charge, kind):
-    whole = charge.get("amount") or 0
+    # What was authorised and not captured never came in, so it cannot go back.
+    whole = charge.get("amount_captured") or charge.get("amount") or 0
     same_currency = raw.get("currency") == charge.get("currency")
     # A bank may dispute in its own currency: then only "the whole charge" is certain.
     share = Fraction(raw["amount"], whole) if whole and same_currency else Fraction(1)

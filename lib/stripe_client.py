@@ -136,13 +136,21 @@ class StripeApi:
                 return
             cursor = {"starting_after": page["data"][-1]["id"]}
 
-    def complete(self, raw, list_names):
+    def complete(self, raw, list_names, expand=()):
         """Fill the nested lists of ``raw`` that Stripe cut off after ten entries."""
         for name in list_names:
             nested = raw.get(name)
             if nested and nested.get("has_more"):
+                inner = [
+                    "data." + path.removeprefix(f"{name}.data.")
+                    for path in expand
+                    if path.startswith(f"{name}.data.")
+                ]
+                params = {"expand": inner} if inner else {}
                 entries = [
-                    entry for page in self.pages(nested["url"]) for entry in page
+                    entry
+                    for page in self.pages(nested["url"], **params)
+                    for entry in page
                 ]
                 raw[name] = {**nested, "data": entries, "has_more": False}
         return raw

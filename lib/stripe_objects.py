@@ -323,6 +323,20 @@ def _invoice(raw):
         "difference": sale_facts.invoice_difference(raw, lines),
     }
     reading = Reading([_row("invoice", raw, values, without(raw, "lines", "payments"))])
+    if values["customer_ref"]:
+        # Stands in for a customer who is deleted in Stripe before we ever saw him.
+        customer = {
+            "id": values["customer_ref"],
+            "created": raw.get("created"),
+            "livemode": raw.get("livemode"),
+        }
+        about = {
+            "name": raw.get("customer_name"),
+            "email": raw.get("customer_email"),
+            "active": True,
+        }
+        reading.rows.append(_row("customer", customer, about))
+        reading.rows[-1].weak = True
     for line in lines:
         reading.rows.append(_invoice_line(raw, line))
         price_ref = _line_pricing(line)[0]

@@ -159,6 +159,24 @@ class AffiliateAffiliate(models.Model):
             affiliate.access_url = f"/my/affiliate/{affiliate.id}"
         return result
 
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        """Who enrolled in what is fixed once customers may be bound by it."""
+        for name in ("partner_id", "program_id"):
+            if name in vals and any(
+                affiliate[name].id != vals[name]
+                and (affiliate.code_ids or affiliate.referral_ids)
+                for affiliate in self
+            ):
+                raise UserError(
+                    self.env._(
+                        "The affiliate has a code or customers already. Enrol the "
+                        "partner anew instead."
+                    )
+                )
+        return super().write(vals)
+
     # === ACTION METHODS === #
 
     def action_approve(self):

@@ -123,6 +123,14 @@ class AffiliateCode(models.Model):
         return super().create(vals_list)
 
     def write(self, vals):
+        owner = vals.get("affiliate_id")
+        if owner and any(code.affiliate_id.id != owner for code in self):
+            raise UserError(
+                self.env._(
+                    "A code stays with its affiliate: customers are bound by it. Give "
+                    "the other affiliate a code of his own."
+                )
+            )
         if "code" in vals:
             vals = {**vals, "code": codes.normalise(vals["code"])}
             if any(code.promotion_code_ids for code in self):

@@ -1,7 +1,7 @@
 import logging
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 
 _logger = logging.getLogger(__name__)
 
@@ -22,6 +22,25 @@ LEDGER_FIELDS = {
     "rate",
     "revision",
 }
+# Written by the engine, settlements and actions, which have checked the right to.
+SYSTEM_FIELDS = {
+    "charge_id",
+    "customer_id",
+    "happened_at",
+    "invoice_id",
+    "invoice_line_id",
+    "level",
+    "origin_id",
+    "referral_id",
+    "rule_id",
+    "sale_ref",
+    "settlement_id",
+    "state",
+    "stripe_account_id",
+    "void_reason",
+}
+# A person adds rows of his own, never the engine's.
+OWN_KINDS = ("manual", "bonus")
 HOLD_DISPUTE = "dispute"
 HOLD_MANUAL = "manual"
 
@@ -189,8 +208,31 @@ class AffiliateCommission(models.Model):
 
     # === CRUD METHODS === #
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        if not self.env.su:
+            for vals in vals_list:
+                given = {name for name, value in vals.items() if value}
+                self._refuse(given & (SYSTEM_FIELDS | {"line_ref", "cause_id"}))
+                if vals.get("kind", "manual") not in OWN_KINDS:
+                    self._refuse({"kind"})
+        return super().create(vals_list)
+
+    @api.model
+    def _refuse(self, names):
+        """Refuse fields that nobody writes by hand, whatever interface he uses."""
+        if names:
+            raise AccessError(
+                self.env._(
+                    "The ledger itself keeps: %s. Use its buttons.",
+                    ", ".join(sorted(names)),
+                )
+            )
+
     def write(self, vals):
         """Amounts and what they stand for are written once; only states move on."""
+        if not self.env.su:
+            self._refuse(SYSTEM_FIELDS & vals.keys())
         if LEDGER_FIELDS & vals.keys() and any(
             row.kind in COMPUTED_KINDS or row.state != "pending" for row in self
         ):
@@ -273,7 +315,8 @@ class AffiliateCommission(models.Model):
                     "hand to take back one that is due, settled or paid."
                 )
             )
-        rows.write({"void_reason": reason})
+        rows.check_access("write")
+        rows.sudo().write({"void_reason": reason})
 
     def action_hold(self):
         self.filtered(lambda r: r.state in ("pending", "approved")).write(

@@ -27,7 +27,11 @@ class AffiliateCommission(models.Model):
         sale_refs = set()
         for person, referral, decision, sales in ledgers:
             sale_refs.update(sale.ref for sale in sales)
-            disputes.update({sale.ref: sale.dispute for sale in sales})
+            for customer in person:
+                sale_refs |= facts.refs[customer.stripe_id]
+            for sale in sales:
+                # Each attempt to pay a session is a sale of the same name.
+                disputes[sale.ref] = disputes.get(sale.ref) or sale.dispute
             if not decision or not decision.decided_at:
                 continue
             program = referral.program_id
@@ -229,6 +233,9 @@ class AffiliateCommission(models.Model):
                     (values["line_ref"], values["affiliate_id"], values["level"])
                 )
                 refs.resolve(values)
+                if values["kind"] != "earned" and origin:
+                    values["origin_id"] = origin["id"]
+                    values["hold_until"] = origin["hold_until"]
                 values |= {
                     "stripe_account_id": account.id,
                     "company_id": account.company_id.id,
@@ -237,9 +244,6 @@ class AffiliateCommission(models.Model):
                     or self._is_due(values, today),
                     "void_reason": origin and origin["void_reason"],
                 }
-                if values["kind"] != "earned" and origin:
-                    values["origin_id"] = origin["id"]
-                    values["hold_until"] = origin["hold_until"]
             created = self.create(batch)
             rows |= created
             for row in created:

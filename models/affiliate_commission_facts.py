@@ -14,7 +14,8 @@ class Facts:
 
     sales: dict = field(default_factory=lambda: defaultdict(list))
     evidence: dict = field(default_factory=lambda: defaultdict(list))
-    open_disputes: dict = field(default_factory=dict)  # {sale ref: dispute id}
+    # Names under which their sales may have been booked, also by what is no sale now.
+    refs: dict = field(default_factory=lambda: defaultdict(set))
 
 
 class AffiliateCommission(models.Model):
@@ -49,9 +50,10 @@ class AffiliateCommission(models.Model):
                 line = {**line, "created": raw["created"], "metadata": None}
                 facts.evidence[customer].extend(evidence_of("invoice_line", line))
         for charge_ref, (customer, raw) in mirror.charges.items():
+            session = mirror.session_of(raw)
+            facts.refs[customer] |= {charge_ref, (session or raw)["id"]}
             if mirror.pays_an_invoice(raw):
                 continue
-            session = mirror.session_of(raw)
             facts.sales[customer].append(
                 sale_facts.charge_sale(
                     raw,

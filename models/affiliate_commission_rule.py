@@ -196,7 +196,8 @@ class AffiliateCommissionRule(models.Model):
         )
         running = {program.id for program in programs if program.commission_count}
         for vals in vals_list:
-            if vals.get("program_id") in running and "date_from" not in vals:
+            fresh = not vals.get("date_from") and not vals.get("date_to")
+            if fresh and vals.get("program_id") in running:
                 vals["date_from"] = now
         return super().create(vals_list)
 
@@ -206,25 +207,33 @@ class AffiliateCommissionRule(models.Model):
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
-    def _unlink_used(self):
-        if self._used():
+    def _unlink_unless_running(self):
+        if self._of_running_programs():
             raise ValidationError(
                 self.env._(
-                    "A rule that has earned commissions is archived, not deleted: "
-                    "refunds of old sales still need it."
+                    "The programme has earned commissions: its rules are archived, "
+                    "not deleted. Refunds of old sales still need them."
                 )
             )
 
-    def _used(self):
-        used = self.env["affiliate.commission"]._read_group(
-            [("rule_id", "in", self.ids)], ["rule_id"]
-        )
-        return self.browse(rule.id for (rule,) in used)
+    def _of_running_programs(self):
+        """Return the rules whose programme has earned something: any of them, used or
+        not, has a say in what old sales earn."""
+        running = {
+            program
+            for (program,) in self.env["affiliate.commission"]
+            .sudo()
+            ._read_group([("program_id", "in", self.program_id.ids)], ["program_id"])
+        }
+        return self.filtered(lambda rule: rule.program_id.sudo() in running)
 
     def _keep_old_versions(self):
-        """Close the used rules among these: a copy keeps the old terms for the past."""
+        """Close these rules where they may have had a say in a sale already: a copy
+        keeps the old terms for the past."""
         now = fields.Datetime.now()
-        for rule in self._used():
+        for rule in self._of_running_programs():
+            if rule.date_to:
+                continue
             rule.copy(
                 {
                     "active": False,

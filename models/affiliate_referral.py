@@ -3,7 +3,7 @@ import secrets
 from collections import defaultdict
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL, email_normalize
 
 from ..lib import attribution, codes
@@ -15,6 +15,7 @@ CLAIM_SOURCES = ("manual", "form", "sdk", "import")
 # A suspended affiliate keeps his customers; what they earn him waits.
 WORKING_STATES = ("active", "suspended")
 # What a claim says; the binding of a customer is changed by new facts only.
+DECIDED_FIELDS = {"customer_ids", "decided_at", "evidence", "state", "token"}
 CLAIM_FIELDS = {"email", "affiliate_id", "code_id", "date", "include_history"}
 
 
@@ -171,8 +172,21 @@ class AffiliateReferral(models.Model):
         claims._refresh_people()
         return referrals
 
+    @api.model
+    def _refuse(self, names):
+        """Refuse what only a decision writes, whatever interface somebody uses."""
+        if names := DECIDED_FIELDS & set(names):
+            raise AccessError(
+                self.env._(
+                    "This is decided by payments, not by hand: %s.",
+                    ", ".join(sorted(names)),
+                )
+            )
+
     def write(self, vals):
         """A person may correct a lead; a customer's binding is not edited."""
+        if not self.env.su:
+            self._refuse(vals.keys())
         edited = not self.env.su and CLAIM_FIELDS & vals.keys()
         if edited and any(referral.state == "customer" for referral in self):
             raise UserError(
@@ -315,10 +329,22 @@ class AffiliateReferral(models.Model):
         same = model.search(
             [("account_id", "=", account.id), ("email_normalized", "in", emails)]
         )
-        everyone = customers | same
+        # A claim keeps its person, also after he changed his address.
+        claims = self.with_context(active_test=False).search(
+            [
+                ("stripe_account_id", "=", account.id),
+                ("source", "in", CLAIM_SOURCES),
+                ("email_normalized", "in", emails),
+                ("customer_ids", "!=", False),
+            ],
+            order="id",
+        )
+        everyone = customers | same | claims.customer_ids
         everyone |= everyone.referral_ids.customer_ids
         groups = defaultdict(model.browse)
         by_email = {}
+        for claim in claims:
+            by_email.setdefault(claim.email_normalized, ("referral", claim.id))
         for customer in everyone.sorted("id"):
             if customer.referral_ids:
                 key = ("referral", customer.referral_ids[0].id)
@@ -363,7 +389,25 @@ class AffiliateReferral(models.Model):
                     candidate = _stripe_candidate(raw_evidence, by_text, by_promotion)
                     if candidate:
                         candidates[person].append(candidate)
+            for bound_ in person.referral_ids:
+                if (
+                    bound_.state == "customer"
+                    and bound_.source not in CLAIM_SOURCES
+                    and bound_.affiliate_id.state in WORKING_STATES
+                ):
+                    candidates[person].append(bound_._to_kept_candidate())
         return candidates
+
+    def _to_kept_candidate(self):
+        """What decided stays evidence, also after somebody removed it in Stripe."""
+        return attribution.Candidate(
+            affiliate=self.affiliate_id.id,
+            source=self.source,
+            at=_unix(self.date),
+            evidence=(self.evidence or {}).get("winner") or "",
+            code=self.code_id.id or None,
+            code_beats_link=self.program_id.code_beats_link,
+        )
 
     @api.model
     def _known_codes(self, account):

@@ -2,10 +2,14 @@ import logging
 from collections import defaultdict
 
 from odoo import Command, api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
+
+
+# Nobody writes these by hand, whatever interface he uses.
+STEP_FIELDS = {"amount_total", "move_id", "state", "step"}
 
 
 class AffiliateSettlement(models.Model):
@@ -178,6 +182,7 @@ class AffiliateSettlement(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
+            self._refuse({name for name, value in vals.items() if value})
             vals["name"] = (
                 self.env["ir.sequence"]
                 .with_company(vals.get("company_id"))
@@ -185,9 +190,25 @@ class AffiliateSettlement(models.Model):
             )
         return super().create(vals_list)
 
+    def write(self, vals):
+        self._refuse(vals.keys())
+        return super().write(vals)
+
+    @api.model
+    def _refuse(self, names):
+        """Refuse what only actions (as sudo) and the database write."""
+        names = STEP_FIELDS & set(names)
+        if names and not self.env.su:
+            raise AccessError(
+                self.env._(
+                    "A settlement keeps this by itself: %s. Use its buttons.",
+                    ", ".join(sorted(names)),
+                )
+            )
+
     @api.ondelete(at_uninstall=False)
     def _unlink_only_draft(self):
-        if any(settlement.step != "draft" for settlement in self):
+        if any(settlement.step != "draft" or settlement.move_id for settlement in self):
             raise UserError(self.env._("Only a draft settlement can be deleted."))
         self.commission_ids.sudo().write({"settlement_id": False})
 
@@ -259,10 +280,17 @@ class AffiliateSettlement(models.Model):
         """Settle the last month: called on the first of each month."""
         today = fields.Date.context_today(self)
         date_to = fields.Date.subtract(fields.Date.start_of(today, "month"), days=1)
-        settlements = self._collect(date_to)
+        self._collect(date_to)
+        # With those that an earlier run had no time or no way to confirm.
+        settlements = self.search([("step", "=", "draft"), ("date_to", "<=", date_to)])
         self.env["ir.cron"]._commit_progress(remaining=len(settlements))
         for settlement in settlements:
-            settlement.action_confirm()
+            try:
+                with self.env.cr.savepoint():
+                    settlement.action_confirm()
+            except UserError as error:
+                settlement.invalidate_recordset()
+                settlement.problem = str(error)
             if not self.env["ir.cron"]._commit_progress(1):
                 break
 
@@ -271,7 +299,8 @@ class AffiliateSettlement(models.Model):
     def action_confirm(self):
         """Confirm and make the draft vendor bills."""
         drafts = self.filtered(lambda s: s.step == "draft")
-        drafts.write({"step": "confirmed"})
+        drafts.check_access("write")
+        drafts.sudo().write({"step": "confirmed"})
         drafts._make_bills()
         return True
 
@@ -293,7 +322,8 @@ class AffiliateSettlement(models.Model):
             if settlement.move_id.state == "draft":
                 settlement.move_id.button_cancel()
         self.commission_ids.sudo().write({"settlement_id": False})
-        self.write({"step": "cancelled"})
+        self.check_access("write")
+        self.sudo().write({"step": "cancelled"})
         return True
 
     def action_view_bill(self):
@@ -320,7 +350,7 @@ class AffiliateSettlement(models.Model):
             if settlement.move_id and settlement.state != "cancelled":
                 continue
             if settlement.currency_id.is_zero(settlement.amount_total):
-                settlement.step = "closed"
+                settlement.sudo().step = "closed"
                 continue
             settlement.problem = settlement._bill_problem()
             if settlement.problem:
@@ -330,7 +360,7 @@ class AffiliateSettlement(models.Model):
                 .with_company(settlement.company_id)
                 .create(settlement._prepare_invoice())
             )
-            settlement.move_id = move
+            settlement.sudo().move_id = move
             settlement._attach_statement()
 
     def _bill_problem(self):

@@ -38,3 +38,7 @@ class AffiliateStripeCustomer(models.Model):
     def _column_values(self, account, values):
         email = email_normalize(values["email"] or "") or None
         return [*super()._column_values(account, values), email]
+
+    def _sources(self):
+        """A guest is no object of Stripe's."""
+        return set() if self.is_guest else super()._sources()

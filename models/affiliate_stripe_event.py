@@ -96,17 +96,8 @@ class AffiliateStripeEvent(models.Model):
         sync = self.env["affiliate.stripe.sync"]
         awake = self._is_awake()  # may ask the database, with the request's own cursor
         with sync._statements() as cr:
-            cr.execute(
-                """SELECT id, company_id, livemode, stripe_account_id,
-                          ARRAY(SELECT secret FROM affiliate_stripe_endpoint
-                                 WHERE account_id = account.id AND active
-                                   AND secret IS NOT NULL)
-                     FROM affiliate_stripe_account account
-                    WHERE webhook_token = %s AND active""",
-                [token],
-            )
             account_id, company_id, livemode, stripe_account, secrets = (
-                cr.fetchone() or [None] * 5
+                _account_of_token(cr, token)
             )
             if not secrets:
                 return 404
@@ -138,16 +129,14 @@ class AffiliateStripeEvent(models.Model):
         inserted = self._insert_rows(
             self.env.cr, account_id, company.id, events, foreign
         )
-        return sum(state == "pending" for state, _extra in inserted)
+        return sum(state == "pending" for state, _awake in inserted)
 
     @api.model
-    def _insert_rows(
-        self, cr, account_id, company_id, events, foreign, extra=SQL("NULL")
-    ):
+    def _insert_rows(self, cr, account_id, company_id, events, foreign, awake=None):
         """Insert like ``_insert``, in one statement on ``cr``.
 
-        :param SQL extra: something to be told along, which saves a statement
-        :return: ``[(state, extra)]`` of the new ones
+        :param SQL awake: ``_is_awake()``, to be asked along, which saves a statement
+        :return: ``[(state, awake)]`` of the new ones
         """
         rows = []
         for event in events:
@@ -178,7 +167,7 @@ class AffiliateStripeEvent(models.Model):
                    ON CONFLICT (account_id, stripe_id) DO NOTHING
                    RETURNING state, %s""",
                 SQL(", ").join(rows),
-                extra,
+                awake or SQL("NULL"),
             )
         )
         return cr.fetchall()
@@ -416,6 +405,20 @@ class AffiliateStripeEvent(models.Model):
             [("state", "in", ("done", "ignored")), ("received_at", "<", limit)],
             limit=10000,
         ).unlink()
+
+
+def _account_of_token(cr, token):
+    """Return the id, company, mode, Stripe id and secrets behind a webhook address."""
+    cr.execute(
+        """SELECT id, company_id, livemode, stripe_account_id,
+                  ARRAY(SELECT secret FROM affiliate_stripe_endpoint
+                         WHERE account_id = account.id AND active
+                           AND secret IS NOT NULL)
+             FROM affiliate_stripe_account account
+            WHERE webhook_token = %s AND active""",
+        [token],
+    )
+    return cr.fetchone() or (None, None, None, None, ())
 
 
 def _parse(body):

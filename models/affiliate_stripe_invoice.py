@@ -49,6 +49,7 @@ class AffiliateStripeInvoice(models.Model):
         "affiliate.stripe.invoice.payment", "invoice_id", string="Payments"
     )
 
+    _subscription_idx = models.Index("(account_id, subscription_ref)")
     _customer_idx = models.Index("(account_id, customer_ref)")
 
     @api.depends("number", "stripe_id")

@@ -42,4 +42,10 @@ class AffiliateStripeInvoiceLine(models.Model):
     period_start = fields.Datetime(readonly=True)
     period_end = fields.Datetime(readonly=True)
 
+    _price_idx = models.Index("(account_id, price_ref)")
+    _product_idx = models.Index("(account_id, product_ref)")
     _invoice_idx = models.Index("(account_id, invoice_ref)")
+
+    def _sources(self):
+        """A line has no reading of its own."""
+        return {("invoice", self.invoice_ref)}

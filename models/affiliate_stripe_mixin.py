@@ -230,9 +230,12 @@ class AffiliateStripeMixin(models.AbstractModel):
 
     def action_sync_again(self):
         """Read the object again from Stripe, now."""
-        kinds = {model: kind for kind, model in MODELS.items()}
         for account, records in self.grouped("account_id").items():
-            self.env["affiliate.stripe.sync"]._sync_objects(
-                account, {(kinds[self._name], record.stripe_id) for record in records}
-            )
+            targets = {target for record in records for target in record._sources()}
+            self.env["affiliate.stripe.sync"]._sync_objects(account, targets)
         self.env.invalidate_all()
+
+    def _sources(self):
+        """Return the ``{(kind, Stripe id)}`` to read for this row."""
+        kinds = {model: kind for kind, model in MODELS.items()}
+        return {(kinds[self._name], self.stripe_id)}

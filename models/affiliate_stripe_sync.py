@@ -82,24 +82,32 @@ class AffiliateStripeSync(models.AbstractModel):
         """
         stripe_api = self._get_api(account)
         results, owner, seen = {}, {target: target for target in targets}, set(targets)
-        asked = set()
+        asked, pool = set(), {}
         jobs = [("object", target) for target in sorted(targets)]
         for _round in range(MAX_ROUNDS):
             answers = in_parallel(lambda job: _read(stripe_api, job), jobs)
             fresh = {}
             for job, answer in answers:
                 target = owner[_job_key(job)]
+                if not isinstance(answer, StripeProblem):
+                    for reading in answer:
+                        first = reading.rows[0]
+                        pool[first.kind, first.stripe_id] = reading
                 if isinstance(answer, StripeProblem):
                     _note_problem(results, target, job, answer)
                 elif not isinstance(results.get(target), StripeProblem):
                     results.setdefault(target, []).extend(answer)
                     for reading in answer:
                         for row in reading.rows:
-                            seen.add((row.kind, row.stripe_id))
+                            if not row.weak:
+                                seen.add((row.kind, row.stripe_id))
                         fresh[id(reading)] = (reading, target)
             jobs = self._next_jobs(account, fresh.values(), owner, seen, asked)
             if not jobs:
                 break
+        for found in results.values():
+            if not isinstance(found, StripeProblem):
+                _add_needed(found, pool)
         return results
 
     @api.model
@@ -156,12 +164,28 @@ class AffiliateStripeSync(models.AbstractModel):
         for (kind, _weak, _columns), group in _grouped(rows).items():
             model = self.env[MODELS[kind]]
             written[model._name] += model._upsert(account, group, synced_at)
+        self._forget_lines(account, rows)
         for kind, stripe_id in deleted:
             self.env[MODELS[kind]]._archive_missing(account, [stripe_id], synced_at)
         for model in MODELS.values():
             self.env[model]._link(account, written)
         self.env.invalidate_all()
         self._after_store(account, self._touched_customers(account, rows))
+
+    @api.model
+    def _forget_lines(self, account, rows):
+        """Forget lines that the newest reading of their invoice has no more."""
+        invoices = tuple(row.stripe_id for row in rows if row.kind == "invoice")
+        if invoices:
+            self.env.cr.execute(
+                """DELETE FROM affiliate_stripe_invoice_line line
+                         USING affiliate_stripe_invoice invoice
+                         WHERE line.account_id = %s AND invoice.account_id = %s
+                           AND invoice.stripe_id IN %s
+                           AND line.invoice_ref = invoice.stripe_id
+                           AND line.synced_at < invoice.synced_at""",
+                [account.id, account.id, invoices],
+            )
 
     @api.model
     def _after_store(self, account, customer_refs):
@@ -176,8 +200,7 @@ class AffiliateStripeSync(models.AbstractModel):
         and bindings still refuse anything double.
         """
         self.env.cr.execute(
-            "SELECT pg_advisory_xact_lock("
-            "'affiliate_stripe_account'::regclass::oid::bigint::int, %s)",
+            "SELECT pg_advisory_xact_lock(hashtext('affiliate_stripe_account'), %s)",
             [account.id],
         )
 
@@ -339,7 +362,12 @@ class AffiliateStripeSync(models.AbstractModel):
         """Return the readings of what a page of objects leads to."""
         owner, seen = (
             {},
-            {(row.kind, row.stripe_id) for reading in readings for row in reading.rows},
+            {
+                (row.kind, row.stripe_id)
+                for reading in readings
+                for row in reading.rows
+                if not row.weak
+            },
         )
         jobs = self._next_jobs(
             account, [(reading, None) for reading in readings], owner, seen, set()
@@ -412,6 +440,17 @@ class AffiliateStripeSync(models.AbstractModel):
         return new
 
 
+def _add_needed(found, pool):
+    """Give a target what it leads to, also where another one asked for it first."""
+    have = set(map(id, found))
+    for reading in found:  # grows
+        for need in reading.needs:
+            more = pool.get(need)
+            if more is not None and id(more) not in have:
+                have.add(id(more))
+                found.append(more)
+
+
 def _job_key(job):
     what, payload = job
     return payload if what == "object" else (payload[0], str(payload[1]))
@@ -423,7 +462,7 @@ def _understand(stripe_api, kind, raw):
     :raise StripeProblem: ``unreadable``: an answer that makes no sense to us
     """
     try:
-        return kind.read(stripe_api.complete(raw, kind.nested))
+        return kind.read(stripe_api.complete(raw, kind.nested, kind.expand))
     except (
         ArithmeticError,
         AttributeError,

@@ -12,6 +12,7 @@ from . import (
     test_money_examples,
     test_plans,
     test_portal,
+    test_reviewed,
     test_security,
     test_settlement,
     test_stripe_double_api,

@@ -1,0 +1,147 @@
+"""Holes found by reading: each test failed before its hole was closed."""
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from .common import NEW_YEAR, StripeCase, moment
+
+DAY = 86400
+
+
+@tagged("post_install", "-at_install")
+class TestReviewed(StripeCase):
+    def setUp(self):
+        super().setUp()
+        self.program = self.make_program(rate=30)
+        self.drona = self.make_affiliate(self.program)
+
+    def claim(self, email="jane@x.example"):
+        return self.env["affiliate.referral"].create(
+            {
+                "email": email,
+                "affiliate_id": self.drona.id,
+                "date": moment(NEW_YEAR - DAY),
+            }
+        )
+
+    def test_lines_removed_from_a_draft_are_forgotten(self):
+        self.claim()
+        customer = self.shop.customer("jane@x.example")
+        draft = self.shop.post("invoices", customer=customer["id"])
+        items = [
+            self.shop.post(
+                "invoiceitems",
+                customer=customer["id"],
+                invoice=draft["id"],
+                amount=amount,
+                currency="usd",
+            )
+            for amount in (10000, 5000)
+        ]
+        self.env["affiliate.stripe.sync"]._sync_objects(
+            self.account, {("invoice", draft["id"])}
+        )
+        self.shop.delete(f"invoiceitems/{items[1]['id']}")
+        self.shop.post(f"invoices/{draft['id']}/finalize")
+        self.shop.post(f"invoices/{draft['id']}/pay")
+        self.deliver()
+        self.assertEqual(self.amounts(), [30.0])
+
+    def test_cleared_metadata_keeps_the_binding(self):
+        customer = self.shop.customer(
+            "jane@x.example", metadata={"affiliate": self.drona.code}
+        )
+        self.shop.invoice(customer, 10000)
+        self.deliver()
+        self.shop.post(f"customers/{customer['id']}", metadata={"affiliate": ""})
+        self.deliver()
+        self.assertEqual(self.amounts(), [30.0])
+
+    def test_first_payment_without_commission_is_still_the_first(self):
+        self.program.rule_ids.unlink()
+        self.program.rule_ids = [
+            (0, 0, {"rate": 0, "applies_to": "first"}),
+            (0, 0, {"rate": 20, "applies_to": "renewal"}),
+        ]
+        self.claim()
+        self.shop.subscribe("jane@x.example", self.shop.price(10000))
+        self.double.advance(months=2)
+        self.deliver()
+        self.assertEqual(self.amounts(), [20.0, 20.0])
+
+    def test_a_new_or_moved_rule_is_for_the_future(self):
+        self.claim()
+        customer = self.shop.customer("jane@x.example")
+        invoice = self.shop.invoice(customer, 10000)
+        self.deliver()
+        self.program.write(
+            {"rule_ids": [(0, 0, {"rate": 90, "sequence": 1, "date_from": False})]}
+        )
+        self.shop.refund(invoice, 1000)
+        self.deliver()
+        self.assertEqual(self.amounts(), [30.0, -3.0])
+
+    def test_refund_of_a_partly_captured_charge(self):
+        from ..lib.sale_facts import refund_reversal
+
+        reversal = refund_reversal(
+            {"id": "re_1", "status": "succeeded", "amount": 6000, "created": 1},
+            {"id": "ch_1", "amount": 10000, "amount_captured": 6000},
+        )
+        self.assertEqual(reversal.share, 1)
+
+    def test_buttons_of_lines_and_guests(self):
+        deal = self.shop.price(5000, interval=None)
+        self.shop.buy(deal, "guest@x.example")
+        self.shop.subscribe("jane@x.example", self.shop.price(1000))
+        self.deliver()
+        guest = self.env["affiliate.stripe.customer"].search([("is_guest", "=", True)])
+        guest.action_sync_again()
+        self.assertTrue(guest.active)
+        self.env["affiliate.stripe.invoice.line"].search([]).action_sync_again()
+
+    def test_what_the_ledger_keeps_is_written_by_nobody(self):
+        self.claim()
+        self.shop.invoice(self.shop.customer("jane@x.example"), 10000)
+        self.deliver()
+        row = self.rows()
+        for values in (
+            {"settlement_id": False},
+            {"state": "paid"},
+            {"void_reason": "x"},
+            {"sale_ref": "x"},
+            {"stripe_account_id": False},
+        ):
+            with self.subTest(values), self.assertRaises(AccessError):
+                row.write(values)
+        with self.assertRaises(AccessError):
+            row.create(
+                {
+                    "affiliate_id": self.drona.id,
+                    "program_id": self.program.id,
+                    "kind": "earned",
+                    "amount": 500,
+                }
+            )
+
+    def test_bindings_and_codes_are_not_moved_by_hand(self):
+        self.claim()
+        self.shop.invoice(self.shop.customer("jane@x.example"), 10000)
+        self.deliver()
+        uma = self.make_affiliate(self.program, "Uma Iyer")
+        with self.assertRaises(AccessError):
+            self.rows().referral_id.write({"state": "lead"})
+        with self.assertRaises(UserError):
+            self.drona.code_ids.write({"affiliate_id": uma.id})
+        with self.assertRaises(UserError):
+            self.drona.write({"program_id": self.make_program().id})
+
+    def test_totals_of_settlements_are_not_typed(self):
+        self.claim()
+        self.program.hold_days = 0
+        self.shop.invoice(self.shop.customer("jane@x.example"), 10000)
+        self.deliver()
+        settlement = self.env["affiliate.settlement"]._collect(moment(NEW_YEAR).date())
+        for values in ({"amount_total": 999}, {"step": "confirmed"}):
+            with self.subTest(values), self.assertRaises(AccessError):
+                settlement.write(values)
