@@ -361,12 +361,14 @@ class AffiliateReferral(models.Model):
     def _gather_candidates(self, account, people, facts):
         """Return ``{person: [Candidate]}`` from claims and Stripe's objects."""
         by_text, by_promotion = self._known_codes(account)
-        emails = {
-            email: person
-            for person in people
-            for email in person.mapped("email_normalized")
-            if email
-        }
+        emails = {}
+        for person in people:
+            # Who is bound keeps the address he was bound by: a claim for one he takes
+            # later is somebody else's.
+            bound = person.referral_ids.filtered(lambda r: r.state == "customer")
+            for email in (bound or person).mapped("email_normalized"):
+                if email:
+                    emails[email] = person
         candidates = {person: [] for person in people}
         claims = self.with_context(active_test=False).search(
             [

@@ -8,6 +8,7 @@ from datetime import timedelta
 from psycopg2.extras import Json
 
 from odoo import api, fields, models
+from odoo.sql_db import Cursor
 from odoo.tools import SQL
 
 from ..lib.stripe_client import StripeProblem
@@ -22,6 +23,9 @@ MAX_TRIES = 8
 WAKE_SECONDS = 1.0
 RETENTION_DAYS = 90
 _END_OF_TIME = 253402300800  # the year 10000
+# {database: second of the clock in which its crons have been woken}. Saves asking the
+# database again for each delivery; a process that does not know just asks.
+_awake = {}
 
 
 class AffiliateStripeEvent(models.Model):
@@ -94,7 +98,6 @@ class AffiliateStripeEvent(models.Model):
         if "\0" in token:
             return 404
         sync = self.env["affiliate.stripe.sync"]
-        awake = self._is_awake()  # may ask the database, with the request's own cursor
         with sync._statements() as cr:
             account_id, company_id, livemode, stripe_account, secrets = (
                 _account_of_token(cr, token)
@@ -107,12 +110,12 @@ class AffiliateStripeEvent(models.Model):
             foreign = event.get("livemode", livemode) != livemode or (
                 event.get("account") not in (None, stripe_account)
             )
-            inserted = self._insert_rows(
-                cr, account_id, company_id, [event], foreign, awake
-            )
-        if any(state == "pending" and not awake for state, awake in inserted):
+            waiting = _insert_rows(cr, account_id, company_id, [event], foreign)
+        if waiting and _awake.get(self.env.cr.dbname) != (second := int(time.time())):
             with sync._transaction() as own:
-                own.env[self._name]._processing_cron()._trigger()
+                own.env[self._name]._wake()
+            if isinstance(cr, Cursor):  # what a test does is rolled back
+                _awake[self.env.cr.dbname] = second
         return 200
 
     @api.model
@@ -126,51 +129,7 @@ class AffiliateStripeEvent(models.Model):
         if not events:
             return 0
         company = self.env["affiliate.stripe.account"].browse(account_id).company_id
-        inserted = self._insert_rows(
-            self.env.cr, account_id, company.id, events, foreign
-        )
-        return sum(state == "pending" for state, _awake in inserted)
-
-    @api.model
-    def _insert_rows(self, cr, account_id, company_id, events, foreign, awake=None):
-        """Insert like ``_insert``, in one statement on ``cr``.
-
-        :param SQL awake: ``_is_awake()``, to be asked along, which saves a statement
-        :return: ``[(state, awake)]`` of the new ones
-        """
-        rows = []
-        for event in events:
-            kind, target = (None, None) if foreign else event_target(event)
-            rows.append(
-                SQL(
-                    """(%s, %s, %s, %s, %s, %s, %s,
-                        to_timestamp(%s) AT TIME ZONE 'UTC',
-                        clock_timestamp() AT TIME ZONE 'UTC', %s, %s, 0)""",
-                    account_id,
-                    company_id,
-                    event["id"],
-                    _text(event.get("type")),
-                    kind,
-                    target,
-                    _text(event.get("api_version")),
-                    _timestamp(event.get("created")),
-                    Json(event, dumps=_dumps),
-                    "pending" if kind else "ignored",
-                )
-            )
-        cr.execute(
-            SQL(
-                """INSERT INTO affiliate_stripe_event
-                      (account_id, company_id, stripe_id, type, object_kind, object_ref,
-                       api_version, created, received_at, payload, state, tries)
-                   VALUES %s
-                   ON CONFLICT (account_id, stripe_id) DO NOTHING
-                   RETURNING state, %s""",
-                SQL(", ").join(rows),
-                awake or SQL("NULL"),
-            )
-        )
-        return cr.fetchall()
+        return _insert_rows(self.env.cr, account_id, company.id, events, foreign)
 
     @api.model
     def _wake(self):
@@ -180,29 +139,16 @@ class AffiliateStripeEvent(models.Model):
         a run that is about to end. The run itself looks once more a second after it
         found nothing (see _cron_process), which covers what was coalesced.
         """
-        [[awake]] = self.env.execute_query(SQL("SELECT %s", self._is_awake()))
-        if not awake:
-            self._processing_cron()._trigger()
-
-    @api.model
-    def _is_awake(self):
-        """Return SQL that tells whether the crons were woken within the last second."""
-        return SQL(
-            """EXISTS (SELECT 1 FROM ir_cron_trigger
-                        WHERE cron_id = %s
-                          AND call_at > (clock_timestamp() AT TIME ZONE 'UTC')
-                                        - make_interval(secs => %s))""",
-            self._processing_cron().id,
-            WAKE_SECONDS,
+        cron = self.env.ref("affiliate_stripe.ir_cron_process")
+        self.env.cr.execute(
+            """SELECT 1 FROM ir_cron_trigger
+                WHERE cron_id = %s
+                  AND call_at > (clock_timestamp() AT TIME ZONE 'UTC')
+                                - make_interval(secs => %s) LIMIT 1""",
+            [cron.id, WAKE_SECONDS],
         )
-
-    @api.model
-    def _processing_cron(self):
-        # Not env.ref(), which asks the database each time whether it still exists.
-        name = "affiliate_stripe.ir_cron_process"
-        return self.env["ir.cron"].browse(
-            self.env["ir.model.data"]._xmlid_to_res_id(name, raise_if_not_found=True)
-        )
+        if not self.env.cr.fetchone():
+            cron._trigger()
 
     # === PROCESSING === #
 
@@ -419,6 +365,42 @@ def _account_of_token(cr, token):
         [token],
     )
     return cr.fetchone() or (None, None, None, None, ())
+
+
+def _insert_rows(cr, account_id, company_id, events, foreign):
+    """Insert events; see ``_insert``."""
+    rows = []
+    for event in events:
+        kind, target = (None, None) if foreign else event_target(event)
+        rows.append(
+            SQL(
+                """(%s, %s, %s, %s, %s, %s, %s,
+                    to_timestamp(%s) AT TIME ZONE 'UTC',
+                    clock_timestamp() AT TIME ZONE 'UTC', %s, %s, 0)""",
+                account_id,
+                company_id,
+                event["id"],
+                _text(event.get("type")),
+                kind,
+                target,
+                _text(event.get("api_version")),
+                _timestamp(event.get("created")),
+                Json(event, dumps=_dumps),
+                "pending" if kind else "ignored",
+            )
+        )
+    cr.execute(
+        SQL(
+            """INSERT INTO affiliate_stripe_event
+                  (account_id, company_id, stripe_id, type, object_kind, object_ref,
+                   api_version, created, received_at, payload, state, tries)
+               VALUES %s
+               ON CONFLICT (account_id, stripe_id) DO NOTHING
+               RETURNING state""",
+            SQL(", ").join(rows),
+        )
+    )
+    return sum(state == "pending" for (state,) in cr.fetchall())
 
 
 def _parse(body):

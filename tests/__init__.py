@@ -8,6 +8,7 @@ from . import (
     test_lib_commission,
     test_lib_money,
     test_lib_outside,
+    test_lib_stripe,
     test_live,
     test_money_examples,
     test_plans,

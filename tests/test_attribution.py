@@ -3,8 +3,6 @@
 The rules themselves are tested without a database in ``test_lib_attribution.py``.
 """
 
-import unittest
-
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
@@ -429,7 +427,6 @@ class TestBinding(AttributionCase):
         self.deliver()
         self.assert_owner(self.drona, 24.00, 30.00)
 
-    @unittest.expectedFailure
     def test_a_changed_address_leads_to_no_other_claim(self):
         """Somebody claimed the address a bound customer takes later on."""
         jane = self.shop.customer()
