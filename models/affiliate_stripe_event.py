@@ -8,7 +8,6 @@ from datetime import timedelta
 from psycopg2.extras import Json
 
 from odoo import api, fields, models
-from odoo.sql_db import Cursor
 from odoo.tools import SQL
 
 from ..lib.stripe_client import StripeProblem
@@ -23,9 +22,6 @@ MAX_TRIES = 8
 WAKE_SECONDS = 1.0
 RETENTION_DAYS = 90
 _END_OF_TIME = 253402300800  # the year 10000
-# {database: second of the clock in which its crons have been woken}. Saves asking the
-# database again for each delivery; a process that does not know just asks.
-_awake = {}
 
 
 class AffiliateStripeEvent(models.Model):
@@ -111,11 +107,9 @@ class AffiliateStripeEvent(models.Model):
                 event.get("account") not in (None, stripe_account)
             )
             waiting = _insert_rows(cr, account_id, company_id, [event], foreign)
-        if waiting and _awake.get(self.env.cr.dbname) != (second := int(time.time())):
+        if waiting:
             with sync._transaction() as own:
                 own.env[self._name]._wake()
-            if isinstance(cr, Cursor):  # what a test does is rolled back
-                _awake[self.env.cr.dbname] = second
         return 200
 
     @api.model

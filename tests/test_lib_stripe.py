@@ -211,7 +211,15 @@ class TestInvoiceAmounts(unittest.TestCase):
         taxed = {"total": 1800, "total_taxes": [{"amount": 300}]}
         self.assertEqual(invoice_difference(taxed, lines), 0)
         self.assertEqual(invoice_difference({"total": 1501}, lines), 1)
-        shipped = {"total": 2000, "shipping_cost": {"amount_subtotal": 500}}
+        shipped = {
+            "total": 2100,
+            "total_taxes": [{"amount": 100}],
+            "shipping_cost": {
+                "amount_subtotal": 500,
+                "amount_tax": 100,
+                "amount_total": 600,
+            },
+        }
         self.assertEqual(invoice_difference(shipped, lines), 0)
 
 
