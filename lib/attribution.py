@@ -29,7 +29,8 @@ class Candidate:
     """One piece of evidence. ``at`` is Unix seconds of what it tells about.
 
     ``claim`` is the id of the referral row it came from, if a person made it;
-    ``history``: a manual mapping that asks for the earlier payments too.
+    ``history``: a manual mapping that asks for the earlier payments too; ``powerless``:
+    kept to be shown, but no longer able to decide anything.
     """
 
     affiliate: int
@@ -43,6 +44,7 @@ class Candidate:
     last_wins: bool = (
         False  # among claims: the programme counts the last, not the first
     )
+    powerless: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,16 +115,21 @@ def decide(sales, candidates):
                 covered=frozenset(ref for _paid, _created, ref in paid[start:]),
                 losers=_losers(candidates, winner),
             )
-    if paid:
-        # Claims that came after the first payment wait in vain; evidence in Stripe
-        # will be decided at the payment that carries it.
-        candidates = [c for c in candidates if c.source not in CLAIMS]
-    if winner := _best(candidates):
-        return Decision(winner, losers=_losers(candidates, winner))
+    # Claims that came after the first payment wait in vain; evidence in Stripe will be
+    # decided at the payment that carries it.
+    waiting = [
+        candidate
+        for candidate in candidates
+        if not candidate.powerless and not (paid and candidate.source in CLAIMS)
+    ]
+    if winner := _best(waiting):
+        return Decision(winner, losers=_losers(waiting, winner))
     return None
 
 
 def _is_valid(candidate, paid_at, earlier_payment):
+    if candidate.powerless:
+        return False
     if candidate.history:
         return True
     if candidate.at > paid_at:

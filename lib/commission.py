@@ -112,7 +112,15 @@ class Rule:
     valid_to: int = None
 
     def matches(self, line, sale):
-        """Tell whether the rule covers this line, first or renewal apart."""
+        """Tell whether the rule decides this line, first or renewal apart."""
+        return self.covers(line, sale) and not self.is_foreign(sale)
+
+    def is_foreign(self, sale):
+        """A fixed amount decides nothing in another currency (money.md section 3)."""
+        return self.rate_type != "percent" and self.currency != sale.currency
+
+    def covers(self, line, sale):
+        """Tell whether the rule is about this line, in whatever currency."""
         if self.valid_from is not None and sale.created < self.valid_from:
             return False
         if self.valid_to is not None and sale.created >= self.valid_to:
@@ -121,9 +129,7 @@ class Rule:
             return False
         if self.scope == "price" and line.price not in self.prices:
             return False
-        if self.interval and self.interval != (line.interval or "one_time"):
-            return False
-        return self.rate_type == "percent" or self.currency == sale.currency
+        return not self.interval or self.interval == (line.interval or "one_time")
 
     @property
     def is_zero(self):
@@ -209,6 +215,15 @@ def _is_commissionable(sale, terms):
         line.net and _matching(line, sale, terms.rules) is not None
         for line in sale.lines
     )
+
+
+def foreign_rules(sale, terms):
+    """Return the ids of rules passed over for their currency alone."""
+    return {
+        rule.id
+        for rule in terms.rules
+        if rule.is_foreign(sale) and any(rule.covers(line, sale) for line in sale.lines)
+    }
 
 
 def _matching(line, sale, rules):

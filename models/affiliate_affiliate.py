@@ -175,7 +175,11 @@ class AffiliateAffiliate(models.Model):
                         "partner anew instead."
                     )
                 )
-        return super().write(vals)
+        result = super().write(vals)
+        if "state" in vals:
+            # Whether a claim of this affiliate counts depends on it.
+            self.referral_ids.sudo()._refresh_people()
+        return result
 
     # === ACTION METHODS === #
 

@@ -1,3 +1,4 @@
+import logging
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -5,6 +6,8 @@ from odoo.tools import SQL
 
 from ..lib import commission, money
 from .affiliate_commission import COMPUTED_KINDS, HOLD_DISPUTE, OWN_LEVEL
+
+_logger = logging.getLogger(__name__)
 
 _EPOCH = fields.Datetime.to_datetime("1970-01-01 00:00:00")
 
@@ -38,6 +41,7 @@ class AffiliateCommission(models.Model):
             if program not in terms:
                 terms[program] = program.sudo()._get_terms()
             covered = [sale for sale in sales if sale.ref in decision.covered]
+            _log_foreign(covered, terms[program])
             for entry in commission.ledger(covered, terms[program]):
                 key = (entry.line, referral.affiliate_id.id, OWN_LEVEL, entry.cause)
                 desired[key] = (entry.amount, entry.base)
@@ -78,6 +82,8 @@ class AffiliateCommission(models.Model):
                           MIN(c.happened_at) AS happened_at,
                           MIN(c.hold_until) AS hold_until,
                           BOOL_OR(c.is_approved) AS is_approved,
+                          BOOL_OR(c.on_hold) AS on_hold,
+                          MAX(c.hold_reason) AS hold_reason,
                           MAX(c.void_reason) AS void_reason,
                           MIN(currency.name) AS currency
                      FROM affiliate_commission c
@@ -234,8 +240,10 @@ class AffiliateCommission(models.Model):
                 )
                 refs.resolve(values)
                 if values["kind"] != "earned" and origin:
+                    # What is wrong with a row is wrong with what corrects it.
                     values["origin_id"] = origin["id"]
-                    values["hold_until"] = origin["hold_until"]
+                    for name in ("hold_until", "on_hold", "hold_reason"):
+                        values[name] = origin[name]
                 values |= {
                     "stripe_account_id": account.id,
                     "company_id": account.company_id.id,
@@ -257,6 +265,8 @@ class AffiliateCommission(models.Model):
             "id": self.id,
             "is_approved": self.is_approved,
             "hold_until": self.hold_until,
+            "on_hold": self.on_hold,
+            "hold_reason": self.hold_reason,
             "void_reason": self.void_reason,
         }
 
@@ -303,10 +313,23 @@ class AffiliateCommission(models.Model):
             elif not dispute and row.on_hold and row.hold_reason == HOLD_DISPUTE:
                 released |= row
         held.write({"on_hold": True, "hold_reason": HOLD_DISPUTE})
-        held.filtered(lambda row: row.settlement_id.state == "draft").write(
-            {"settlement_id": False}
-        )
+        leaving = held.filtered(lambda row: row.settlement_id.state == "draft")
+        drafts = leaving.settlement_id
+        leaving.write({"settlement_id": False})
+        drafts._dissolve_small()
         released.write({"on_hold": False, "hold_reason": False})
+
+
+def _log_foreign(sales, terms):
+    """Say which fixed amounts were passed over, and why (money.md section 3)."""
+    for sale in sales:
+        if rules := commission.foreign_rules(sale, terms):
+            _logger.info(
+                "%s is in %s: rules %s, fixed in another currency, do not match",
+                sale.number,
+                sale.currency.upper(),
+                sorted(rules),
+            )
 
 
 class _References:

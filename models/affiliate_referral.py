@@ -1,8 +1,10 @@
+import dataclasses
 import logging
 import secrets
 from collections import defaultdict
+from functools import partial
 
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL, email_normalize
 
@@ -194,11 +196,16 @@ class AffiliateReferral(models.Model):
                     "This customer has paid and belongs to the affiliate for good."
                 )
             )
+        released = self.browse()
+        if edited and "email" in vals:
+            # Whoever had the mistaken address is somebody else's again.
+            released = self.customer_ids
+            self.sudo().write({"customer_ids": [Command.clear()]})
         result = super().write(vals)
         if edited:
             claims = self.filtered(lambda r: r.source in CLAIM_SOURCES)
             claims._check_not_bound()
-            claims._refresh_people()
+            claims._refresh_people(released)
         return result
 
     @api.ondelete(at_uninstall=False)
@@ -239,15 +246,31 @@ class AffiliateReferral(models.Model):
 
     # === ATTRIBUTION === #
 
-    def _refresh_people(self):
-        """Decide again about the people these referrals speak of."""
+    def _refresh_people(self, others=()):
+        """Decide again about the people these referrals speak of, and ``others``.
+
+        Once now, for whoever looks at the answer. Once more after the commit: a
+        payment stored at the same moment is not visible to this transaction, nor this
+        claim to the one that stored it.
+        """
+        self._decide_people(others)
+        self.env.cr.postcommit.add(partial(self._decide_people_anew, self.ids))
+
+    @api.model
+    def _decide_people_anew(self, ids):
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            own.env[self._name].browse(ids).exists()._decide_people()
+
+    def _decide_people(self, others=()):
         for account, claims in self.grouped("stripe_account_id").items():
             self.env["affiliate.stripe.sync"]._lock(account)
             customers = self.env["affiliate.stripe.customer"].sudo()
             customers = customers.with_context(active_test=False).search(
                 [
                     ("account_id", "=", account.id),
+                    "|",
                     ("email_normalized", "in", claims.mapped("email_normalized")),
+                    ("id", "in", [*claims.customer_ids.ids, *(c.id for c in others)]),
                 ]
             )
             if customers:
@@ -301,11 +324,12 @@ class AffiliateReferral(models.Model):
         )
         refs.update(invoices.mapped("customer_ref"))
         self.env["affiliate.stripe.sync"]._lock(account)
+        customers = self.env["affiliate.stripe.customer"].sudo()
         self.sudo()._refresh(
             account,
-            self.env["affiliate.stripe.customer"]
-            .sudo()
-            .search([("account_id", "=", account.id), ("stripe_id", "in", list(refs))]),
+            customers.with_context(active_test=False).search(
+                [("account_id", "=", account.id), ("stripe_id", "in", list(refs))]
+            ),
         )
 
     @api.model
@@ -386,11 +410,19 @@ class AffiliateReferral(models.Model):
             if person:
                 candidates[person].append(claim._to_candidate())
         for person in people:
+            owner = person.referral_ids.commission_ids.affiliate_id
             for customer in person:
                 for raw_evidence in facts.evidence[customer.stripe_id]:
                     candidate = _stripe_candidate(raw_evidence, by_text, by_promotion)
-                    if candidate:
-                        candidates[person].append(candidate)
+                    if not candidate:
+                        continue
+                    if candidate.source == attribution.METADATA and owner:
+                        # Metadata can be written at any time and bears no date of its
+                        # own: it never takes a customer who has earned for another.
+                        candidate = dataclasses.replace(
+                            candidate, powerless=candidate.affiliate not in owner.ids
+                        )
+                    candidates[person].append(candidate)
             for bound_ in person.referral_ids:
                 if (
                     bound_.state == "customer"

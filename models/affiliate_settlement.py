@@ -275,6 +275,18 @@ class AffiliateSettlement(models.Model):
         minimum = program.minimum_payout if currency == program.currency_id else 0
         return currency.compare_amounts(total, minimum) >= 0
 
+    def _dissolve_small(self):
+        """Give back the rows of drafts that lost rows and no longer reach the minimum:
+        they are carried over, as if collected only now."""
+        for settlement in self:
+            if not settlement.commission_ids or not settlement._reaches_minimum(
+                settlement.program_id,
+                settlement.currency_id,
+                settlement.amount_total,
+                allow_negative=False,
+            ):
+                settlement.unlink()
+
     @api.model
     def _cron_settle(self):
         """Settle the last month: called on the first of each month."""

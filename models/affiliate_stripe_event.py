@@ -39,9 +39,7 @@ class AffiliateStripeEvent(models.Model):
     account_id = fields.Many2one(
         "affiliate.stripe.account", required=True, readonly=True, ondelete="cascade"
     )
-    company_id = fields.Many2one(
-        "res.company", required=True, readonly=True, index=True
-    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
     stripe_id = fields.Char(string="Stripe ID", required=True, readonly=True)
     type = fields.Char(readonly=True)
     object_kind = fields.Char(string="Object", readonly=True)
@@ -94,6 +92,7 @@ class AffiliateStripeEvent(models.Model):
         if "\0" in token:
             return 404
         sync = self.env["affiliate.stripe.sync"]
+        cron_id = self._cron_id()
         with sync._statements() as cr:
             account_id, company_id, livemode, stripe_account, secrets = (
                 _account_of_token(cr, token)
@@ -107,7 +106,8 @@ class AffiliateStripeEvent(models.Model):
                 event.get("account") not in (None, stripe_account)
             )
             waiting = _insert_rows(cr, account_id, company_id, [event], foreign)
-        if waiting:
+            asleep = waiting and not _is_awake(cr, cron_id)
+        if asleep:
             with sync._transaction() as own:
                 own.env[self._name]._wake()
         return 200
@@ -133,16 +133,16 @@ class AffiliateStripeEvent(models.Model):
         a run that is about to end. The run itself looks once more a second after it
         found nothing (see _cron_process), which covers what was coalesced.
         """
-        cron = self.env.ref("affiliate_stripe.ir_cron_process")
-        self.env.cr.execute(
-            """SELECT 1 FROM ir_cron_trigger
-                WHERE cron_id = %s
-                  AND call_at > (clock_timestamp() AT TIME ZONE 'UTC')
-                                - make_interval(secs => %s) LIMIT 1""",
-            [cron.id, WAKE_SECONDS],
+        cron_id = self._cron_id()
+        if not _is_awake(self.env.cr, cron_id):
+            self.env["ir.cron"].browse(cron_id)._trigger()
+
+    @api.model
+    def _cron_id(self):
+        # Cached, unlike env.ref: the reception has no statement to spare.
+        return self.env["ir.model.data"]._xmlid_to_res_id(
+            "affiliate_stripe.ir_cron_process", raise_if_not_found=True
         )
-        if not self.env.cr.fetchone():
-            cron._trigger()
 
     # === PROCESSING === #
 
@@ -345,6 +345,18 @@ class AffiliateStripeEvent(models.Model):
             [("state", "in", ("done", "ignored")), ("received_at", "<", limit)],
             limit=10000,
         ).unlink()
+
+
+def _is_awake(cr, cron_id):
+    """Tell whether the crons were woken less than a second ago."""
+    cr.execute(
+        """SELECT 1 FROM ir_cron_trigger
+            WHERE cron_id = %s
+              AND call_at > (clock_timestamp() AT TIME ZONE 'UTC')
+                            - make_interval(secs => %s) LIMIT 1""",
+        [cron_id, WAKE_SECONDS],
+    )
+    return bool(cr.fetchone())
 
 
 def _account_of_token(cr, token):

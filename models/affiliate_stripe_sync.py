@@ -3,7 +3,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 
 import psycopg2
-from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
+from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED, STATUS_READY
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.sql_db import Cursor
@@ -55,13 +55,18 @@ class AffiliateStripeSync(models.AbstractModel):
     def _statements(self):
         """Yield a cursor on which each statement is a transaction of its own.
 
-        For the reception of webhooks, where BEGIN, COMMIT and an environment would
-        cost as much as the two statements. READ COMMITTED too, and durable at once.
+        For the reception of webhooks, where BEGIN, COMMIT, an environment and another
+        connection would cost more than the statements. READ COMMITTED too, and durable
+        at once. The request's own connection does it, for it has nothing open yet; it
+        stays in this mode until the pool lends it out again.
         """
-        with self.env.registry.cursor() as cr:
-            if isinstance(cr, Cursor):
-                cr.connection.autocommit = True  # until the pool lends it out again
+        cr = self.env.cr
+        if isinstance(cr, Cursor) and cr.connection.status == STATUS_READY:
+            cr.connection.autocommit = True
             yield cr
+        else:
+            with self.env.registry.cursor() as own:
+                yield own
 
     @api.model
     def _get_api(self, account):

@@ -3,6 +3,8 @@
 The rules themselves are tested without a database in ``test_lib_attribution.py``.
 """
 
+from functools import cached_property
+
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
@@ -16,8 +18,12 @@ class AttributionCase(StripeCase):
         super().setUp()
         self.program = self.make_program(discount=20, first_time_only=False)
         self.drona = self.make_affiliate(self.program)
-        self.uma = self.make_affiliate(self.program, "Uma Iyer")
         self.price = self.shop.price(10000)
+
+    @cached_property
+    def uma(self):
+        """A second affiliate, made where a test needs one."""
+        return self.make_affiliate(self.program, "Uma Iyer")
 
     def claim(self, affiliate, email="jane@example.com", at=NEW_YEAR - DAY, **values):
         return self.env["affiliate.referral"].create(

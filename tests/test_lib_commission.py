@@ -16,6 +16,7 @@ from odoo.addons.affiliate_stripe.lib.commission import (
     Terms,
     add_months,
     corrections,
+    foreign_rules,
     ledger,
 )
 from odoo.addons.affiliate_stripe.lib.money import round_half_up
@@ -192,6 +193,8 @@ class TestCommission(unittest.TestCase):
     def test_a_fixed_amount_in_another_currency_does_not_match(self):
         euro = Rule(1, rate_type="fixed", amount=500, currency="eur")
         self.assertEqual(self.earn(sale(10000), rules=[euro]), [])
+        terms = Terms((euro, THIRTY))
+        self.assertEqual(foreign_rules(sale(10000), terms), {1})
         self.assertEqual(self.earn(sale(10000), rules=[euro, THIRTY]), [3000])
 
     def test_off_stripe_payments_count_where_the_programme_says_so(self):

@@ -145,3 +145,73 @@ class TestReviewed(StripeCase):
         for values in ({"amount_total": 999}, {"step": "confirmed"}):
             with self.subTest(values), self.assertRaises(AccessError):
                 settlement.write(values)
+
+    def test_metadata_added_later_takes_no_customer_away(self):
+        uma = self.make_affiliate(self.program, "Uma Iyer")
+        self.claim()
+        customer = self.shop.customer("jane@x.example")
+        self.shop.invoice(customer, 10000)
+        self.deliver()
+        self.shop.post(f"customers/{customer['id']}", metadata={"affiliate": uma.code})
+        self.shop.invoice(customer, 5000)
+        self.deliver()
+        self.assertEqual(self.amounts(), [30.0, 15.0])
+        self.assertEqual(self.rows().affiliate_id, self.drona)
+        self.assertIn(uma.code, self.rows().referral_id.evidence_text)
+
+    def test_approving_counts_the_claims_made_while_pending(self):
+        partner = self.env["res.partner"].create(
+            {"name": "Uma Iyer", "email": "uma@partners.example"}
+        )
+        uma = self.env["affiliate.affiliate"].create(
+            {"partner_id": partner.id, "program_id": self.program.id}
+        )
+        self.env["affiliate.referral"].create(
+            {
+                "email": "jane@x.example",
+                "affiliate_id": uma.id,
+                "date": moment(NEW_YEAR - DAY),
+            }
+        )
+        self.shop.invoice(self.shop.customer("jane@x.example"), 10000)
+        self.deliver()
+        self.assertFalse(self.rows())
+        uma.action_approve()
+        self.assertEqual(self.amounts(), [30.0])
+
+    def test_a_corrected_address_frees_the_customer(self):
+        claim = self.claim("jane@x.example")
+        self.shop.customer("jane@x.example")
+        self.deliver()
+        self.assertTrue(claim.customer_ids)
+        claim.with_user(self.env.user).write({"email": "jean@x.example"})
+        self.assertFalse(claim.customer_ids)
+        self.shop.invoice(self.shop.customer("jean@x.example"), 10000)
+        self.deliver()
+        self.assertEqual(self.amounts(), [30.0])
+
+    def test_a_draft_that_a_dispute_makes_too_small_is_dissolved(self):
+        self.program.hold_days = 0
+        self.program.minimum_payout = 20
+        self.claim()
+        customer = self.shop.customer("jane@x.example")
+        disputed = self.shop.invoice(customer, 10000)
+        self.shop.invoice(customer, 1000)
+        self.deliver()
+        self.rows().action_approve()
+        settlements = self.env["affiliate.settlement"]
+        self.assertEqual(settlements._collect(moment(NEW_YEAR)).amount_total, 33)
+        self.double.open_dispute(self.shop.charge_of(disputed))
+        self.deliver()
+        self.assertFalse(settlements.search([]))
+        self.assertEqual(self.rows().mapped("state"), ["approved", "approved"])
+
+    def test_a_correction_of_a_held_row_is_held(self):
+        self.claim()
+        invoice = self.shop.invoice(self.shop.customer("jane@x.example"), 10000)
+        self.deliver()
+        self.rows().action_hold()
+        self.shop.refund(invoice, 5000)
+        self.deliver()
+        self.assertEqual(self.amounts(), [30.0, -15.0])
+        self.assertTrue(all(row.on_hold for row in self.rows()))
