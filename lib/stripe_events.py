@@ -57,10 +57,12 @@ SUBSCRIBED = tuple(
     for family, changes in EVENT_TYPES.items()
     for change in changes
 )
-_OBJECT_KINDS = {
-    "checkout.session": "checkout_session",
-    **{name: name for name in KINDS if name != "checkout_session"},
+# {kind: what Stripe calls it}
+OBJECT_NAMES = {
+    **{name: name for name in KINDS},
+    "checkout_session": "checkout.session",
 }
+_OBJECT_KINDS = {name: kind for kind, name in OBJECT_NAMES.items()}
 
 
 def event_target(event):

@@ -11,7 +11,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..lib.stripe_client import StripeProblem
-from ..lib.stripe_events import event_target
+from ..lib.stripe_events import OBJECT_NAMES, event_target
 from ..lib.stripe_objects import is_stripe_id, storable, storable_json
 
 _logger = logging.getLogger(__name__)
@@ -124,6 +124,32 @@ class AffiliateStripeEvent(models.Model):
             return 0
         company = self.env["affiliate.stripe.account"].browse(account_id).company_id
         return _insert_rows(self.env.cr, account_id, company.id, events, foreign)
+
+    @api.model
+    def _put_objects(self, account, targets):
+        """Have objects read again as if Stripe had told of them: in the background,
+        repeated and shown if something is wrong with one.
+
+        :param targets: ``[(kind, stripe id)]``
+        """
+        events = [
+            {
+                "id": f"sync_{stripe_id}",
+                "object": "event",
+                "type": f"sync.{kind}",
+                "data": {"object": {"id": stripe_id, "object": OBJECT_NAMES[kind]}},
+            }
+            for kind, stripe_id in targets
+        ]
+        self._insert(account.id, events)
+        if events:
+            self.env.cr.execute(
+                """UPDATE affiliate_stripe_event
+                      SET state = 'pending', tries = 0, next_try = NULL,
+                          leased_until = NULL
+                    WHERE account_id = %s AND stripe_id IN %s""",
+                [account.id, tuple(event["id"] for event in events)],
+            )
 
     @api.model
     def _wake(self):

@@ -1,20 +1,17 @@
 import logging
+import time
 from collections import defaultdict
 from contextlib import contextmanager
+from datetime import timedelta
 
-import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED, STATUS_READY
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.sql_db import Cursor
 from odoo.tools import SQL
 
-from ..lib.stripe_client import (
-    ACCOUNT_PROBLEMS,
-    PAGE_SIZE,
-    StripeProblem,
-    in_parallel,
-)
+from ..lib.stripe_client import StripeProblem, in_parallel
+from ..lib.stripe_lists import understand
 from ..lib.stripe_objects import KINDS, MODELS
 
 _logger = logging.getLogger(__name__)
@@ -116,13 +113,13 @@ class AffiliateStripeSync(models.AbstractModel):
         return results
 
     @api.model
-    def _next_jobs(self, account, readings, owner, seen, asked):
+    def _next_jobs(self, account, readings, owner, seen, asked, with_lookups=True):
         """Return what ``readings`` lead to and is neither mirrored nor read yet."""
         needed, lookups = defaultdict(dict), []
         for reading, target in readings:
             for kind, stripe_id in reading.needs - seen:
                 needed[kind].setdefault(stripe_id, target)
-            for kind, params in reading.lookups:
+            for kind, params in reading.lookups if with_lookups else ():
                 lookups.append((kind, params, reading.rows[0], target))
         jobs = []
         with self._transaction() as sync:
@@ -156,12 +153,13 @@ class AffiliateStripeSync(models.AbstractModel):
     # === STORING === #
 
     @api.model
-    def _store(self, account, readings, synced_at, deleted=()):
+    def _store(self, account, readings, synced_at, deleted=(), later=False):
         """Write what was read, then let the business part react. One transaction.
 
         :param readings: ``Reading`` of objects of this account
         :param datetime synced_at: database clock when Stripe was asked
         :param deleted: ``{(kind, stripe id)}`` that Stripe says are gone
+        :param bool later: the business part only takes note, as more is to come
         """
         self._lock(account)
         rows = _distinct_rows(readings)
@@ -175,7 +173,11 @@ class AffiliateStripeSync(models.AbstractModel):
         for model in MODELS.values():
             self.env[model]._link(account, written)
         self.env.invalidate_all()
-        self._after_store(account, self._touched_customers(account, rows))
+        touched = self._touched_customers(account, rows)
+        if later:
+            self._after_store_later(account, touched)
+        else:
+            self._after_store(account, touched)
 
     @api.model
     def _forget_lines(self, account, rows):
@@ -195,6 +197,10 @@ class AffiliateStripeSync(models.AbstractModel):
     @api.model
     def _after_store(self, account, customer_refs):
         """Hook: the mirror of these customers (Stripe ids) has changed."""
+
+    @api.model
+    def _after_store_later(self, account, customer_refs):
+        """Hook: as ``_after_store``; ``affiliate.stripe.run._compute_later`` will ask."""
 
     @api.model
     def _lock(self, account):
@@ -262,6 +268,12 @@ class AffiliateStripeSync(models.AbstractModel):
             sync._store(account.with_env(sync.env), readings, synced_at, deleted)
 
     @api.model
+    def _get_clock(self):
+        """Return a function that tells the database's time, also in threads."""
+        started, now = time.monotonic(), self._database_now()
+        return lambda: now + timedelta(seconds=time.monotonic() - started)
+
+    @api.model
     def _database_now(self):
         """Return the database's clock, UTC: the same for all machines."""
         with self._transaction() as sync:
@@ -269,114 +281,20 @@ class AffiliateStripeSync(models.AbstractModel):
             return sync.env.cr.fetchone()[0]
 
     @api.model
-    def _cron_sync(self):
-        """Walk the lists of every account that asked for it, page by page.
+    def _read_needed(self, account, readings, lookups=True):
+        """Return the readings of what a page of objects leads to.
 
-        Each page is stored and its place remembered in one transaction, so a killed
-        walk goes on where it was.
+        :param bool lookups: also ask lists about objects seen for the first time; a
+            walk over everything meets what they would tell anyway
         """
-        crons = self.env["ir.cron"]
-        accounts = self.env["affiliate.stripe.account"].search(
-            [("state", "=", "connected"), ("sync_cursor", "!=", False)]
-        )
-        for account in accounts:
-            cursor = account.sync_cursor
-            while cursor:
-                try:
-                    cursor = self._sync_page(account, cursor)
-                except StripeProblem as problem:
-                    account._handle_problem(problem)
-                    if problem.is_passing:
-                        self.env.ref("affiliate_stripe.ir_cron_sync")._trigger(
-                            account.backoff_until
-                        )
-                    crons._commit_progress(1, remaining=0)
-                    break
-                if not crons._commit_progress(1, remaining=len(cursor)):
-                    return
-
-    @api.model
-    def _sync_all(self, account):
-        """Walk what is left of an account's lists, here and now."""
-        while cursor := account.sync_cursor:
-            self._sync_page(account, cursor)
-
-    @api.model
-    def _sync_page(self, account, cursor):
-        """Read and store the next page; return the cursor after it."""
-        name = min(cursor, key=list(KINDS).index)
-        kind, after = KINDS[name], cursor[name]
-        synced_at = self._database_now()
-        stripe_api = self._get_api(account)
-        params = {**kind.list_params(), "limit": PAGE_SIZE}
-        if after:
-            params["starting_after"] = after
-        page = stripe_api.get(kind.path, **params)
-        entries = page["data"]
-        cursor = {**cursor, name: entries[-1]["id"] if entries else None}
-        if not page.get("has_more"):
-            del cursor[name]
-        values = {
-            "sync_cursor": cursor or False,
-            "sync_done": account.sync_done + len(entries),
+        seen = {
+            (row.kind, row.stripe_id)
+            for reading in readings
+            for row in reading.rows
+            if not row.weak
         }
-        if not cursor:
-            values["last_sync"] = fields.Datetime.now()
-        try:
-            readings = [_understand(stripe_api, kind, raw) for raw in entries]
-            readings += self._read_needed(account, readings)
-            with self._transaction() as sync:
-                writer = account.with_env(sync.env)
-                sync._store(writer, readings, synced_at)
-                writer.write(values)
-        except (StripeProblem, psycopg2.DataError, psycopg2.IntegrityError) as problem:
-            if getattr(problem, "code", None) in ACCOUNT_PROBLEMS:
-                raise
-            _logger.info("A page of %s goes through the inbox: %s", kind.path, problem)
-            self._defer_page(account, kind, entries, values)
-        account.invalidate_recordset()
-        return cursor
-
-    @api.model
-    def _defer_page(self, account, kind, entries, values):
-        """Leave a page with a bad object to the inbox, which isolates, repeats and
-        shows it; the walk goes on."""
-        events = [
-            {
-                "id": f"sync_{raw['id']}",
-                "object": "event",
-                "type": f"sync.{kind.name}",
-                "livemode": account.livemode,
-                "data": {"object": {"id": raw["id"], "object": raw["object"]}},
-            }
-            for raw in entries
-        ]
-        with self._transaction() as sync:
-            inbox = sync.env["affiliate.stripe.event"]
-            inbox._insert(account.id, events)
-            inbox.search(
-                [
-                    ("account_id", "=", account.id),
-                    ("stripe_id", "in", [event["id"] for event in events]),
-                ]
-            ).action_retry()
-            account.with_env(sync.env).write(values)
-
-    @api.model
-    def _read_needed(self, account, readings):
-        """Return the readings of what a page of objects leads to."""
-        owner, seen = (
-            {},
-            {
-                (row.kind, row.stripe_id)
-                for reading in readings
-                for row in reading.rows
-                if not row.weak
-            },
-        )
-        jobs = self._next_jobs(
-            account, [(reading, None) for reading in readings], owner, seen, set()
-        )
+        pairs = [(reading, None) for reading in readings]
+        jobs = self._next_jobs(account, pairs, {}, seen, set(), lookups)
         targets = {target for what, target in jobs if what == "object"}
         more = []
         for result in self._read_objects(account, targets).values() if targets else ():
@@ -384,9 +302,9 @@ class AffiliateStripeSync(models.AbstractModel):
                 more += result
             elif result.code != "missing":
                 raise result
-        stripe_api = self._get_api(account)
-        lookups = [job for job in jobs if job[0] == "lookup"]
-        for _job, answer in in_parallel(lambda job: _read(stripe_api, job), lookups):
+        jobs = [job for job in jobs if job[0] == "lookup"]
+        stripe_api = jobs and self._get_api(account)
+        for _job, answer in in_parallel(lambda job: _read(stripe_api, job), jobs):
             if isinstance(answer, StripeProblem):
                 raise answer
             more += answer
@@ -461,25 +379,6 @@ def _job_key(job):
     return payload if what == "object" else (payload[0], str(payload[1]))
 
 
-def _understand(stripe_api, kind, raw):
-    """Return the reading of one raw object.
-
-    :raise StripeProblem: ``unreadable``: an answer that makes no sense to us
-    """
-    try:
-        return kind.read(stripe_api.complete(raw, kind.nested, kind.expand))
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise StripeProblem(
-            "unreadable", f"{raw.get('id')} cannot be understood: {error!r}"
-        ) from error
-
-
 def _read(stripe_api, job):
     """Run one job in a thread: return its readings."""
     what, (name, detail) = job
@@ -489,9 +388,9 @@ def _read(stripe_api, job):
         raw = stripe_api.get(path, **params)
         if raw.get("deleted"):
             raise StripeProblem("missing", f"{detail} is deleted in Stripe")
-        return [_understand(stripe_api, kind, raw)]
+        return [understand(stripe_api, kind, raw)]
     return [
-        _understand(stripe_api, kind, raw)
+        understand(stripe_api, kind, raw)
         for page in stripe_api.pages(kind.path, **detail, **kind.list_params())
         for raw in page
     ]

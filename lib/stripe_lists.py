@@ -1,0 +1,123 @@
+"""Reading Stripe's lists page by page, in threads, between two moments.
+
+Pure: where a walk is, is a ``Place``; who walks stores it with every page.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+
+from .stripe_client import PAGE_SIZE, StripeProblem
+from .stripe_objects import KINDS, moment
+
+# Nothing in Stripe is older than Stripe.
+STRIPE_BEGAN = datetime(2011, 9, 1)
+# Halving a shorter span is not worth a call.
+SHORTEST_SPAN = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a walk over one list is. Lists run from new to old.
+
+    ``start`` and ``end`` are naive UTC, None for open; the end is not included.
+    ``after`` is the id of the last object seen.
+    """
+
+    kind: str
+    start: datetime = None
+    end: datetime = None
+    after: str = None
+    params: dict = field(default_factory=dict)
+
+    def request(self, limit=PAGE_SIZE):
+        """Return (path, params) of the next page."""
+        kind = KINDS[self.kind]
+        created = {}
+        if self.start:
+            created["gte"] = _unix(self.start)
+        if self.end:
+            created["lt"] = _unix(self.end)
+        params = {
+            **kind.list_params(),
+            **self.params,
+            "limit": limit,
+            "created": created or None,
+            "starting_after": self.after,
+        }
+        return kind.path, {k: v for k, v in params.items() if v is not None}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page as it came: ``asked_at`` by the database's clock."""
+
+    asked_at: datetime
+    raws: list
+    readings: list
+    unreadable: list  # raw objects we cannot understand
+    has_more: bool
+
+    @property
+    def reached(self):
+        """When the oldest object of the page was created."""
+        return moment(self.raws[-1].get("created")) if self.raws else None
+
+
+def read_page(stripe_api, place, clock):
+    """Return the ``Page`` at a ``Place``; runs in a thread.
+
+    :raise StripeProblem: where the list cannot be read
+    """
+    asked_at = clock()
+    path, params = place.request()
+    answer = stripe_api.get(path, **params)
+    kind, readings, unreadable = KINDS[place.kind], [], []
+    for raw in answer["data"]:
+        try:
+            readings.append(understand(stripe_api, kind, raw))
+        except StripeProblem as problem:
+            if problem.code != "unreadable":
+                raise
+            unreadable.append(raw)
+    has_more = bool(answer.get("has_more") and answer["data"])
+    return Page(asked_at, answer["data"], readings, unreadable, has_more)
+
+
+def next_places(place, page, split):
+    """Return where to go on after a page: nowhere, on, or at two places at once.
+
+    :param bool split: whether there is somebody free to walk the older half
+    """
+    if not page.has_more:
+        return []
+    on = replace(place, after=page.raws[-1]["id"])
+    reached = page.reached
+    start = place.start or STRIPE_BEGAN
+    if not (split and reached and reached - start > 2 * SHORTEST_SPAN):
+        return [on]
+    middle = start + (reached - start) / 2
+    middle = middle.replace(microsecond=0)
+    return [replace(on, start=middle), replace(place, end=middle, after=None)]
+
+
+def understand(stripe_api, kind, raw):
+    """Return the reading of one raw object.
+
+    :raise StripeProblem: ``unreadable``: an answer that makes no sense to us
+    """
+    try:
+        return kind.read(stripe_api.complete(raw, kind.nested, kind.expand))
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise StripeProblem(
+            "unreadable", f"{raw.get('id')} cannot be understood: {error!r}"
+        ) from error
+
+
+def _unix(value):
+    return int(value.replace(tzinfo=timezone.utc).timestamp())

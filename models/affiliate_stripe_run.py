@@ -1,0 +1,360 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..lib.stripe_objects import KINDS
+
+# What is walked after what: whatever an object leads to is there before it, so that
+# hardly anything has to be read one by one.
+STAGES = (
+    ("product", "price", "coupon", "promotion_code"),
+    ("customer",),
+    ("subscription",),
+    ("invoice",),
+    ("checkout_session", "charge"),
+    ("refund", "dispute"),
+)
+LEDGER_KIND = "commission"
+# These are few, and older than what they are sold for: always read as a whole.
+CATALOGUE = STAGES[0]
+
+
+class AffiliateStripeRun(models.Model):
+    """One walk over the lists of a Stripe account, from its start to its end.
+
+    The walk is divided into parts (a kind of object, a span of its creation). Where
+    each part is, is stored with every page, so a run can be killed, paused and shared
+    by any number of workers at any moment. How it walks: affiliate_stripe_run_walk.py.
+    """
+
+    _name = "affiliate.stripe.run"
+    _description = "Reading of a Stripe account"
+    _order = "id desc"
+
+    account_id = fields.Many2one(
+        "affiliate.stripe.account",
+        string="Stripe account",
+        required=True,
+        index=True,
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(
+        related="account_id.company_id", store=True, index=True
+    )
+    purpose = fields.Selection(
+        [
+            ("read", "Read everything"),
+            ("preview", "Dry run: read, and only show the commissions"),
+            ("compare", "Compare Stripe with what was read"),
+            ("nightly", "Nightly check of what is open"),
+        ],
+        default="read",
+        required=True,
+    )
+    date_from = fields.Date(
+        string="From",
+        help="Invoices, payments and the like since this day; everything if empty. "
+        "What they refer to is read too, however old.",
+    )
+    state = fields.Selection(
+        [
+            ("draft", "Not started"),
+            ("running", "Running"),
+            ("paused", "Paused"),
+            ("ready", "To decide"),
+            ("done", "Done"),
+            ("cancelled", "Cancelled"),
+        ],
+        default="draft",
+        required=True,
+        readonly=True,
+    )
+    started_at = fields.Datetime(string="Started", readonly=True)
+    finished_at = fields.Datetime(string="Finished", readonly=True)
+    part_ids = fields.One2many("affiliate.stripe.run.part", "run_id", readonly=True)
+    # {"affiliate name, currency": [rows, amount]} of a dry run
+    preview = fields.Json(readonly=True)
+    preview_text = fields.Text(compute="_compute_preview_text")
+    objects = fields.Integer(compute="_compute_progress", string="Objects read")
+    progress = fields.Float(compute="_compute_progress", string="Progress (%)")
+    time_left = fields.Char(compute="_compute_progress")
+    differences = fields.Integer(compute="_compute_differences")
+
+    _one_at_a_time = models.UniqueIndex(
+        "(account_id) WHERE state IN ('running', 'paused')",
+        "This account is being read already.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("account_id", "started_at")
+    def _compute_display_name(self):
+        for run in self:
+            started = run.started_at and fields.Datetime.context_timestamp(
+                run, run.started_at
+            )
+            run.display_name = (
+                f"{run.account_id.name} {started:%Y-%m-%d %H:%M}"
+                if started
+                else self.env._("Read the Stripe account")
+            )
+
+    def _compute_progress(self):
+        sums = {
+            run.id: (count, done, share)
+            for run, count, done, share in self.env[
+                "affiliate.stripe.run.part"
+            ]._read_group(
+                [("run_id", "in", self.ids)],
+                ["run_id"],
+                ["__count", "objects:sum", "share_done:sum"],
+            )
+        }
+        now = fields.Datetime.now()
+        for run in self:
+            parts, run.objects, share = sums.get(run.id, (0, 0, 0.0))
+            run.progress = 100 * share / parts if parts else 0.0
+            run.time_left = False
+            if run.state == "running" and run.progress >= 1:
+                spent = (now - run.started_at).total_seconds()
+                left = spent * (100 - run.progress) / run.progress
+                run.time_left = self._say_duration(left)
+
+    @api.model
+    def _say_duration(self, seconds):
+        minutes = round(seconds / 60)
+        if minutes < 1:
+            return self.env._("less than a minute")
+        if minutes < 90:
+            return self.env._("about %s min", minutes)
+        return self.env._("about %s h", round(minutes / 60))
+
+    def _compute_differences(self):
+        counts = dict(
+            self.env["affiliate.stripe.run.part"]._read_group(
+                [("run_id", "in", self.ids)], ["run_id"], ["different_count:sum"]
+            )
+        )
+        for run in self:
+            run.differences = counts.get(run, 0)
+
+    @api.depends("preview")
+    def _compute_preview_text(self):
+        for run in self:
+            lines = [
+                self.env._(
+                    "%(who)s: %(rows)s rows, %(amount)s",
+                    who=who,
+                    rows=rows,
+                    amount=amount,
+                )
+                for who, (rows, amount) in sorted((run.preview or {}).items())
+            ]
+            run.preview_text = "\n".join(lines) or self.env._(
+                "No commission: nobody who paid is mapped to an affiliate."
+            )
+
+    # === ACTION METHODS === #
+
+    def action_start(self):
+        """Divide the work and let the workers begin."""
+        for run in self:
+            if run.account_id.state != "connected":
+                raise UserError(self.env._("Connect the Stripe account first."))
+            run._begin()
+        self._wake()
+        return True
+
+    def action_pause(self):
+        self.filtered(lambda run: run.state == "running").state = "paused"
+        return True
+
+    def action_resume(self):
+        self.filtered(lambda run: run.state == "paused").state = "running"
+        self._wake()
+        return True
+
+    def action_cancel(self):
+        """Stop for good. What was read stays: it is true, and only incomplete."""
+        self.filtered(lambda run: run.state in ("running", "paused", "ready")).write(
+            {"state": "cancelled", "finished_at": fields.Datetime.now()}
+        )
+        return True
+
+    def action_book(self):
+        """Book what the dry run has shown, as of now."""
+        for run in self.filtered(lambda run: run.state == "ready"):
+            run.purpose = "read"
+            run.part_ids.filtered(lambda part: part.kind == LEDGER_KIND).write(
+                {"after": False, "done": False, "share_done": 0}
+            )
+            run.state = "running"
+        self._wake()
+        return True
+
+    def action_sync_differences(self):
+        """Read again, in the background, whatever the comparison found different."""
+        self.part_ids.filtered("different").action_sync_again()
+        return True
+
+    def action_view_parts(self):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "affiliate_stripe.action_affiliate_stripe_run_part"
+        )
+        action["domain"] = [("run_id", "in", self.ids)]
+        return action
+
+    # === BUSINESS METHODS === #
+
+    def _begin(self):
+        self.ensure_one()
+        parts = self._plan()
+        self.write(
+            {
+                "state": "running",
+                "started_at": fields.Datetime.now(),
+                "part_ids": [(0, 0, values) for values in parts],
+            }
+        )
+        if not self.account_id.polled_until:
+            # From now on the events tell what changes.
+            self.account_id.polled_until = self.started_at
+
+    def _plan(self):
+        """Return the values of the parts of this run."""
+        if self.purpose == "compare":
+            return [
+                {"kind": kind, "stage": 0, "created_from": start, "created_to": end}
+                for start, end in self._months()
+                for kind in self._kinds()
+            ]
+        if self.purpose == "nightly":
+            # What is open at Stripe, whole lists at a time.
+            return [
+                {"kind": "invoice", "stage": 0, "params": {"status": "open"}},
+                {"kind": "subscription", "stage": 0, "params": {"status": "active"}},
+                {"kind": LEDGER_KIND, "stage": 1},
+            ]
+        since = fields.Datetime.to_datetime(self.date_from)
+        parts = [
+            {
+                "kind": kind,
+                "stage": stage,
+                "created_from": since if kind not in CATALOGUE else False,
+            }
+            for stage, kinds in enumerate(STAGES)
+            for kind in kinds
+        ]
+        return [*parts, {"kind": LEDGER_KIND, "stage": len(STAGES)}]
+
+    @api.model
+    def _kinds(self):
+        return [kind.name for kind in KINDS.values() if kind.listed]
+
+    def _months(self):
+        """Return (first day, first day of the next month) since the oldest object."""
+        oldest = min(
+            filter(
+                None,
+                (
+                    self.env[KINDS[kind].model]
+                    .with_context(active_test=False)
+                    .search(
+                        [
+                            ("account_id", "=", self.account_id.id),
+                            ("created", "!=", False),
+                        ],
+                        order="created",
+                        limit=1,
+                    )
+                    .created
+                    for kind in self._kinds()
+                ),
+            ),
+            default=fields.Datetime.now(),
+        )
+        start = fields.Datetime.start_of(
+            max(oldest, fields.Datetime.to_datetime(self.date_from) or oldest), "month"
+        )
+        end = fields.Datetime.now()
+        # What is older than anything we know is one part of its own.
+        months = [] if self.date_from else [(False, start)]
+        while start <= end:
+            following = fields.Datetime.add(start, months=1)
+            months.append((start, following))
+            start = following
+        months[-1] = (months[-1][0], False)
+        return months
+
+    @api.model
+    def _wake(self):
+        self.env.ref("affiliate_stripe.ir_cron_sync")._trigger()
+
+    def _finish(self):
+        """All parts are done: say so, and catch up with what happened meanwhile."""
+        self.ensure_one()
+        if self.purpose == "preview":
+            self.state = "ready"
+            return
+        self.write({"state": "done", "finished_at": fields.Datetime.now()})
+        if self.purpose == "read":
+            self.account_id.last_sync = fields.Datetime.now()
+
+    @api.autovacuum
+    def _gc_old(self):
+        """Forget what runs did long ago, but the last comparison of each account."""
+        limit = fields.Datetime.now() - timedelta(days=90)
+        self.search(
+            [("state", "in", ("done", "cancelled")), ("finished_at", "<", limit)],
+            limit=1000,
+        ).unlink()
+
+
+class AffiliateStripeRunPart(models.Model):
+    """One list of Stripe between two moments, and how far it was walked.
+
+    Of a comparison: one kind in one month, and what was found.
+    """
+
+    _name = "affiliate.stripe.run.part"
+    _description = "Part of the reading of a Stripe account"
+    _order = "stage, kind, created_from desc, id"
+
+    run_id = fields.Many2one(
+        "affiliate.stripe.run", required=True, index=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one(
+        related="run_id.account_id.company_id", store=True, index=True
+    )
+    kind = fields.Char(required=True, readonly=True)
+    stage = fields.Integer(required=True, readonly=True)
+    params = fields.Json(readonly=True)
+    # The span, its end not included; open where empty. Lists run from new to old.
+    created_from = fields.Datetime(string="From", readonly=True)
+    created_to = fields.Datetime(string="To", readonly=True)
+    after = fields.Char(readonly=True)  # id of the last object stored
+    objects = fields.Integer(readonly=True)
+    share_done = fields.Float(readonly=True)  # 0 to 1, by time span
+    done = fields.Boolean(readonly=True)
+    leased_until = fields.Datetime(readonly=True)
+    leased_by = fields.Char(readonly=True)
+
+    stripe_count = fields.Integer(string="In Stripe", readonly=True)
+    mirror_count = fields.Integer(string="Here", readonly=True)
+    stripe_sum = fields.Char(string="Sum in Stripe", readonly=True)
+    mirror_sum = fields.Char(string="Sum here", readonly=True)
+    different = fields.Json(readonly=True)  # Stripe ids
+    different_count = fields.Integer(string="Differences", readonly=True)
+
+    _open_idx = models.Index("(run_id, stage) WHERE NOT done")
+
+    def action_sync_again(self):
+        """Read the different objects again, in the background."""
+        for part in self.filtered("different"):
+            self.env["affiliate.stripe.event"]._put_objects(
+                part.run_id.account_id,
+                [(part.kind, stripe_id) for stripe_id in part.different],
+            )
+        self.env["affiliate.stripe.event"]._wake()
+        return True
