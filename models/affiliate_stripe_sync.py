@@ -15,7 +15,7 @@ from ..lib.stripe_client import (
     StripeProblem,
     in_parallel,
 )
-from ..lib.stripe_objects import KINDS, MODELS
+from ..lib.stripe_objects import KINDS, LISTS, MODELS
 
 _logger = logging.getLogger(__name__)
 
@@ -113,12 +113,13 @@ class AffiliateStripeSync(models.AbstractModel):
     @api.model
     def _next_jobs(self, account, readings, owner, seen, asked):
         """Return what ``readings`` lead to and is neither mirrored nor read yet."""
-        needed, lookups = defaultdict(dict), []
+        needed, lookups, parts = defaultdict(dict), [], []
         for reading, target in readings:
             for kind, stripe_id in reading.needs - seen:
                 needed[kind].setdefault(stripe_id, target)
             for kind, params in reading.lookups:
                 lookups.append((kind, params, reading.rows[0], target))
+            parts += [(kind, params, target) for kind, params in reading.parts]
         jobs = []
         with self._transaction() as sync:
             for kind, targets in needed.items():
@@ -128,9 +129,14 @@ class AffiliateStripeSync(models.AbstractModel):
                     owner[kind, stripe_id] = targets[stripe_id]
                     jobs.append(("object", (kind, stripe_id)))
             first_seen = sync._first_seen(account, [row for _k, _p, row, _t in lookups])
-        for kind, params, row, target in lookups:
+        parts += [
+            (kind, params, target)
+            for kind, params, row, target in lookups
+            if (row.kind, row.stripe_id) in first_seen
+        ]
+        for kind, params, target in parts:
             key = (kind, str(params))
-            if (row.kind, row.stripe_id) in first_seen and key not in asked:
+            if key not in asked:
                 asked.add(key)
                 owner[key] = target
                 jobs.append(("lookup", (kind, params)))
@@ -299,11 +305,11 @@ class AffiliateStripeSync(models.AbstractModel):
     @api.model
     def _sync_page(self, account, cursor):
         """Read and store the next page; return the cursor after it."""
-        name = min(cursor, key=list(KINDS).index)
-        kind, after = KINDS[name], cursor[name]
+        name = min(cursor, key=list(LISTS).index)
+        (kind, filters), after = LISTS[name], cursor[name]
         synced_at = self._database_now()
         stripe_api = self._get_api(account)
-        params = {**kind.list_params(), "limit": PAGE_SIZE}
+        params = {**kind.list_params(), **filters, "limit": PAGE_SIZE}
         if after:
             params["starting_after"] = after
         page = stripe_api.get(kind.path, **params)
@@ -485,8 +491,9 @@ def _read(stripe_api, job):
         if raw.get("deleted"):
             raise StripeProblem("missing", f"{detail} is deleted in Stripe")
         return [_understand(stripe_api, kind, raw)]
+    # What was asked for is true of what is answered, also where the answer omits it.
     return [
-        _understand(stripe_api, kind, raw)
+        _understand(stripe_api, kind, {**detail, **raw})
         for page in stripe_api.pages(kind.path, **detail, **kind.list_params())
         for raw in page
     ]
