@@ -1,7 +1,8 @@
 """Readers of what moves on the merchant's Stripe balance.
 
-Stripe tells of no balance transaction by event. They come with the payment or refund
-that made them, with the payout that took them to the bank, and by walking their list.
+Stripe tells of no balance transaction by event. They come with the dispute that made
+them, with the payout that took them to the bank, and by walking their list. To read
+each with its payment would be one more request a payment.
 """
 
 from .stripe_rows import Reading, money, moment, needed, new_row, ref
@@ -31,16 +32,6 @@ def read_balance_transaction(raw):
         values["payout_ref"] = payout
     data = {**raw, "source": source}
     return Reading([new_row("balance_transaction", raw, values, data)])
-
-
-def balance_rows(*values):
-    """Return the rows of those expandable fields that were expanded."""
-    return [
-        row
-        for raw in values
-        if isinstance(raw, dict)
-        for row in read_balance_transaction(raw).rows
-    ]
 
 
 def read_payout(raw):

@@ -18,7 +18,7 @@ import re
 
 from . import sale_facts
 from .money import to_major
-from .stripe_balance import balance_rows, read_balance_transaction, read_payout
+from .stripe_balance import read_balance_transaction, read_payout
 from .stripe_rows import (
     Kind,
     Reading,
@@ -355,9 +355,7 @@ def _charge(raw):
         "amount_refunded": money(raw, "amount_refunded"),
         "disputed": bool(raw.get("disputed")),
     }
-    booked = raw.get("balance_transaction")
-    data = {**raw, "balance_transaction": ref(booked)}
-    reading = Reading([new_row("charge", raw, values, data), *balance_rows(booked)])
+    reading = Reading([new_row("charge", raw, values)])
     reading.needs = needed(("customer", customer_ref))
     if not customer_ref:
         details = {**billing, "email": email}
@@ -432,12 +430,9 @@ def _dispute(raw):
 def _money_back(kind, raw, values):
     charge = raw.get("charge")
     data = {**raw, "charge": ref(charge), "payment_intent": values["payment_intent"]}
-    for name in ("balance_transaction", "failure_balance_transaction"):
-        if name in raw:
-            data[name] = ref(raw[name])
-    booked = [raw.get("balance_transaction"), raw.get("failure_balance_transaction")]
-    booked += raw.get("balance_transactions") or ()
-    reading = Reading([new_row(kind, raw, values, data), *balance_rows(*booked)])
+    reading = Reading([new_row(kind, raw, values, data)])
+    for booked in raw.get("balance_transactions") or ():
+        reading.rows += read_balance_transaction(booked).rows
     if isinstance(charge, dict):
         reading.merge(_charge(charge))
     else:
@@ -514,21 +509,14 @@ _DEFINED = (
         "Invoices",
         listed=False,
     ),
-    Kind(
-        "charge",
-        "affiliate.stripe.charge",
-        "/v1/charges",
-        _charge,
-        "Charges",
-        expand=("balance_transaction",),
-    ),
+    Kind("charge", "affiliate.stripe.charge", "/v1/charges", _charge, "Charges"),
     Kind(
         "refund",
         "affiliate.stripe.refund",
         "/v1/refunds",
         _refund,
         "Charges",
-        expand=("charge", "balance_transaction", "failure_balance_transaction"),
+        expand=("charge",),
     ),
     Kind(
         "credit_note",
