@@ -17,14 +17,15 @@ from fractions import Fraction
 from .money import round_half_up
 
 EARNED, REFUND, DISPUTE = "earned", "refund", "dispute"
+CREDIT_NOTE = "credit_note"
 # Within one second money comes in before it goes out.
-_RANK = {EARNED: 0, REFUND: 1, DISPUTE: 2}
+_RANK = {EARNED: 0, REFUND: 1, CREDIT_NOTE: 2, DISPUTE: 3}
 
 
 @dataclass(frozen=True)
 class Line:
     ref: str
-    net: int
+    net: int  # or a Fraction, where a credit note or a foreign currency divided it
     price: str = None
     product: str = None
     interval: str = None
@@ -39,6 +40,8 @@ class Line:
 class Payment:
     """Money that came in. ``bucket`` groups it with its refunds and disputes."""
 
+    kind = EARNED
+
     cause: str
     amount: int
     at: int
@@ -48,13 +51,36 @@ class Payment:
 
 @dataclass(frozen=True)
 class Reversal:
-    """A refund or lost dispute: ``share`` of its own charge goes back."""
+    """A refund or lost dispute: ``share`` of its own charge goes back.
+
+    Of the part of the charge, that is, which no credit note gives back.
+    """
 
     cause: str
     kind: str
     at: int
     bucket: str
     share: Fraction
+
+
+@dataclass(frozen=True)
+class CreditNote:
+    """What a credit note takes off the lines of a sale, before and after its payment.
+
+    ``lines`` is the net credited on each line, ``unnamed`` what names no line, with
+    tax; both are parts of ``amount``, the whole note with tax. ``before`` of it was
+    never paid, ``back`` is the money of it that left the business again.
+    """
+
+    kind = CREDIT_NOTE
+
+    cause: str
+    at: int
+    amount: int
+    lines: dict
+    unnamed: int = 0
+    before: int = 0
+    back: tuple = ()  # ((bucket of a payment or None, amount), …)
 
 
 @dataclass(frozen=True)
@@ -65,10 +91,11 @@ class Sale:
     number: str
     created: int
     currency: str
-    total: int  # with tax: what the payments are a share of
+    total: int  # with tax, without credits before payment: what was to be paid
     lines: list
     payments: list
     reversals: list = field(default_factory=list)
+    credit_notes: list = field(default_factory=list)
     paid: bool = True
     dispute: str = None  # id of a dispute under way: rows are on hold
     difference: int = 0  # unexplained amount: held for review, no rows
@@ -172,7 +199,6 @@ class Entry:
     rate: Fraction
     sale: Sale
     label: str
-    bucket: str
 
 
 def add_months(day, months):
@@ -263,14 +289,13 @@ def _sale_entries(sale, terms, first_day, count):
     payments = sale.received(terms.count_off_stripe)
     # The hold of a correction is the hold of what it corrects.
     earned_at = {}
-    for payment in payments:
-        earned_at[payment.bucket] = min(
-            payment.at, earned_at.get(payment.bucket, payment.at)
-        )
+    for payment in sorted(payments, key=lambda payment: payment.at):
+        earned_at.setdefault(payment.bucket, payment.at)
+        earned_at.setdefault(None, payment.at)
     earning = [line for line in sale.lines if line.ref in rules]
     entries, before = [], {line.ref: (0, 0) for line in earning}
-    for cause, share in _received_shares(sale, payments):
-        after = _state(earning, rules, share, step)
+    for cause, shares in _received_shares(sale, payments):
+        after = _state(earning, rules, shares, step)
         for line in earning:
             amount, base = (
                 new - old
@@ -282,9 +307,9 @@ def _sale_entries(sale, terms, first_day, count):
                     Entry(
                         line=line.ref,
                         cause=cause.cause,
-                        kind=getattr(cause, "kind", EARNED),
+                        kind=cause.kind,
                         at=cause.at,
-                        earned_at=earned_at[cause.bucket],
+                        earned_at=earned_at[getattr(cause, "bucket", None)],
                         amount=amount,
                         base=base,
                         rule=rule.id,
@@ -292,7 +317,6 @@ def _sale_entries(sale, terms, first_day, count):
                         rate=rule.rate,
                         sale=sale,
                         label=line.label,
-                        bucket=cause.bucket,
                     )
                 )
         before = after
@@ -300,41 +324,112 @@ def _sale_entries(sale, terms, first_day, count):
 
 
 def _received_shares(sale, payments):
-    """Yield (cause, share of the sale received and kept after it), in time order."""
-    causes = sorted(
-        [*payments, *sale.reversals],
-        key=lambda cause: (
-            cause.at,
-            _RANK[getattr(cause, "kind", EARNED)],
-            cause.cause,
-        ),
-    )
-    paid, given_back = {}, {}
-    for cause in causes:
-        if isinstance(cause, Payment):
-            paid[cause.bucket] = paid.get(cause.bucket, 0) + cause.amount
-        elif cause.bucket in {payment.bucket for payment in payments}:
-            # A refund and a lost dispute of the same money count once.
-            given_back[cause.bucket] = min(
-                Fraction(1), given_back.get(cause.bucket, 0) + cause.share
-            )
+    """Yield (cause, {line: share of it received and kept}) in time order."""
+    causes = [*payments, *sale.reversals, *sale.credit_notes]
+    received = _Received(sale, payments)
+    for cause in sorted(
+        causes, key=lambda cause: (cause.at, _RANK[cause.kind], cause.cause)
+    ):
+        if received.add(cause):
+            yield cause, received.shares()
+
+
+class _Received:
+    """The money of one sale as it comes and goes, and on which lines it lies.
+
+    Payments lie on all lines in proportion, and what goes back leaves all of them in
+    proportion, except by a credit note: that takes from the lines it names.
+    """
+
+    def __init__(self, sale, payments):
+        self.sale = sale
+        self.paid = dict.fromkeys((payment.bucket for payment in payments), 0)
+        self.returned = {}  # share of each bucket; a refund and a dispute count once
+        self.noted = {}  # money given back by credit notes until now
+        self.noted_ever = {}  # … and in the end: no reversal is about that part
+        for note in sale.credit_notes:
+            self._note(note, self.noted_ever)
+        self.limit = Fraction(sale.total)  # more than the sale's total earns nothing
+        self.kept = Fraction(0)
+        self.lying = {line.ref: Fraction(0) for line in sale.lines}  # net
+
+    def add(self, cause):
+        """Take a cause into account; tell whether it concerns this sale."""
+        before = self.kept
+        if cause.kind == EARNED:
+            self.paid[cause.bucket] += cause.amount
+        elif cause.kind == CREDIT_NOTE:
+            self._note(cause, self.noted)
+            self.limit -= sum(amount for _bucket, amount in cause.back)
+        elif cause.bucket in self.paid:
+            share = self.returned.get(cause.bucket, 0) + cause.share
+            self.returned[cause.bucket] = min(Fraction(1), share)
         else:
-            continue
-        kept = sum(
-            amount * (1 - given_back.get(bucket, 0)) for bucket, amount in paid.items()
-        )
-        yield cause, min(Fraction(1), Fraction(kept) / sale.total)
+            return False
+        self.kept = max(Fraction(0), min(self._kept(), self.limit))
+        if cause.kind == EARNED:
+            part = (self.kept - before) / self.sale.total
+            for line in self.sale.lines:
+                self.lying[line.ref] += line.net * part
+        elif cause.kind == CREDIT_NOTE and self.kept < before:
+            self._take_from_lines(cause, before - self.kept)
+        elif before:
+            self._scale(self.kept / before)
+        return True
+
+    def shares(self):
+        """Return the share of each line that is received and kept."""
+        return {
+            line.ref: self.lying[line.ref] / line.net if line.net else Fraction(0)
+            for line in self.sale.lines
+        }
+
+    def _note(self, note, noted):
+        for bucket, amount in note.back:
+            bucket = bucket if bucket in self.paid else None
+            noted[bucket] = noted.get(bucket, 0) + amount
+
+    def _kept(self):
+        money = -self.noted.get(None, 0)
+        for bucket, paid in self.paid.items():
+            about = max(0, paid - self.noted_ever.get(bucket, 0))
+            gone = about * self.returned.get(bucket, 0) + self.noted.get(bucket, 0)
+            money += max(0, paid - gone)
+        return money
+
+    def _take_from_lines(self, note, money):
+        """Let ``money`` leave the lines that ``note`` names.
+
+        What a line has no more of, and what names no line, leaves all in proportion.
+        """
+        part, rest = money / note.amount, 0
+        for ref, net in note.lines.items():
+            have = self.lying.get(ref, 0)
+            take = net * part
+            take = min(take, max(have, 0)) if take > 0 else max(take, min(have, 0))
+            if take:
+                self.lying[ref] = have - take
+            rest += net * part - take
+        unnamed = note.unnamed * part
+        self._scale(self.kept / (self.kept + unnamed) if self.kept else 0)
+        lying = sum(self.lying.values())
+        if rest > 0 and lying > 0:
+            self._scale(max(Fraction(0), 1 - rest / lying))
+
+    def _scale(self, factor):
+        for ref in self.lying:
+            self.lying[ref] *= factor
 
 
-def _state(lines, rules, share, step):
-    """Return {line: (commission, base)} at a received share.
+def _state(lines, rules, shares, step):
+    """Return {line: (commission, base)} at the received shares of the lines.
 
     Lines count with their sign; a sale whose commission sums below zero has none.
     """
     state = {
         line.ref: (
-            rules[line.ref].earns_on(line, share, step),
-            round_half_up(line.net * share),
+            rules[line.ref].earns_on(line, shares[line.ref], step),
+            round_half_up(line.net * shares[line.ref]),
         )
         for line in lines
     }

@@ -6,7 +6,7 @@ the mirror can check an invoice with the very function the commission is based o
 
 from fractions import Fraction
 
-from .commission import Line, Payment, Reversal, Sale
+from .commission import CreditNote, Line, Payment, Reversal, Sale
 
 # A refund that a bank may still turn down counts; one that never left does not.
 REFUND_COUNTS = ("pending", "succeeded")
@@ -65,9 +65,18 @@ def invoice_difference(invoice, lines):
     )
 
 
+def unexplained(invoice, lines):
+    """Return the difference that holds the invoice: more than rounding can explain."""
+    return _held(invoice_difference(invoice, lines), lines)
+
+
+def _held(difference, lines):
+    return difference if abs(difference) > len(lines) else 0
+
+
 def _spread_rounding(lines, difference):
     """Give a difference of rounded taxes to the largest line."""
-    if not difference or not lines:
+    if not difference or not lines or _held(difference, lines):
         return lines
     largest = max(lines, key=lambda line: (abs(line.net), line.ref))
     return [
@@ -84,9 +93,16 @@ def _invoice_line(raw):
         net=line_net(raw),
         price=price.get("id") if isinstance(price, dict) else price,
         product=product.get("id") if isinstance(product, dict) else product,
-        quantity=int(raw.get("quantity") or 1),
+        quantity=_quantity(raw),
         label=raw.get("description") or "",
     )
+
+
+def _quantity(line):
+    """Return how many were sold; ``quantity`` itself has no decimals."""
+    exact = line.get("quantity_decimal")
+    quantity = line.get("quantity") if exact is None else Fraction(str(exact))
+    return 1 if quantity is None else quantity
 
 
 def _payment(raw, paid_at):
@@ -102,13 +118,22 @@ def _payment(raw, paid_at):
     )
 
 
-def invoice_sale(invoice, lines, payments, reversals=(), dispute=None, skipped=False):
+def invoice_sale(
+    invoice,
+    lines,
+    payments,
+    reversals=(),
+    credit_notes=(),
+    dispute=None,
+    skipped=False,
+):
     """Return the Sale of an invoice.
 
     :param dict invoice: as kept by the mirror (no lines, no payments)
     :param list lines: its invoice lines
     :param list payments: its invoice payments, of any status
     :param reversals: ``Reversal`` of the charges behind the payments
+    :param credit_notes: its ``CreditNote``
     :param str dispute: id of a dispute under way
     """
     paid_at = (invoice.get("status_transitions") or {}).get("paid_at")
@@ -131,25 +156,108 @@ def invoice_sale(invoice, lines, payments, reversals=(), dispute=None, skipped=F
             )
         )
     difference = invoice_difference(invoice, lines)
-    sold = [_invoice_line(line) for line in lines]
+    sold = _spread_rounding([_invoice_line(line) for line in lines], difference)
+    sold, total = _before_payment(sold, invoice["total"], credit_notes)
     return Sale(
         ref=invoice["id"],
         number=invoice.get("number") or invoice["id"],
         created=invoice["created"],
         currency=invoice["currency"],
-        total=invoice["total"],
-        lines=_spread_rounding(sold, difference if abs(difference) <= len(sold) else 0),
+        total=total,
+        lines=sold,
         payments=received,
         reversals=list(reversals),
+        credit_notes=list(credit_notes),
         paid=invoice.get("status") == "paid",
         dispute=dispute,
-        difference=difference if abs(difference) > len(sold) else 0,
+        difference=_held(difference, lines),
         skipped=skipped or is_skipped(invoice) or _subscription_skipped(invoice),
     )
 
 
 def _subscription_skipped(invoice):
     return is_skipped((invoice.get("parent") or {}).get("subscription_details"))
+
+
+def _before_payment(lines, total, credit_notes):
+    """Return lines and total of what was left to pay after the credit notes.
+
+    A credit that names no line takes its share of every line.
+    """
+    left = total
+    for note in credit_notes:
+        if not note.before:
+            continue
+        part = Fraction(note.before, note.amount)
+        whole = Fraction(note.unnamed, total) if total > 0 else 0
+        lines = [
+            line.replace(
+                net=line.net - part * (note.lines.get(line.ref, 0) + line.net * whole)
+            )
+            for line in lines
+        ]
+        left -= note.before
+    return lines, left
+
+
+def credit_note(note, refunds):
+    """Return the CreditNote of a credit note as Stripe has it, or None if it is void.
+
+    :param dict refunds: the refunds it may name, by their id
+    """
+    amount = note["pre_payment_amount"] + note["post_payment_amount"]
+    if note.get("status") == "void" or amount <= 0:
+        return None
+    raw_lines = (note.get("lines") or {}).get("data") or ()
+    lines, named = {}, 0
+    if not unexplained(note, raw_lines):
+        for line in raw_lines:
+            if of := line.get("invoice_line_item"):
+                net = line_net(line)
+                lines[of] = lines.get(of, 0) + net
+                named += net + sum(tax["amount"] for tax in line.get("taxes") or ())
+    shipping = (note.get("shipping_cost") or {}).get("amount_total") or 0
+    return CreditNote(
+        cause=note["id"],
+        at=note["created"],
+        amount=amount,
+        lines=lines,
+        unnamed=max(0, amount - named - shipping),
+        before=note["pre_payment_amount"],
+        back=tuple(
+            (bucket, money) for bucket, _refund, money in _given_back(note, refunds)
+        ),
+    )
+
+
+def _given_back(note, refunds):
+    """Yield (bucket of a payment or None, refund id or None, amount) of the money that
+    left the business with a note: not what went to the customer's balance."""
+    for entry in note.get("refunds") or ():
+        refund = refunds.get(entry.get("refund")) or {}
+        if refund.get("status", "succeeded") in REFUND_COUNTS:
+            bucket = refund.get("payment_intent") or refund.get("charge")
+            yield bucket, entry.get("refund"), entry["amount_refunded"]
+    if note.get("out_of_band_amount"):
+        yield None, None, note["out_of_band_amount"]
+
+
+def credited_back(note):
+    """Return what a note says left the business, whatever became of it."""
+    if note.get("status") == "void":
+        return 0
+    return sum(amount for _bucket, _refund, amount in _given_back(note, {}))
+
+
+def explained_refunds(notes, refunds):
+    """Return ``{refund id: amount}`` of what credit notes take back instead of it."""
+    explained = {}
+    for note in notes:
+        if note.get("status") != "void":
+            for _bucket, refund, amount in _given_back(note, refunds):
+                explained[refund] = explained.get(refund, 0) + amount
+    explained.pop(None, None)
+    return explained
 
 
 def charge_sale(charge, session=None, reversals=(), dispute=None, skipped=False):
@@ -161,9 +269,13 @@ def charge_sale(charge, session=None, reversals=(), dispute=None, skipped=False)
     bucket = charge.get("payment_intent") or charge["id"]
     amount = charge.get("amount_captured") or 0
     lines, total, difference = _session_lines(session) if session else ((), 0, 0)
-    if session and session.get("currency") != charge["currency"]:
-        # Adaptive pricing: what was charged is not in the currency of the lines.
-        difference = difference or total
+    held = _held(difference, lines)
+    lines = _spread_rounding(list(lines), difference)
+    if lines and total and session.get("currency") != charge["currency"]:
+        # Adaptive pricing: the currency charged counts. The lines tell how it divides.
+        factor = Fraction(charge["amount"], total)
+        lines = [line.replace(net=line.net * factor) for line in lines]
+        total = charge["amount"]
     if not lines:
         total = amount
         lines = [Line(ref=charge["id"], net=amount, label=charge.get("description"))]
@@ -173,14 +285,12 @@ def charge_sale(charge, session=None, reversals=(), dispute=None, skipped=False)
         created=charge["created"],
         currency=charge["currency"],
         total=total,
-        lines=_spread_rounding(
-            list(lines), difference if abs(difference) <= len(lines) else 0
-        ),
+        lines=lines,
         payments=[Payment(charge["id"], amount, charge["created"], bucket)],
         reversals=list(reversals),
         paid=charge.get("status") == "succeeded" and bool(charge.get("paid")),
         dispute=dispute,
-        difference=difference if abs(difference) > len(lines) else 0,
+        difference=held,
         skipped=skipped or is_skipped(charge, session),
         charge=charge["id"],
     )
@@ -198,7 +308,7 @@ def _session_lines(session):
                 net=raw["amount_total"] - (raw.get("amount_tax") or 0),
                 price=price.get("id"),
                 product=product.get("id") if isinstance(product, dict) else product,
-                quantity=raw.get("quantity") or 1,
+                quantity=_quantity(raw),
                 label=raw.get("description") or "",
             )
         )
@@ -208,18 +318,22 @@ def _session_lines(session):
     return lines, total, total - tax - shipping - sum(line.net for line in lines)
 
 
-def refund_reversal(refund, charge):
-    """Return the Reversal of a refund, or None while it takes nothing back."""
-    if refund.get("status") not in REFUND_COUNTS:
+def refund_reversal(refund, charge, explained=0, noted=0):
+    """Return the Reversal of a refund, or None while it takes nothing back.
+
+    :param int explained: the part of it that credit notes take back
+    :param int noted: what credit notes take back of the whole charge
+    """
+    if refund.get("status") not in REFUND_COUNTS or refund["amount"] <= explained:
         return None
-    return _reversal(refund, charge, "refund")
+    return _reversal(refund, charge, "refund", explained, noted)
 
 
-def dispute_reversal(dispute, charge):
+def dispute_reversal(dispute, charge, noted=0):
     """Return the Reversal of a lost dispute, or None."""
     if dispute.get("status") not in DISPUTE_LOST:
         return None
-    return _reversal(dispute, charge, "dispute")
+    return _reversal(dispute, charge, "dispute", noted=noted)
 
 
 def is_dispute_open(dispute):
@@ -227,12 +341,16 @@ def is_dispute_open(dispute):
     return dispute.get("status") not in DISPUTE_LOST + DISPUTE_OVER
 
 
-def _reversal(raw, charge, kind):
+def _reversal(raw, charge, kind, explained=0, noted=0):
     # What was authorised and not captured never came in, so it cannot go back.
-    whole = charge.get("amount_captured") or charge.get("amount") or 0
+    whole = (charge.get("amount_captured") or charge.get("amount") or 0) - noted
     same_currency = raw.get("currency") == charge.get("currency")
     # A bank may dispute in its own currency: then only "the whole charge" is certain.
-    share = Fraction(raw["amount"], whole) if whole and same_currency else Fraction(1)
+    share = (
+        Fraction(raw["amount"] - explained, whole)
+        if whole > 0 and same_currency
+        else Fraction(1)
+    )
     return Reversal(
         cause=raw["id"],
         kind=kind,

@@ -50,7 +50,16 @@ EVENT_TYPES = {
         "funds_withdrawn",
         "funds_reinstated",
     ),
+    "credit_note": ("created", "updated", "voided"),
     "refund": ("created", "updated", "failed"),
+    "payout": (
+        "created",
+        "updated",
+        "paid",
+        "failed",
+        "canceled",
+        "reconciliation_completed",
+    ),
 }
 SUBSCRIBED = tuple(
     f"{family}.{change}"

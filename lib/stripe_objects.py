@@ -15,57 +15,21 @@ expand, and how one raw object (a dict at the pinned API version) becomes rows:
 
 import json
 import re
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
 
 from . import sale_facts
 from .money import to_major
-
-
-@dataclass
-class Row:
-    kind: str
-    stripe_id: str
-    values: dict
-    data: dict
-    weak: bool = False  # a second-hand account: never overwrites a row
-
-
-@dataclass
-class Reading:
-    """What one raw object tells: rows, and what else must be read."""
-
-    rows: list = field(default_factory=list)
-    needs: set = field(default_factory=set)  # {(kind, stripe id)}
-    lookups: list = field(default_factory=list)  # [(kind, params)]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of Stripe object. ``permission`` is its name at restricted keys."""
-
-    name: str
-    model: str
-    path: str
-    read: callable
-    permission: str
-    expand: tuple = ()
-    nested: tuple = ()  # lists inside the object that Stripe cuts after ten entries
-    listed: bool = True  # has a list of its own that a sync can walk
-
-    def request(self, stripe_id):
-        """Return (path, params) that read one object completely."""
-        return f"{self.path}/{stripe_id}", self._params()
-
-    def list_params(self):
-        """Return the params that make a list of complete objects."""
-        return self._params(prefix="data.")
-
-    def _params(self, prefix=""):
-        return (
-            {"expand": [prefix + path for path in self.expand]} if self.expand else {}
-        )
-
+from .stripe_balance import read_balance_transaction, read_payout
+from .stripe_rows import (
+    Kind,
+    Reading,
+    Row,
+    money,
+    moment,
+    needed,
+    new_row,
+    ref,
+    without,
+)
 
 # --- texts that PostgreSQL can hold ------------------------------------------------
 
@@ -97,47 +61,12 @@ def is_stripe_id(value):
     )
 
 
-# --- small readers -------------------------------------------------------------
-
-
-def ref(value):
-    """Return the id behind an expandable field (str, dict or None)."""
-    return value.get("id") if isinstance(value, dict) else value or None
-
-
-def moment(timestamp):
-    """Return Stripe's Unix seconds as a naive UTC datetime, or None."""
-    if not timestamp:
-        return None
-    return datetime.fromtimestamp(timestamp, timezone.utc).replace(tzinfo=None)
-
-
-def money(raw, name, currency=None):
-    """Return the Decimal of a minor-unit field, or None where Stripe has none."""
-    amount = raw.get(name)
-    code = currency or raw.get("currency")
-    return None if amount is None or not code else to_major(amount, code)
-
-
-def without(raw, *names):
-    return {name: value for name, value in raw.items() if name not in names}
-
-
-def _row(kind, raw, values, data=None):
-    base = {
-        "livemode": bool(raw.get("livemode")),
-        "created": moment(raw.get("created")),
-    }
-    return Row(kind, raw["id"], {**base, **values}, raw if data is None else data)
-
-
-def _needs(*pairs):
-    return {(kind, stripe_id) for kind, stripe_id in pairs if stripe_id}
+# --- one reader a kind -----------------------------------------------------------
 
 
 def _promotion_codes(discounts):
     """Return the needs of a list of discounts (ids, objects or None)."""
-    return _needs(
+    return needed(
         *(
             ("promotion_code", ref(discount.get("promotion_code")))
             for discount in discounts or ()
@@ -146,12 +75,9 @@ def _promotion_codes(discounts):
     )
 
 
-# --- one reader a kind -----------------------------------------------------------
-
-
 def _product(raw):
     values = {"name": raw.get("name") or raw["id"], "active": bool(raw.get("active"))}
-    return Reading([_row("product", raw, values)])
+    return Reading([new_row("product", raw, values)])
 
 
 def _price(raw):
@@ -167,7 +93,7 @@ def _price(raw):
         "interval_count": recurring.get("interval_count") or 0,
         "lookup_key": raw.get("lookup_key"),
     }
-    reading = Reading([_row("price", raw, values, {**raw, "product": ref(product)})])
+    reading = Reading([new_row("price", raw, values, {**raw, "product": ref(product)})])
     if isinstance(product, dict) and not product.get("deleted"):
         reading.rows += _product(product).rows
     return reading
@@ -183,7 +109,7 @@ def _coupon(raw):
         "duration": raw.get("duration"),
         "duration_in_months": raw.get("duration_in_months") or 0,
     }
-    return Reading([_row("coupon", raw, values)])
+    return Reading([new_row("coupon", raw, values)])
 
 
 def _promotion_code(raw):
@@ -194,7 +120,7 @@ def _promotion_code(raw):
         "coupon_ref": ref(coupon),
         "times_redeemed": raw.get("times_redeemed") or 0,
     }
-    return Reading([_row("promotion_code", raw, values)])
+    return Reading([new_row("promotion_code", raw, values)])
 
 
 def _customer(raw):
@@ -204,7 +130,7 @@ def _customer(raw):
         "active": not raw.get("deleted"),
     }
     return Reading(
-        [_row("customer", raw, values)],
+        [new_row("customer", raw, values)],
         needs=_promotion_codes([raw.get("discount")]),
     )
 
@@ -232,7 +158,7 @@ def _guest(raw, payment_ref, details, weak=False):
         "created": raw.get("created"),
         "livemode": raw.get("livemode"),
     }
-    row = _row("customer", raw, values)
+    row = new_row("customer", raw, values)
     row.weak = weak
     return row
 
@@ -250,8 +176,8 @@ def _subscription(raw):
     for item in items:
         discounts += item.get("discounts") or ()
     return Reading(
-        [_row("subscription", raw, values)],
-        needs=_needs(
+        [new_row("subscription", raw, values)],
+        needs=needed(
             ("customer", values["customer_ref"]),
             *(("price", ref(item.get("price"))) for item in items),
         )
@@ -281,10 +207,10 @@ def _checkout_session(raw):
         "amount_total": money(raw, "amount_total"),
     }
     data = {**raw, "payment_intent": intent_ref}
-    reading = Reading([_row("checkout_session", raw, values, data)])
+    reading = Reading([new_row("checkout_session", raw, values, data)])
     if guest:
         reading.rows.append(_guest(raw, intent_ref, details))
-    reading.needs = _needs(
+    reading.needs = needed(
         ("customer", customer_ref),
         ("subscription", values["subscription_ref"]),
         ("invoice", values["invoice_ref"]),
@@ -295,7 +221,7 @@ def _checkout_session(raw):
     )
     charge = intent.get("latest_charge") if isinstance(intent, dict) else None
     if isinstance(charge, dict):
-        _merge(reading, _charge(charge))
+        reading.merge(_charge(charge))
     return reading
 
 
@@ -320,9 +246,12 @@ def _invoice(raw):
         "amount_total": money(raw, "total"),
         "amount_paid": money(raw, "amount_paid"),
         "hosted_url": raw.get("hosted_invoice_url"),
-        "difference": sale_facts.invoice_difference(raw, lines),
+        "difference": to_major(
+            sale_facts.unexplained(raw, lines), raw["currency"]
+        ),
     }
-    reading = Reading([_row("invoice", raw, values, without(raw, "lines", "payments"))])
+    data = without(raw, "lines", "payments")
+    reading = Reading([new_row("invoice", raw, values, data)])
     if values["customer_ref"]:
         # Stands in for a customer who is deleted in Stripe before we ever saw him.
         customer = {
@@ -335,19 +264,23 @@ def _invoice(raw):
             "email": raw.get("customer_email"),
             "active": True,
         }
-        reading.rows.append(_row("customer", customer, about))
+        reading.rows.append(new_row("customer", customer, about))
         reading.rows[-1].weak = True
     for line in lines:
         reading.rows.append(_invoice_line(raw, line))
         price_ref = _line_pricing(line)[0]
-        reading.needs |= _needs(("price", price_ref))
+        reading.needs |= needed(("price", price_ref))
         reading.needs |= _promotion_codes(line.get("discounts"))
     for payment in payments:
-        _merge(reading, _invoice_payment(payment))
-    reading.needs |= _needs(
+        reading.merge(_invoice_payment(payment))
+    reading.needs |= needed(
         ("customer", values["customer_ref"]),
         ("subscription", values["subscription_ref"]),
     ) | _promotion_codes(raw.get("discounts"))
+    if raw.get("pre_payment_credit_notes_amount") or raw.get(
+        "post_payment_credit_notes_amount"
+    ):
+        reading.lookups.append(("credit_note", {"invoice": raw["id"]}))
     if not values["subscription_ref"]:
         # A one-off sale with an invoice: its session knows where it came from.
         reading.lookups += [
@@ -401,8 +334,8 @@ def _invoice_payment(raw):
         "paid_at": moment((raw.get("status_transitions") or {}).get("paid_at")),
     }
     return Reading(
-        [_row("invoice_payment", raw, values)],
-        needs=_needs(("invoice", values["invoice_ref"])),
+        [new_row("invoice_payment", raw, values)],
+        needs=needed(("invoice", values["invoice_ref"])),
     )
 
 
@@ -422,8 +355,8 @@ def _charge(raw):
         "amount_refunded": money(raw, "amount_refunded"),
         "disputed": bool(raw.get("disputed")),
     }
-    reading = Reading([_row("charge", raw, values)])
-    reading.needs = _needs(("customer", customer_ref))
+    reading = Reading([new_row("charge", raw, values)])
+    reading.needs = needed(("customer", customer_ref))
     if not customer_ref:
         details = {**billing, "email": email}
         reading.rows.append(_guest(raw, payment_ref, details, weak=True))
@@ -438,6 +371,36 @@ def _charge(raw):
             ("checkout_session", {"payment_intent": intent}),
         ]
     return reading
+
+
+def _credit_note(raw):
+    values = {
+        "number": raw.get("number"),
+        "type": raw.get("type"),
+        "status": raw.get("status"),
+        "reason": raw.get("reason"),
+        "memo": raw.get("memo"),
+        "customer_ref": ref(raw.get("customer")),
+        "invoice_ref": ref(raw.get("invoice")),
+        "currency": raw.get("currency"),
+        "amount": money(raw, "total"),
+        "amount_before": money(raw, "pre_payment_amount"),
+        "amount_after": money(raw, "post_payment_amount"),
+        "amount_back": to_major(sale_facts.credited_back(raw), raw["currency"]),
+        "voided_at": moment(raw.get("voided_at")),
+    }
+    refunds = [
+        {**entry, "refund": ref(entry.get("refund"))}
+        for entry in raw.get("refunds") or ()
+    ]
+    return Reading(
+        [new_row("credit_note", raw, values, {**raw, "refunds": refunds})],
+        needs=needed(
+            ("customer", values["customer_ref"]),
+            ("invoice", values["invoice_ref"]),
+            *(("refund", entry["refund"]) for entry in refunds),
+        ),
+    )
 
 
 def _refund(raw):
@@ -467,18 +430,14 @@ def _dispute(raw):
 def _money_back(kind, raw, values):
     charge = raw.get("charge")
     data = {**raw, "charge": ref(charge), "payment_intent": values["payment_intent"]}
-    reading = Reading([_row(kind, raw, values, data)])
+    reading = Reading([new_row(kind, raw, values, data)])
+    for booked in raw.get("balance_transactions") or ():
+        reading.rows += read_balance_transaction(booked).rows
     if isinstance(charge, dict):
-        _merge(reading, _charge(charge))
+        reading.merge(_charge(charge))
     else:
-        reading.needs = _needs(("charge", values["charge_ref"]))
+        reading.needs = needed(("charge", values["charge_ref"]))
     return reading
-
-
-def _merge(reading, other):
-    reading.rows += other.rows
-    reading.needs |= other.needs
-    reading.lookups += other.lookups
 
 
 _DEFINED = (
@@ -490,6 +449,8 @@ _DEFINED = (
         _price,
         "Prices (Plans)",
         expand=("product",),
+        # Without "active" the list leaves out those that were archived.
+        filters=({"active": True}, {"active": False}),
     ),
     Kind("coupon", "affiliate.stripe.coupon", "/v1/coupons", _coupon, "Coupons"),
     Kind(
@@ -514,6 +475,8 @@ _DEFINED = (
         "Subscriptions",
         expand=("discounts", "items.data.discounts"),
         nested=("items",),
+        # Without a status the list leaves out those that were cancelled.
+        filters=({"status": "all"},),
     ),
     Kind(
         "checkout_session",
@@ -556,12 +519,34 @@ _DEFINED = (
         expand=("charge",),
     ),
     Kind(
+        "credit_note",
+        "affiliate.stripe.credit.note",
+        "/v1/credit_notes",
+        _credit_note,
+        "Credit notes",
+        nested=("lines",),
+    ),
+    Kind(
         "dispute",
         "affiliate.stripe.dispute",
         "/v1/disputes",
         _dispute,
         "Disputes",
         expand=("charge",),
+    ),
+    Kind(
+        "payout",
+        "affiliate.stripe.payout",
+        "/v1/payouts",
+        read_payout,
+        "Payouts",
+    ),
+    Kind(
+        "balance_transaction",
+        "affiliate.stripe.balance.transaction",
+        "/v1/balance_transactions",
+        read_balance_transaction,
+        "Balance transactions",
     ),
 )
 KINDS = {kind.name: kind for kind in _DEFINED}

@@ -14,7 +14,10 @@ from . import affiliate_stripe_invoice_line
 from . import affiliate_stripe_invoice_payment
 from . import affiliate_stripe_charge
 from . import affiliate_stripe_refund
+from . import affiliate_stripe_credit_note
 from . import affiliate_stripe_dispute
+from . import affiliate_stripe_payout
+from . import affiliate_stripe_balance_transaction
 from . import affiliate_stripe_sync
 from . import affiliate_stripe_event
 

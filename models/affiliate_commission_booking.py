@@ -185,7 +185,8 @@ class AffiliateCommission(models.Model):
         if not entry:
             return self.env._(
                 "%(amount)s: what was booked for %(line)s on %(sale)s no longer holds "
-                "(the refund failed, or the customer belongs to another affiliate).",
+                "(the refund failed, a credit note says what it was for, or the "
+                "customer belongs to another affiliate).",
                 **figures,
             )
         if entry.rate_type == "fixed":
@@ -194,6 +195,10 @@ class AffiliateCommission(models.Model):
                 "refund": self.env._(
                     "%(amount)s: refund of %(line)s on %(sale)s takes back its share "
                     "of the fixed commission."
+                ),
+                "credit_note": self.env._(
+                    "%(amount)s: credit note about %(line)s on %(sale)s takes back its "
+                    "share of the fixed commission."
                 ),
                 "dispute": self.env._(
                     "%(amount)s: lost dispute of %(line)s on %(sale)s takes back its "
@@ -208,6 +213,10 @@ class AffiliateCommission(models.Model):
             ),
             "refund": self.env._(
                 "Refund of %(line)s on %(sale)s: %(rate)s %% of %(base)s = %(amount)s."
+            ),
+            "credit_note": self.env._(
+                "Credit note about %(line)s on %(sale)s: %(rate)s %% of %(base)s given "
+                "back = %(amount)s."
             ),
             "dispute": self.env._(
                 "Lost dispute about %(line)s on %(sale)s: %(rate)s %% of %(base)s = "

@@ -40,6 +40,7 @@ class AffiliateCommission(models.Model):
                     lines,
                     payments,
                     reversals=mirror.reversals(charges),
+                    credit_notes=mirror.credit_notes(invoice_ref),
                     dispute=mirror.open_dispute(charges),
                     skipped=customer in skipped,
                 )
@@ -124,17 +125,55 @@ class _Mirror:
                 self._by_intent[raw["payment_intent"]].append(ref)
         self._back = defaultdict(list)
         self._open = {}
-        charge_refs = tuple(self.charges)
-        for _ref, charge, raw in self._read("refund", "charge_ref", charge_refs):
-            reversal = sale_facts.refund_reversal(raw, self.charges[charge][1])
+        noted = self._read_credit_notes()
+        for ref, raw in self._refunds.items():
+            charge = raw.get("charge")
+            if charge not in self.charges:
+                continue
+            reversal = sale_facts.refund_reversal(
+                raw,
+                self.charges[charge][1],
+                explained=self._explained.get(ref, 0),
+                noted=noted[charge],
+            )
             if reversal:
                 self._back[charge].append(reversal)
+        charge_refs = tuple(self.charges)
         for ref, charge, raw in self._read("dispute", "charge_ref", charge_refs):
-            reversal = sale_facts.dispute_reversal(raw, self.charges[charge][1])
+            reversal = sale_facts.dispute_reversal(
+                raw, self.charges[charge][1], noted=noted[charge]
+            )
             if reversal:
                 self._back[charge].append(reversal)
             elif sale_facts.is_dispute_open(raw):
                 self._open[charge] = ref
+
+    def _read_credit_notes(self):
+        """Read the credit notes and all refunds; a refund that a note explains is
+        taken back by the note.
+
+        :return: ``{charge: what credit notes take back of it}``
+        """
+        self._notes = defaultdict(list)
+        for _ref, invoice, raw in self._read(
+            "credit_note", "invoice_ref", tuple(self.invoices)
+        ):
+            self._notes[invoice].append(raw)
+        notes = [raw for raws in self._notes.values() for raw in raws]
+        named = {entry["refund"] for raw in notes for entry in raw["refunds"]}
+        self._refunds = {
+            ref: raw
+            for column, refs in (
+                ("charge_ref", tuple(self.charges)),
+                ("stripe_id", tuple(named - {None})),
+            )
+            for ref, _column, raw in self._read("refund", column, refs)
+        }
+        self._explained = sale_facts.explained_refunds(notes, self._refunds)
+        noted = defaultdict(int)
+        for ref, amount in self._explained.items():
+            noted[self._refunds.get(ref, {}).get("charge")] += amount
+        return noted
 
     def _read_carriers(self, refs):
         self._carriers = {
@@ -173,6 +212,12 @@ class _Mirror:
             intent = intent.get("id") if isinstance(intent, dict) else intent
             found += self._by_intent.get(intent, ())
         return sorted(set(found))
+
+    def credit_notes(self, invoice):
+        found = (
+            sale_facts.credit_note(raw, self._refunds) for raw in self._notes[invoice]
+        )
+        return [note for note in found if note]
 
     def reversals(self, charges):
         return [reversal for charge in charges for reversal in self._back[charge]]

@@ -14,7 +14,7 @@ from ..lib.stripe_client import (
     in_parallel,
 )
 from ..lib.stripe_events import SUBSCRIBED
-from ..lib.stripe_objects import KINDS
+from ..lib.stripe_objects import KINDS, LISTS
 
 _logger = logging.getLogger(__name__)
 
@@ -265,7 +265,7 @@ class AffiliateStripeAccount(models.Model):
             if account.state == "draft":
                 raise UserError(self.env._("Connect the account first."))
             if not account.sync_cursor:
-                cursor = {name: None for name, kind in KINDS.items() if kind.listed}
+                cursor = dict.fromkeys(LISTS)
                 account.write({"sync_cursor": cursor, "sync_done": 0})
         self.env.ref("affiliate_stripe.ir_cron_sync")._trigger()
         return True

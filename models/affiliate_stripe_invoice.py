@@ -36,17 +36,20 @@ class AffiliateStripeInvoice(models.Model):
     amount_total = fields.Monetary(string="Total", readonly=True)
     amount_paid = fields.Monetary(string="Paid", readonly=True)
     hosted_url = fields.Char(string="Invoice page", readonly=True)
-    difference = fields.Integer(
-        string="Unexplained (minor units)",
+    difference = fields.Monetary(
+        string="Unexplained",
         readonly=True,
-        help="What lines and shipping leave unexplained of the total without tax. More "
-        "than one minor unit a line is held for review: no commission is guessed.",
+        help="What lines and shipping leave unexplained of the total without tax, "
+        "beyond rounding. The invoice is held for review: no commission is guessed.",
     )
     line_ids = fields.One2many(
         "affiliate.stripe.invoice.line", "invoice_id", string="Lines"
     )
     payment_ids = fields.One2many(
         "affiliate.stripe.invoice.payment", "invoice_id", string="Payments"
+    )
+    credit_note_ids = fields.One2many(
+        "affiliate.stripe.credit.note", "invoice_id", string="Credit notes"
     )
 
     _subscription_idx = models.Index("(account_id, subscription_ref)")

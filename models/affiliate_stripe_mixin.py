@@ -146,6 +146,9 @@ class AffiliateStripeMixin(models.AbstractModel):
     @api.model
     def _column_values(self, account, values):
         currencies = account._currency_ids()
+        # Stripe leaves the mode out of some kinds of objects (refunds).
+        if values["livemode"] is None:
+            values = {**values, "livemode": account.livemode}
         return [
             currencies[value.upper()]
             if name == "currency" and value

@@ -115,12 +115,13 @@ class AffiliateStripeSync(models.AbstractModel):
     @api.model
     def _next_jobs(self, account, readings, owner, seen, asked, with_lookups=True):
         """Return what ``readings`` lead to and is neither mirrored nor read yet."""
-        needed, lookups = defaultdict(dict), []
+        needed, lookups, parts = defaultdict(dict), [], []
         for reading, target in readings:
             for kind, stripe_id in reading.needs - seen:
                 needed[kind].setdefault(stripe_id, target)
             for kind, params in reading.lookups if with_lookups else ():
                 lookups.append((kind, params, reading.rows[0], target))
+            parts += [(kind, params, target) for kind, params in reading.parts]
         jobs = []
         with self._transaction() as sync:
             for kind, targets in needed.items():
@@ -130,9 +131,14 @@ class AffiliateStripeSync(models.AbstractModel):
                     owner[kind, stripe_id] = targets[stripe_id]
                     jobs.append(("object", (kind, stripe_id)))
             first_seen = sync._first_seen(account, [row for _k, _p, row, _t in lookups])
-        for kind, params, row, target in lookups:
+        parts += [
+            (kind, params, target)
+            for kind, params, row, target in lookups
+            if (row.kind, row.stripe_id) in first_seen
+        ]
+        for kind, params, target in parts:
             key = (kind, str(params))
-            if (row.kind, row.stripe_id) in first_seen and key not in asked:
+            if key not in asked:
                 asked.add(key)
                 owner[key] = target
                 jobs.append(("lookup", (kind, params)))

@@ -42,8 +42,19 @@ class History:
         """Do one thing that customers, the bank or time would do."""
         self.steps += 1
         name = self.random.choices(
-            ("subscribe", "upgrade", "one_off", "refund", "dispute", "decline", "wait"),
-            (4, 2, 3, 4, 2, 1, 5),
+            (
+                "subscribe",
+                "upgrade",
+                "one_off",
+                "bill",
+                "refund",
+                "credit_note",
+                "void_note",
+                "dispute",
+                "decline",
+                "wait",
+            ),
+            (4, 2, 3, 3, 4, 5, 1, 2, 1, 5),
         )[0]
         try:
             getattr(self, name)()
@@ -81,6 +92,71 @@ class History:
         link = self.shop.link(self.deal)
         session = self.double.open_payment_link(link["id"], reference)
         self.double.complete_session(session["id"], email=self.email())
+
+    def bill(self):
+        """An invoice by hand, or the payment of the last one that is still open."""
+        if waiting := self.double.all("invoice", status="open"):
+            self.shop.post(f"invoices/{waiting[-1]['id']}/pay")
+            return
+        customer = self.shop.customer(self.email(), balance=-self.random.choice([0, 500]))
+        rate = self.random.choice(self.tax)
+        self.shop.invoice(
+            customer, 7001, 2999, -777, pay=False, default_tax_rates=rate
+        )
+
+    def credit_note(self):
+        """Of some lines or of none; refunded, explaining a refund, to the balance, out
+        of band, or all of it before the payment."""
+        invoices = [
+            invoice
+            for invoice in self.double.all("invoice")
+            if invoice["status"] in ("open", "paid") and invoice["total"] > 0
+        ]
+        if not invoices:
+            return
+        invoice = self.random.choice(invoices)
+        params = self.credited(invoice)
+        note = {"invoice": invoice["id"], **params}
+        after = self.shop.get("credit_notes/preview", **note)["post_payment_amount"]
+        self.shop.post("credit_notes", **note, **self.placed(invoice, after))
+
+    def credited(self, invoice):
+        line = self.random.choice(invoice["lines"]["data"])
+        if line["amount"] > 0 and self.random.random() < 0.7:
+            amount = self.random.choice([line["amount"], line["amount"] // 3, 100])
+            key = line["id"]
+            kind = "invoice_line_item"
+            return {"lines": [{"type": kind, kind: key, "amount": amount}]}
+        return {"amount": self.random.choice([invoice["total"], 333])}
+
+    def placed(self, invoice, after):
+        """Where the part of a credit note that was paid already goes."""
+        if not after:
+            return {}
+        charge = self.shop.charge_of(invoice)
+        refunds = self.double.all("refund", charge=charge)
+        how = self.random.choice(["refund", "balance", "outside", "mixed", "explain"])
+        if how == "explain" and refunds:
+            refund = self.random.choice(refunds)
+            amount = min(refund["amount"], after)
+            entry = {"refund": refund["id"], "amount_refunded": amount}
+            return {"refunds": [entry], "credit_amount": after - amount}
+        if how == "mixed":
+            part = after // 3
+            rest = after - 2 * part
+            return {
+                "refund_amount": part,
+                "credit_amount": part,
+                "out_of_band_amount": rest,
+            }
+        name = {"balance": "credit", "outside": "out_of_band"}.get(how, "refund")
+        return {f"{name}_amount": after}
+
+    def void_note(self):
+        for note in self.double.all("credit_note", status="issued"):
+            if note["type"] == "pre_payment":
+                self.shop.post(f"credit_notes/{note['id']}/void")
+                return
 
     def charges(self):
         return [c for c in self.double.all("charge") if c["status"] == "succeeded"]

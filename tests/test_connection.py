@@ -20,13 +20,16 @@ from .common import KEY, NEW_YEAR, StripeCase, moment
 #: What a restricted key needs, in the double's words.
 READS = (
     "account",
+    "balance_transaction",
     "charge",
     "checkout_session",
     "coupon",
+    "credit_note",
     "customer",
     "dispute",
     "event",
     "invoice",
+    "payout",
     "plan",
     "product",
     "promotion_code",
@@ -445,7 +448,16 @@ class TestConnection(StripeCase):
                 self.shop.customer(f"m{number}@example.com"), *[100] * 12
             )
             self.shop.refund(invoice, 100)
+            self.shop.post(
+                "credit_notes", invoice=invoice["id"], amount=90, refund_amount=90
+            )
+            self.double.pay_out()
             self.double.open_dispute(self.shop.charge_of(invoice))
+            # What some lists leave out unless asked for it.
+            archived = self.shop.price(500 + number, active=False)
+            cancelled = self.shop.subscribe(f"c{number}@example.com", price)
+            self.shop.delete(f"subscriptions/{cancelled['id']}")
+            self.assertFalse(archived["active"])
             session = self.shop.checkout(self.shop.price(9900, interval=None))
             self.double.complete_session(session["id"], email=f"g{number}@example.com")
         for delivery in self.double.deliveries():
@@ -482,7 +494,7 @@ class TestConnection(StripeCase):
         self.assertGreater(self.account.sync_done, 30)
         self.assertEqual(self.mirrored(), self.at_stripe())
         lines = self.env["affiliate.stripe.invoice.line"].search([])
-        self.assertEqual(len(lines), 3 * 12 + 3)
+        self.assertEqual(len(lines), 3 * 12 + 3 + 3)
         # Links between the rows are there, whichever list came first.
         for charge in self.env["affiliate.stripe.charge"].search([]):
             self.assertTrue(charge.customer_id)

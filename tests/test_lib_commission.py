@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odoo.addons.affiliate_stripe.lib.commission import (
+    CreditNote,
     Line,
     Payment,
     Reversal,
@@ -50,6 +51,16 @@ def sale(*nets, created=0, paid=None, total=None, ref=None, **values):
 
 def refund(ref, number, share, kind="refund"):
     return Reversal(f"{kind}_{number}", kind, number, ref, Fraction(share))
+
+
+def note(ref, number, amount, lines=None, outside=0, **values):
+    """A credit note after payment; ``lines`` are {index: net}, the rest names none."""
+    named = {f"il_{ref}_{index}": net for index, net in (lines or {}).items()}
+    back = ((None, outside),) if outside else ()
+    if amount > outside:
+        back += ((ref, amount - outside),)
+    values.setdefault("unnamed", amount - sum(named.values()))
+    return CreditNote(f"cn_{number}", number, amount, named, back=back, **values)
 
 
 class TestCommission(unittest.TestCase):
@@ -219,6 +230,48 @@ class TestCommission(unittest.TestCase):
         sold = sale(8000, ref="in", reversals=[refund("other", 5, 1)])
         self.assertEqual(self.earn(sold), [2400])
 
+    def test_a_credit_note_takes_back_on_its_lines(self):
+        def left(*notes, **values):
+            sold = sale(10000, 5000, ref="in", credit_notes=list(notes), **values)
+            kept = {line.ref: 0 for line in sold.lines}
+            for entry in ledger([sold], Terms((THIRTY,))):
+                kept[entry.line] += entry.amount
+            return list(kept.values())
+
+        self.assertEqual(left(note("in", 5, 3000, {0: 3000})), [2100, 1500])
+        # No line is named: all of them in proportion, as by a refund.
+        self.assertEqual(left(note("in", 5, 3000)), [2400, 1200])
+        # With 20 % tax the note of 36.00 is 30.00 net.
+        taxed = note("in", 5, 3600, {0: 3000}, unnamed=0)
+        self.assertEqual(left(taxed, total=18000), [2100, 1500])
+        # Half came from the balance, all that came by card goes back on one line:
+        # what that line has no more of leaves the other.
+        over = note("in", 5, 7500, {0: 7500})
+        self.assertEqual(left(over, paid=7500), [0, 0])
+        half = note("in", 5, 6000, {0: 6000})
+        self.assertEqual(left(half, paid=7500), [0, 450])
+        # Money given back outside of Stripe is as good as a refund.
+        self.assertEqual(left(note("in", 5, 3000, {1: 3000}, 3000)), [3000, 600])
+
+    def test_a_credit_note_and_reversals_of_one_charge(self):
+        def earn(*reversals, **values):
+            notes = [note("in", 5, 3000, {0: 3000})]
+            sold = sale(
+                10000, 5000, ref="in", reversals=reversals, credit_notes=notes, **values
+            )
+            entries = ledger([sold], Terms((THIRTY,)))
+            self.assertEqual(
+                {entry.kind for entry in entries if entry.cause == "cn_5"},
+                {"credit_note"},
+            )
+            return sum(entry.amount for entry in entries)
+
+        self.assertEqual(earn(), 3600)
+        # Half of the other 120.00, before the note or after it.
+        for second in (3, 9):
+            self.assertEqual(earn(refund("in", second, Fraction(1, 2))), 1800)
+            self.assertEqual(earn(refund("in", second, 1, "dispute")), 0)
+
     def test_a_rule_is_valid_in_its_time(self):
         old = Rule(1, rate=Fraction(1, 10), valid_to=100)
         new = Rule(2, rate=Fraction(2, 10), valid_from=100)
@@ -261,6 +314,55 @@ class TestCommission(unittest.TestCase):
             self.assertEqual(len(keys), len(set(keys)), "one row a line and cause")
         self.assertEqual(sum(entry.amount for entry in entries), 0)
         self.assertNotIn(0, [entry.amount for entry in entries])
+
+    @for_all
+    @given(
+        st.lists(st.integers(-3000, 9000), min_size=1, max_size=4),
+        st.lists(
+            st.tuples(
+                st.integers(1, 9),
+                st.integers(1, 5000),
+                st.integers(0, 3),
+                st.integers(0, 5000),
+                st.booleans(),
+            ),
+            max_size=5,
+        ),
+        st.lists(st.tuples(st.integers(1, 9), st.fractions(0, 1)), max_size=3),
+        st.randoms(use_true_random=False),
+    )
+    def test_what_is_kept_is_never_more_than_what_came(self, nets, notes, back, rng):
+        """Whatever goes back, and in whatever order we hear of it."""
+        total = sum(nets)
+        made = [
+            note(
+                "in",
+                second * 10 + index,
+                amount,
+                {line: min(net, amount)} if line < len(nets) else None,
+                amount if outside else 0,
+            )
+            for index, (second, amount, line, net, outside) in enumerate(notes)
+        ]
+        reversals = [refund("in", 10 * second, share) for second, share in back]
+        sold = sale(*nets, ref="in", reversals=reversals, credit_notes=made)
+        rules = (Rule(1, rate=Fraction(1)),)
+        entries = ledger([sold], Terms(rules))
+        given_back = sum(each.amount for each in made)
+        kept = sum(entry.amount for entry in entries)
+        self.assertGreaterEqual(kept, 0)
+        if total > 0:
+            # One rounding a line.
+            self.assertLessEqual(kept, max(0, total - given_back) + len(nets))
+        if given_back >= total or any(share == 1 for _second, share in back):
+            self.assertEqual(kept, 0)
+        rng.shuffle(made)
+        rng.shuffle(reversals)
+        again = sale(*nets, ref="in", reversals=reversals, credit_notes=made)
+        self.assertEqual(
+            [(e.line, e.cause, e.amount) for e in ledger([again], Terms(rules))],
+            [(e.line, e.cause, e.amount) for e in entries],
+        )
 
     @for_all
     @given(

@@ -200,6 +200,8 @@ class Typed(DoubleCase):
             v1.checkout.sessions: "checkout.session",
             v1.payment_links: "payment_link",
             v1.balance_transactions: "balance_transaction",
+            v1.credit_notes: "credit_note",
+            v1.payouts: "payout",
             v1.events: "event",
             v1.webhook_endpoints: "webhook_endpoint",
             v1.tax_rates: "tax_rate",

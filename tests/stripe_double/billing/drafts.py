@@ -3,7 +3,8 @@
 from ..contract import nulls, resource_class
 from ..errors import ApiError
 from ..shapes import list_object
-from .lines import add_line
+from ..world import clone
+from .lines import add_line, lines_of
 
 ZEROS = (
     "amount_due amount_overpaid amount_paid amount_remaining amount_shipping"
@@ -133,6 +134,28 @@ def add_pending(world, invoice, subscription=None):
         if owner in (None, subscription and subscription["id"]):
             if item["currency"] == invoice["currency"]:
                 add_item(world, invoice, item)
+
+
+def revise(world, invoice, original):
+    """Make a draft the revision of an open invoice: a copy that takes its place."""
+    invoice["from_invoice"] = {"action": "revision", "invoice": original["id"]}
+    invoice["discounts"] = list(original["discounts"])
+    invoice["default_tax_rates"] = clone(original["default_tax_rates"])
+    for line in lines_of(world, original):
+        add_line(
+            world,
+            invoice,
+            amount=line["amount"],
+            description=line["description"],
+            period=dict(line["period"]),
+            parent=clone(line["parent"]),
+            pricing=clone(line["pricing"]),
+            quantity=line["quantity"],
+            discountable=line["discountable"],
+            discounts=line["discounts"],
+            tax_rates=world.side[line["id"]]["tax_rates"],
+            metadata=dict(line["metadata"]),
+        )
 
 
 def require_draft(invoice):

@@ -34,11 +34,22 @@ def finalize(world, invoice):
         )
     discounting.use_up(world, invoice)
     world.emit("invoice.finalized", invoice)
+    _replace_original(world, invoice)
     if due == 0 or _too_small(world, invoice, customer):
         mark_paid(world, invoice)
     else:
         payments.open_payment(world, invoice, due)
     return invoice
+
+
+def _replace_original(world, invoice):
+    """A finalized revision voids the invoice it was made from."""
+    if not invoice["from_invoice"]:
+        return
+    original = world.peek("invoice", invoice["from_invoice"]["invoice"])
+    with world.change(original):
+        original["latest_revision"] = invoice["id"]
+    void(world, original)
 
 
 def _too_small(world, invoice, customer):
@@ -109,6 +120,10 @@ def pay(world, invoice, amount=None):
             payments.resize(world, payment, remaining - amount)
         payment = payments.open_payment(world, invoice, amount, default=False)
     payments.settle(world, invoice, payment)
+    return _count_payment(world, invoice, amount)
+
+
+def _count_payment(world, invoice, amount):
     with world.change(invoice, "invoice.updated"):
         invoice["amount_paid"] += amount
         invoice["amount_remaining"] -= amount
@@ -117,6 +132,28 @@ def pay(world, invoice, amount=None):
     if not invoice["amount_remaining"]:
         mark_paid(world, invoice)
     return invoice
+
+
+def attach(world, invoice, intent):
+    """Let an intent that has collected money pay (a part of) an invoice: what no other
+    invoice has of it."""
+    require_payable(invoice)
+    used = sum(
+        payment["amount_paid"] or 0
+        for payment in world.all(
+            "invoice_payment", payment__payment_intent=intent["id"], status="paid"
+        )
+    )
+    amount = min(intent["amount_received"] - used, invoice["amount_remaining"])
+    if intent["currency"] != invoice["currency"] or amount <= 0:
+        raise ApiError("This payment has nothing for the invoice.", param="intent")
+    payment = default_payment(world, invoice)
+    if payment and amount < invoice["amount_remaining"]:
+        payments.resize(world, payment, invoice["amount_remaining"] - amount)
+    elif payment:
+        payments.cancel_payment(world, payment, "abandoned")
+    payments.attach(world, invoice, intent, amount)
+    return _count_payment(world, invoice, amount)
 
 
 def pay_out_of_band(world, invoice):

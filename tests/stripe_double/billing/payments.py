@@ -137,6 +137,22 @@ def open_payment(world, invoice, amount, default=True):
     return world.add(payment)
 
 
+def attach(world, invoice, intent, amount):
+    """An InvoicePayment that was paid by an intent made for something else."""
+    payment = world.build(
+        "invoice_payment",
+        invoice=invoice["id"],
+        amount_paid=amount,
+        amount_requested=amount,
+        currency=invoice["currency"],
+        is_default=False,
+        payment={"type": "payment_intent", "payment_intent": intent["id"]},
+        status="paid",
+        status_transitions={"canceled_at": None, "paid_at": world.now()},
+    )
+    return world.add(payment, "invoice_payment.paid")
+
+
 def _description(invoice):
     if invoice["billing_reason"] == "subscription_create":
         return "Subscription creation"

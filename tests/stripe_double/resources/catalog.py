@@ -194,6 +194,12 @@ def create_price(call):
     return new_price(world, data)
 
 
+def _active_unless_asked(call):
+    """Without ``active`` the list leaves out what was archived or priced inline."""
+    if "active" not in call.params:
+        call.params["active"] = True
+
+
 retrieval("price", "/v1/prices/{price}", "plan")
 listing(
     "price",
@@ -209,6 +215,7 @@ listing(
             (obj["recurring"] or {}).get(k) == v for k, v in want.items()
         ),
     },
+    narrow=_active_unless_asked,
 )
 includes("price", "tiers")(
     lambda world, price: world.side[price["id"]]["tiers"] or None

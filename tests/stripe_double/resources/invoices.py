@@ -26,13 +26,20 @@ def create_invoice(call):
     """A manual draft; without ``discounts`` it inherits the customer's discount."""
     params, world = call.params, call.world
     params.ignore(*IGNORED)
-    customer = world.find("customer", params.get("customer"), "customer")
+    customer_key = params.get("customer")
+    if params.get("from_invoice"):
+        key = params["from_invoice"]["invoice"]
+        customer_key = world.find("invoice", key, "from_invoice[invoice]")["customer"]
+    customer = world.find("customer", customer_key, "customer")
     subscription = None
     if params.get("subscription"):
         subscription = world.find(
             "subscription", params["subscription"], "subscription"
         )
+    original = _original(world, params.get("from_invoice"))
     currency = params.get("currency") or customer["currency"] or "usd"
+    if original:
+        currency = original["currency"]
     days = params.get("days_until_due")
     invoice = drafts.new_draft(
         world,
@@ -54,9 +61,21 @@ def create_invoice(call):
     invoice["discounts"] = _discounts(world, invoice, customer, params)
     if params.get("pending_invoice_items_behavior") == "include":
         drafts.add_pending(world, invoice, subscription)
+    if original:
+        drafts.revise(world, invoice, original)
     recalculate(world, invoice)
     world.emit("invoice.created", invoice)
     world.schedule(world.now() + 3600, "draft", invoice["id"])
+    return invoice
+
+
+def _original(world, revised):
+    """The invoice of which the new one is a revision."""
+    if not revised:
+        return None
+    invoice = world.find("invoice", revised["invoice"], "from_invoice[invoice]")
+    if revised["action"] != "revision" or invoice["status"] != "open":
+        raise ApiError("Only open invoices can be revised.", param="from_invoice")
     return invoice
 
 
@@ -149,6 +168,15 @@ def pay_invoice(call, invoice):
         payment = engine.default_payment(world, obj)
         raise payments.decline_error(world, payments.intent_of(world, payment))
     return obj
+
+
+@route("POST", "/v1/invoices/{invoice}/attach_payment", "invoice")
+def attach_payment(call, invoice):
+    """What a payment intent has collected, or will, pays this invoice too."""
+    world = call.world
+    obj = world.find("invoice", invoice)
+    intent = world.find("payment_intent", call.params["payment_intent"], "intent")
+    return engine.attach(world, obj, intent)
 
 
 @route("POST", "/v1/invoices/{invoice}/void", "invoice")
