@@ -218,6 +218,7 @@ class AffiliateStripeAccount(models.Model):
 
     def action_disconnect(self):
         """Delete our endpoints at Stripe and forget the key; history stays."""
+        self.check_access("write")
         for account in self:
             problem = account._delete_endpoints()
             account.sudo().write(

@@ -66,6 +66,7 @@ class AffiliateStripeAccount(models.Model):
     def action_check_webhook(self):
         """Look at our endpoint in Stripe, and repair it."""
         self.ensure_one()
+        self.check_access("write")
         repaired = self._check_webhook()
         if self.webhook_problem:
             return self._notify(self.webhook_problem, "danger")
@@ -78,6 +79,7 @@ class AffiliateStripeAccount(models.Model):
     def action_roll_secret(self):
         """Have a new signing secret; the old one is valid for another day."""
         self.ensure_one()
+        self.check_access("write")
         if self.delivery != "webhook":
             raise UserError(self.env._("This account is polled: it has no secret."))
         old = self._own_endpoints()
@@ -301,7 +303,7 @@ class AffiliateStripeAccount(models.Model):
         Polling takes up accounts that it has not asked for a day.
         """
         if self.polled_until:
-            self.polled_until -= timedelta(days=1)
+            self.polled_until -= timedelta(days=1, minutes=1)
         self.env.ref("affiliate_stripe.ir_cron_poll")._trigger()
 
     # === TAKING AWAY === #

@@ -3,6 +3,7 @@ from . import (
     test_attribution,
     test_codes,
     test_connection,
+    test_endpoints,
     test_lib_attribution,
     test_lib_codes,
     test_lib_commission,
