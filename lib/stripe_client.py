@@ -38,13 +38,15 @@ class StripeProblem(Exception):
     ``missing``: the object does not exist · ``throttled``: too many requests ·
     ``unreachable``: network, timeout or an error at Stripe · ``refused``: the request
     itself was wrong · ``unreadable``: we do not understand the answer.
+    ``reason`` says which limit was too much, where Stripe tells.
     """
 
-    def __init__(self, code, message, stripe_code=None, param=None):
+    def __init__(self, code, message, stripe_code=None, param=None, reason=None):
         super().__init__(message)
         self.code = code
         self.stripe_code = stripe_code
         self.param = param
+        self.reason = reason
 
     @property
     def stops_account(self):
@@ -84,6 +86,7 @@ def _problem(error):
         message,
         stripe_code=error.code,
         param=getattr(error, "param", None),
+        reason=error.headers.get("Stripe-Rate-Limited-Reason"),
     )
 
 

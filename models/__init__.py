@@ -1,5 +1,7 @@
 # Mirror: what Stripe says now. Knows nothing of commissions.
 from . import affiliate_stripe_account
+from . import affiliate_stripe_account_health
+from . import affiliate_stripe_account_endpoints
 from . import affiliate_stripe_endpoint
 from . import affiliate_stripe_mixin
 from . import affiliate_stripe_product
@@ -20,6 +22,8 @@ from . import affiliate_stripe_payout
 from . import affiliate_stripe_balance_transaction
 from . import affiliate_stripe_sync
 from . import affiliate_stripe_event
+from . import affiliate_stripe_event_workers
+from . import affiliate_stripe_event_retention
 
 # Business: who brought whom, and what that earns.
 from . import affiliate_program

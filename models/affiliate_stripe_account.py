@@ -1,22 +1,11 @@
-import logging
 import secrets
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from ..lib.stripe_client import (
-    API_VERSION,
-    MAJOR_API_VERSION,
-    StripeApi,
-    StripeProblem,
-    in_parallel,
-)
-from ..lib.stripe_events import SUBSCRIBED
-from ..lib.stripe_objects import KINDS, LISTS
-
-_logger = logging.getLogger(__name__)
+from ..lib.stripe_client import StripeApi, StripeProblem, in_parallel
+from ..lib.stripe_objects import KINDS
 
 KEY_PREFIXES = {
     "sk_test_": False,
@@ -106,12 +95,7 @@ class AffiliateStripeAccount(models.Model):
     )
     endpoint_ids = fields.One2many("affiliate.stripe.endpoint", "account_id")
 
-    api_version = fields.Char(compute="_compute_health")
-    last_event = fields.Datetime(compute="_compute_health", string="Last event")
-    pending_events = fields.Integer(compute="_compute_health", string="Waiting events")
-    failed_events = fields.Integer(compute="_compute_health", string="Failed events")
     polled_until = fields.Datetime(readonly=True, copy=False, string="Polled until")
-    backoff_until = fields.Datetime(readonly=True, copy=False)
     # {kind: id to go on after}, for the kinds a running sync still has to walk.
     sync_cursor = fields.Json(readonly=True, copy=False)
     sync_total = fields.Integer(readonly=True, copy=False)
@@ -170,24 +154,6 @@ class AffiliateStripeAccount(models.Model):
             "sk_live_, rk_test_ or rk_live_."
         )
 
-    def _inverse_webhook_secret(self):
-        for account in self:
-            secret = (account.webhook_secret or "").strip()
-            if not secret:
-                continue
-            if not secret.startswith("whsec_"):
-                raise ValidationError(
-                    self.env._("A webhook signing secret starts with whsec_.")
-                )
-            account.sudo().endpoint_ids.create(
-                {
-                    "account_id": account.id,
-                    "secret": secret,
-                    "url": account.webhook_url,
-                }
-            )
-        self.invalidate_recordset(["webhook_secret"], flush=False)
-
     @api.depends("webhook_token")
     def _compute_webhook_url(self):
         for account in self:
@@ -200,26 +166,6 @@ class AffiliateStripeAccount(models.Model):
     def _compute_is_syncing(self):
         for account in self:
             account.is_syncing = bool(account.sync_cursor)
-
-    def _compute_health(self):
-        counts = dict.fromkeys(self.ids, (0, 0, False))
-        groups = self.env["affiliate.stripe.event"]._read_group(
-            [("account_id", "in", self.ids)],
-            ["account_id", "state"],
-            ["__count", "received_at:max"],
-        )
-        for account, state, count, received in groups:
-            pending, failed, last = counts[account.id]
-            counts[account.id] = (
-                pending + count * (state == "pending"),
-                failed + count * (state == "failed"),
-                max(filter(None, (last, received)), default=False),
-            )
-        for account in self:
-            pending, failed, last = counts.get(account.id, (0, 0, False))
-            account.pending_events, account.failed_events = pending, failed
-            account.last_event = last
-            account.api_version = API_VERSION
 
     # === CRUD METHODS === #
 
@@ -242,7 +188,7 @@ class AffiliateStripeAccount(models.Model):
         self.ensure_one()
         self._check_key()
         self._ensure_endpoint()
-        self.write({"state": "connected", "problem": False, "backoff_until": False})
+        self._note_connected()
         self.action_sync_now()
         return self._notify(
             self.env._("Connected. Your Stripe account is being read."), "success"
@@ -252,7 +198,7 @@ class AffiliateStripeAccount(models.Model):
         """Ask Stripe again whether the key works and what it may do."""
         self.ensure_one()
         self._check_key()
-        self.write({"state": "connected", "problem": False, "backoff_until": False})
+        self._note_connected()
         # What waited for a working key goes on.
         self.env["affiliate.stripe.event"]._wake()
         if self.sync_cursor:
@@ -272,6 +218,7 @@ class AffiliateStripeAccount(models.Model):
 
     def action_disconnect(self):
         """Delete our endpoints at Stripe and forget the key; history stays."""
+        self.check_access("write")
         for account in self:
             problem = account._delete_endpoints()
             account.sudo().write(
@@ -280,9 +227,11 @@ class AffiliateStripeAccount(models.Model):
                     "api_key_secret": False,
                     "api_key_hint": False,
                     "problem": problem,
+                    "webhook_problem": False,
                     "sync_cursor": False,
                 }
             )
+            account._update_warning()
         return True
 
     def action_deactivate_codes(self):
@@ -297,13 +246,6 @@ class AffiliateStripeAccount(models.Model):
         return self._notify(
             self.env._("%s codes were deactivated in Stripe.", len(codes)), "success"
         )
-
-    def action_view_events(self):
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "affiliate_stripe.action_affiliate_stripe_event"
-        )
-        action["domain"] = [("account_id", "in", self.ids)]
-        return action
 
     def _notify(self, message, kind):
         return {
@@ -422,151 +364,11 @@ class AffiliateStripeAccount(models.Model):
                 )
             )
 
-    def _problem_text(self, problem):
-        """Return the sentence for a ``StripeProblem``: what is wrong, what to do."""
-        texts = {
-            "key": self.env._(
-                "Stripe does not accept the API key. It may have been revoked: create "
-                "a new one in Stripe's dashboard, Developers > API keys, paste it "
-                "here and connect again."
-            ),
-            "permission": self.env._(
-                "The restricted key lacks a permission. Stripe says: %s",
-                str(problem),
-            ),
-            "throttled": self.env._("Stripe asks us to slow down; we try again soon."),
-            "unreachable": self.env._(
-                "Stripe cannot be reached: %s. Check the network of this server; we "
-                "try again by ourselves.",
-                str(problem),
-            ),
-        }
-        return texts.get(problem.code) or self.env._("Stripe says: %s", str(problem))
-
-    def _handle_problem(self, problem):
-        """React to a problem that concerns the account, not one object.
-
-        Wrong key or permission: stop and say so. Passing ones: wait a little. Events
-        are kept either way.
-        """
-        self.ensure_one()
-        if problem.stops_account:
-            text = self._problem_text(problem)
-            if self.state != "error" or self.problem != text:
-                self.write({"state": "error", "problem": text})
-                self._warn_manager(text)
-        else:
-            wait = timedelta(seconds=30)
-            self.write({"backoff_until": fields.Datetime.now() + wait})
-
-    def _warn_manager(self, text):
-        manager = self.env.ref("affiliate_stripe.group_affiliate_manager").user_ids
-        self.activity_schedule(
-            "mail.mail_activity_data_warning",
-            summary=self.env._("Stripe connection needs attention"),
-            note=text,
-            user_id=manager[:1].id or self.env.uid,
-        )
-
     def _currency_ids(self):
         """Return {ISO code: currency id}, activating currencies seen for the first
         time (an inactive one could not be shown)."""
         currencies = self.env["res.currency"].with_context(active_test=False)
         return _CurrencyMap(currencies)
-
-    # === WEBHOOK ENDPOINT === #
-
-    def _can_be_called(self):
-        """Tell whether Stripe can reach this Odoo. The double on loopback can."""
-        address = urlsplit(self.get_base_url())
-        if address.hostname in LOOPBACK:
-            return bool(self._api_base())
-        return address.scheme == "https"
-
-    def _ensure_endpoint(self):
-        """Have an endpoint at Stripe, or fall back to polling and say why."""
-        self.ensure_one()
-        if self.delivery != "webhook" or self.endpoint_ids:
-            return
-        if not self._can_be_called():
-            self.delivery = "polling"
-            self.message_post(
-                body=self.env._(
-                    "Stripe cannot reach %s, so updates are polled every minute. Set "
-                    "a public https address as web.base.url and choose webhooks to "
-                    "get them within seconds.",
-                    self.get_base_url(),
-                )
-            )
-            return
-        try:
-            self._create_endpoint()
-        except StripeProblem as problem:
-            if problem.code != "permission":
-                raise UserError(self._problem_text(problem)) from problem
-            self.delivery = "polling"
-            self.message_post(
-                body=self.env._(
-                    "The key may not create webhook endpoints, so updates are polled "
-                    "every minute. Give it write permission for Webhook endpoints, or "
-                    "make an endpoint for %s by hand and paste its secret.",
-                    self.webhook_url,
-                )
-            )
-
-    def _create_endpoint(self):
-        stripe_api = self._api()
-        self._delete_lost_endpoints(stripe_api)
-        answer = stripe_api.post(
-            "/v1/webhook_endpoints",
-            {
-                "url": self.webhook_url,
-                "enabled_events": list(SUBSCRIBED),
-                "api_version": API_VERSION,
-                "description": f"Odoo affiliate programme ({self.env.cr.dbname})",
-                "metadata": {"odoo_database": self.env.cr.dbname},
-            },
-        )
-        return self.sudo().endpoint_ids.create(
-            {
-                "account_id": self.id,
-                "stripe_id": answer["id"],
-                "url": answer["url"],
-                "api_version": answer.get("api_version"),
-                "secret": answer["secret"],
-            }
-        )
-
-    def _delete_lost_endpoints(self, stripe_api):
-        """Delete endpoints with our address whose secret we do not have: an attempt to
-        connect was rolled back after Stripe had made them."""
-        known = self.sudo().endpoint_ids.mapped("stripe_id")
-        for page in stripe_api.pages("/v1/webhook_endpoints"):
-            for endpoint in page:
-                if endpoint["url"] == self.webhook_url and endpoint["id"] not in known:
-                    stripe_api.delete(f"/v1/webhook_endpoints/{endpoint['id']}")
-
-    def _delete_endpoints(self):
-        """Delete our endpoints at Stripe. Return a sentence where that failed."""
-        self.ensure_one()
-        endpoints = self.sudo().endpoint_ids
-        problem_text = False
-        if self.sudo().api_key_secret:
-            for endpoint in endpoints.filtered("stripe_id"):
-                try:
-                    self._api().delete(f"/v1/webhook_endpoints/{endpoint.stripe_id}")
-                except (StripeProblem, UserError) as problem:
-                    if getattr(problem, "code", None) != "missing":
-                        problem_text = str(problem)
-        endpoints.unlink()
-        return problem_text
-
-    # === INBOX === #
-
-    @api.model
-    def _is_foreign_version(self, api_version):
-        """Another API version than ours: only ids of such events are used."""
-        return (api_version or "").rpartition(".")[2] != MAJOR_API_VERSION
 
 
 class _CurrencyMap(dict):

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class AffiliateStripeEndpoint(models.Model):
@@ -27,4 +27,15 @@ class AffiliateStripeEndpoint(models.Model):
     url = fields.Char(readonly=True, string="Address")
     api_version = fields.Char(readonly=True, string="API version")
     active = fields.Boolean(default=True)
+    valid_until = fields.Datetime(
+        string="Accepted until",
+        readonly=True,
+        help="Of an endpoint that was replaced: Stripe may still repeat deliveries "
+        "with its secret.",
+    )
     secret = fields.Char(groups=fields.NO_ACCESS, copy=False)
+
+    @api.autovacuum
+    def _gc_replaced(self):
+        """Forget secrets that are not accepted any more."""
+        self.search([("valid_until", "<", fields.Datetime.now())]).unlink()

@@ -10,7 +10,7 @@ from psycopg2.extras import Json
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..lib.stripe_client import StripeProblem
+from ..lib.stripe_client import ACCOUNT_PROBLEMS, StripeProblem
 from ..lib.stripe_events import OBJECT_NAMES, event_target
 from ..lib.stripe_objects import is_stripe_id, storable, storable_json
 
@@ -20,7 +20,6 @@ BATCH_OBJECTS = 50
 LEASE = timedelta(minutes=5)
 MAX_TRIES = 8
 WAKE_SECONDS = 1.0
-RETENTION_DAYS = 90
 _END_OF_TIME = 253402300800  # the year 10000
 
 
@@ -70,6 +69,9 @@ class AffiliateStripeEvent(models.Model):
         "(account_id, object_kind, object_ref) WHERE state = 'pending'"
     )
     _state_idx = models.Index("(account_id, state)")
+    # For the newest events of an account, and for the oldest (see _gc_events).
+    _received_idx = models.Index("(account_id, received_at)")
+    _payload_idx = models.Index("(account_id, received_at) WHERE payload IS NOT NULL")
 
     # === COMPUTE METHODS === #
 
@@ -159,9 +161,9 @@ class AffiliateStripeEvent(models.Model):
         a run that is about to end. The run itself looks once more a second after it
         found nothing (see _cron_process), which covers what was coalesced.
         """
-        cron_id = self._cron_id()
-        if not _is_awake(self.env.cr, cron_id):
-            self.env["ir.cron"].browse(cron_id)._trigger()
+        if not _is_awake(self.env.cr, self._cron_id()):
+            for worker in self._workers():
+                worker._trigger()
 
     @api.model
     def _cron_id(self):
@@ -334,6 +336,10 @@ class AffiliateStripeEvent(models.Model):
                     )
             else:
                 self._put_off(targets[target], str(problem))
+        codes = {getattr(result, "code", None) for result in results.values()}
+        if account.backoff_count and not codes & set(ACCOUNT_PROBLEMS):
+            with self.env["affiliate.stripe.sync"]._transaction() as own:
+                account.with_env(own.env)._note_success()
 
     @api.model
     def _put_off(self, event_ids, error):
@@ -346,31 +352,25 @@ class AffiliateStripeEvent(models.Model):
                                      + make_interval(mins => (2 ^ tries)::int),
                           state = CASE WHEN tries + 1 >= %s THEN 'failed'
                                        ELSE 'pending' END
-                    WHERE id IN %s""",
+                    WHERE id IN %s
+                RETURNING account_id, state""",
                 [error[:500], MAX_TRIES, tuple(event_ids)],
             )
+            broken = {key for key, state in own.env.cr.fetchall() if state == "failed"}
+            own.env["affiliate.stripe.account"].browse(broken)._update_warning()
 
     # === ACTION METHODS === #
 
     def action_retry(self):
         """Process these events again, now; safe for any event at any time."""
         known = self.filtered(lambda event: event.object_kind)
+        broken = known.filtered(lambda event: event.state == "failed").account_id
         known.write(
             {"state": "pending", "tries": 0, "next_try": False, "leased_until": False}
         )
+        broken._update_warning()
         self._wake()
         return True
-
-    # === RETENTION === #
-
-    @api.autovacuum
-    def _gc_old(self):
-        """Forget events that are done; the ledger never needs them."""
-        limit = fields.Datetime.now() - timedelta(days=RETENTION_DAYS)
-        self.search(
-            [("state", "in", ("done", "ignored")), ("received_at", "<", limit)],
-            limit=10000,
-        ).unlink()
 
 
 def _is_awake(cr, cron_id):
@@ -391,7 +391,9 @@ def _account_of_token(cr, token):
         """SELECT id, company_id, livemode, stripe_account_id,
                   ARRAY(SELECT secret FROM affiliate_stripe_endpoint
                          WHERE account_id = account.id AND active
-                           AND secret IS NOT NULL)
+                           AND secret IS NOT NULL
+                           AND COALESCE(valid_until, 'infinity')
+                               > clock_timestamp() AT TIME ZONE 'UTC')
              FROM affiliate_stripe_account account
             WHERE webhook_token = %s AND active""",
         [token],

@@ -320,14 +320,19 @@ class AffiliateStripeSync(models.AbstractModel):
 
     @api.model
     def _cron_poll(self):
-        """Fetch the events of accounts that Stripe cannot call, and once a day those
-        of the others too: so a lost webhook heals by itself."""
+        """Fetch the events of accounts that Stripe cannot call or whose webhook is
+        broken, and once a day of the others too: so a lost webhook heals by itself."""
         yesterday = fields.Datetime.subtract(fields.Datetime.now(), days=1)
         accounts = self.env["affiliate.stripe.account"].search(
             [
                 ("state", "=", "connected"),
                 "|",
+                ("backoff_until", "=", False),
+                ("backoff_until", "<=", fields.Datetime.now()),
+                "|",
                 ("delivery", "=", "polling"),
+                "|",
+                ("webhook_problem", "!=", False),
                 "|",
                 ("polled_until", "=", False),
                 ("polled_until", "<", yesterday),
@@ -338,6 +343,7 @@ class AffiliateStripeSync(models.AbstractModel):
         for account in accounts:
             try:
                 self._poll_events(account)
+                account._note_success()
             except StripeProblem as problem:
                 account._handle_problem(problem)
             crons._commit_progress(1)

@@ -1,4 +1,7 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from .affiliate_stripe_event_retention import EVENT_DAYS, PAYLOAD_DAYS
 
 
 class ResConfigSettings(models.TransientModel):
@@ -15,12 +18,52 @@ class ResConfigSettings(models.TransientModel):
     affiliate_stripe_problem = fields.Char(
         related="affiliate_stripe_account_id.problem"
     )
+    affiliate_stripe_workers = fields.Integer(
+        string="Workers that process Stripe events"
+    )
+    affiliate_stripe_event_days = fields.Integer(
+        string="Days to keep events",
+        config_parameter="affiliate_stripe.event_days",
+        default=EVENT_DAYS,
+    )
+    affiliate_stripe_payload_days = fields.Integer(
+        string="Days to keep their contents",
+        config_parameter="affiliate_stripe.payload_days",
+        default=PAYLOAD_DAYS,
+    )
 
     def _compute_affiliate_stripe_account_id(self):
         for settings in self:
             settings.affiliate_stripe_account_id = self.env[
                 "affiliate.stripe.account"
             ].search([("company_id", "=", settings.company_id.id)], limit=1)
+
+    @api.constrains("affiliate_stripe_event_days", "affiliate_stripe_payload_days")
+    def _check_affiliate_stripe_days(self):
+        for settings in self:
+            payload_days = settings.affiliate_stripe_payload_days
+            if not 1 <= payload_days <= settings.affiliate_stripe_event_days:
+                raise ValidationError(
+                    self.env._(
+                        "Stripe events are kept for one day at least, and their "
+                        "contents not longer than the events."
+                    )
+                )
+
+    @api.model
+    def get_values(self):
+        workers = self.env["affiliate.stripe.event"]._workers()
+        return {
+            **super().get_values(),
+            "affiliate_stripe_workers": 1 + len(workers[1:].filtered("active")),
+        }
+
+    def set_values(self):
+        done = super().set_values()
+        count = self.affiliate_stripe_workers
+        if count != self.get_values()["affiliate_stripe_workers"]:
+            self.env["affiliate.stripe.event"]._set_workers(count)
+        return done
 
     def action_affiliate_stripe_account(self):
         """Open the company's Stripe account, or a new one."""

@@ -4,6 +4,7 @@ from . import (
     test_codes,
     test_connection,
     test_credit_notes,
+    test_endpoints,
     test_lib_attribution,
     test_lib_codes,
     test_lib_commission,

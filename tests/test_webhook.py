@@ -653,7 +653,7 @@ class TestProcessing(WebhookCase):
         old = fields.Datetime.now() - timedelta(days=100)
         self.events.write({"received_at": old})
         done.state, failed.state = "done", "failed"
-        self.env["affiliate.stripe.event"].sudo()._gc_old()
+        self.env["affiliate.stripe.event"].sudo()._gc_events()
         self.assertEqual(self.events, waiting | failed)
 
 

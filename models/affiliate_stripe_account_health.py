@@ -1,0 +1,225 @@
+import logging
+from datetime import timedelta
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+
+from ..lib.stripe_client import API_VERSION, MAJOR_API_VERSION
+from ..lib.stripe_events import SUBSCRIBED
+
+_logger = logging.getLogger(__name__)
+
+# The pause after a passing problem: doubled each time in a row, up to 32 minutes.
+FIRST_PAUSE = timedelta(seconds=30)
+MAX_DOUBLINGS = 6
+# So many of the newest events tell in which version Stripe sends them.
+LOOKED_AT_EVENTS = 10
+WARNING = "mail.mail_activity_data_warning"
+CRONS = ("ir_cron_process", "ir_cron_poll", "ir_cron_sync")
+
+
+class AffiliateStripeAccount(models.Model):
+    """How an account is: what went wrong, who is told, and when it is tried again."""
+
+    _inherit = "affiliate.stripe.account"
+
+    api_version = fields.Char(compute="_compute_health")
+    last_event = fields.Datetime(compute="_compute_health", string="Last event")
+    pending_events = fields.Integer(compute="_compute_health", string="Waiting events")
+    failed_events = fields.Integer(compute="_compute_health", string="Failed events")
+    foreign_versions = fields.Char(
+        compute="_compute_foreign_versions",
+        help="Other API versions in which Stripe sends events to our webhook.",
+    )
+    inactive_crons = fields.Char(
+        compute="_compute_inactive_crons",
+        help="Scheduled actions this account needs and that are switched off.",
+    )
+    backoff_until = fields.Datetime(readonly=True, copy=False)
+    backoff_count = fields.Integer(readonly=True, copy=False)
+    backoff_reason = fields.Char(readonly=True, copy=False)
+
+    # === COMPUTE METHODS === #
+
+    def _compute_health(self):
+        # Counted with sudo: officers may not read events, but see that some failed.
+        events = self.env["affiliate.stripe.event"].sudo()
+        counts = {
+            (account.id, state): count
+            for account, state, count in events._read_group(
+                [
+                    ("account_id", "in", self.ids),
+                    ("state", "in", ("pending", "failed")),
+                ],
+                ["account_id", "state"],
+                ["__count"],
+            )
+        }
+        for account in self:
+            account.pending_events = counts.get((account.id, "pending"), 0)
+            account.failed_events = counts.get((account.id, "failed"), 0)
+            account.last_event = account._newest_events(1).received_at
+            account.api_version = API_VERSION
+
+    def _newest_events(self, limit, domain=()):
+        """Return the events of this account that arrived last."""
+        return (
+            self.env["affiliate.stripe.event"]
+            .sudo()
+            .search(
+                [("account_id", "=", self.id), *domain],
+                order="received_at DESC",
+                limit=limit,
+            )
+        )
+
+    @api.depends("delivery")
+    def _compute_foreign_versions(self):
+        for account in self:
+            versions = set()
+            # Polled events have the version of their time, and nobody can change it.
+            if account.delivery == "webhook":
+                newest = account._newest_events(
+                    LOOKED_AT_EVENTS, [("type", "in", SUBSCRIBED)]
+                )
+                versions = set(filter(self._is_foreign_version, newest.mapped("api_version")))
+            account.foreign_versions = ", ".join(sorted(versions))
+
+    @api.model
+    def _is_foreign_version(self, api_version):
+        """Another API version than ours: only ids of such events are used anyway."""
+        return bool(api_version) and api_version.rpartition(".")[2] != MAJOR_API_VERSION
+
+    def _compute_inactive_crons(self):
+        crons = self.env["ir.cron"].sudo()
+        for xmlid in CRONS:
+            crons += self.env.ref(f"affiliate_stripe.{xmlid}").sudo()
+        names = crons.filtered(lambda cron: not cron.active).mapped("name")
+        self.inactive_crons = ", ".join(f"“{name}”" for name in names)
+
+    # === ACTION METHODS === #
+
+    def action_view_events(self):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "affiliate_stripe.action_affiliate_stripe_event"
+        )
+        action["domain"] = [("account_id", "in", self.ids)]
+        return action
+
+    def action_view_failed_events(self):
+        return {**self.action_view_events(), "context": {"search_default_failed": 1}}
+
+    # === PROBLEMS === #
+
+    def _problem_text(self, problem):
+        """Return the sentence for a ``StripeProblem``: what is wrong, what to do."""
+        texts = {
+            "key": self.env._(
+                "Stripe does not accept the API key. It may have been revoked: create "
+                "a new one in Stripe's dashboard, Developers > API keys, paste it "
+                "here and connect again."
+            ),
+            "permission": self.env._(
+                "The restricted key lacks a permission. Stripe says: %s",
+                str(problem),
+            ),
+            "throttled": self.env._(
+                "Stripe asks us to slow down (%s); we try again soon.",
+                problem.reason or self.env._("too many requests"),
+            ),
+            "unreachable": self.env._(
+                "Stripe cannot be reached: %s. Check the network of this server; we "
+                "try again by ourselves.",
+                str(problem),
+            ),
+        }
+        return texts.get(problem.code) or self.env._("Stripe says: %s", str(problem))
+
+    def _handle_problem(self, problem):
+        """React to a problem that concerns the account, not one object.
+
+        Wrong key or permission: stop and say so. Passing ones: wait, each time in a
+        row twice as long. Events are kept either way.
+        """
+        self.ensure_one()
+        now = fields.Datetime.now()
+        text = self._problem_text(problem)
+        if problem.stops_account:
+            if self.state != "error" or self.problem != text:
+                self.write({"state": "error", "problem": text})
+                self._update_warning()
+        elif not self.backoff_until or self.backoff_until <= now:
+            # Requests that ran side by side fail together: one step, not one each.
+            pause = FIRST_PAUSE * 2 ** min(self.backoff_count, MAX_DOUBLINGS)
+            self.write(
+                {
+                    "backoff_until": now + pause,
+                    "backoff_count": self.backoff_count + 1,
+                    "backoff_reason": text,
+                }
+            )
+            _logger.info("Stripe account %s pauses for %s: %s", self.id, pause, text)
+
+    def _note_success(self):
+        """Stripe answers: the next pause is a short one again."""
+        for account in self:
+            if account.backoff_count:
+                account.write(
+                    {
+                        "backoff_until": False,
+                        "backoff_count": 0,
+                        "backoff_reason": False,
+                    }
+                )
+
+    def _note_connected(self):
+        """The key works: forget what was wrong."""
+        self.write({"state": "connected", "problem": False})
+        self._note_success()
+        self._update_warning()
+
+    # === TELLING === #
+
+    def _warnings(self):
+        """Return the sentences about what a person has to look at."""
+        self.ensure_one()
+        texts = [self.state == "error" and self.problem, self.webhook_problem]
+        failed = (
+            self.env["affiliate.stripe.event"]
+            .sudo()
+            .search_count([("account_id", "=", self.id), ("state", "=", "failed")])
+        )
+        if failed:
+            texts.append(
+                self.env._(
+                    "%s events of Stripe could not be processed. Open “Failed events”, "
+                    "read why, and press “Process again”.",
+                    failed,
+                )
+            )
+        return list(filter(None, texts))
+
+    def _update_warning(self):
+        """Have one activity while something is wrong, and none when all is well."""
+        for account in self.sudo():
+            note = Markup("<br/>").join(account._warnings())
+            activity = account.activity_search([WARNING])
+            if not note:
+                activity.action_feedback(feedback=self.env._("This is solved."))
+            elif activity:
+                activity.note = note
+            else:
+                account.activity_schedule(
+                    WARNING,
+                    summary=self.env._("Stripe connection needs attention"),
+                    note=note,
+                    user_id=account._manager().id,
+                )
+
+    def _manager(self):
+        """Return whom to tell: a manager of this company, or whoever is there."""
+        group = self.env.ref("affiliate_stripe.group_affiliate_manager")
+        managers = (group.user_ids + group.all_user_ids).filtered("active")
+        own = managers.filtered(lambda user: self.company_id in user.company_ids)
+        return (own or managers or self.env.user)[0]
