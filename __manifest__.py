@@ -33,6 +33,7 @@
         "views/affiliate_settlement_views.xml",
         "views/affiliate_stripe_account_views.xml",
         "views/affiliate_stripe_event_views.xml",
+        "views/affiliate_stripe_run_views.xml",
         "views/affiliate_stripe_mirror_views.xml",
         "views/affiliate_stripe_credit_note_views.xml",
         "views/affiliate_stripe_payout_views.xml",

@@ -11,6 +11,7 @@ def uninstall_hook(env):
     """
     # Its triggers go with their tables, the function would stay.
     env.cr.execute("DROP FUNCTION IF EXISTS affiliate_settlement_sum() CASCADE")
+    env.cr.execute("DROP TABLE IF EXISTS affiliate_stripe_pace")
     for account in env["affiliate.stripe.account"].search([("state", "!=", "draft")]):
         problem = account._delete_endpoints()
         if problem:

@@ -96,9 +96,11 @@ class StripeApi:
     Thread-safe: the package keeps one HTTP session a thread.
 
     :param str base_url: another API address, for the test double only
+    :param pace: ``lib.stripe_pace.Pace``, where calls are limited
     """
 
-    def __init__(self, api_key, base_url=None):
+    def __init__(self, api_key, base_url=None, pace=None):
+        self._pace = pace
         self._client = stripe.StripeClient(
             api_key,
             max_network_retries=NETWORK_RETRIES,
@@ -112,6 +114,8 @@ class StripeApi:
         :raise StripeProblem: for everything that is not an answer
         """
         options = {"idempotency_key": idempotency_key} if idempotency_key else {}
+        if self._pace:
+            self._pace.wait()
         try:
             answer = self._client.raw_request(method, path, **(params or {}), **options)
         except stripe.StripeError as error:

@@ -1,6 +1,7 @@
 # Mirror: what Stripe says now. Knows nothing of commissions.
 from . import affiliate_stripe_account
 from . import affiliate_stripe_account_health
+from . import affiliate_stripe_account_runs
 from . import affiliate_stripe_account_endpoints
 from . import affiliate_stripe_endpoint
 from . import affiliate_stripe_mixin
@@ -21,6 +22,9 @@ from . import affiliate_stripe_dispute
 from . import affiliate_stripe_payout
 from . import affiliate_stripe_balance_transaction
 from . import affiliate_stripe_sync
+from . import affiliate_stripe_run
+from . import affiliate_stripe_run_walk
+from . import affiliate_stripe_run_checks
 from . import affiliate_stripe_event
 from . import affiliate_stripe_event_workers
 from . import affiliate_stripe_event_retention
@@ -34,6 +38,7 @@ from . import affiliate_referral
 from . import affiliate_commission
 from . import affiliate_commission_facts
 from . import affiliate_commission_booking
+from . import affiliate_commission_backlog
 from . import affiliate_settlement
 from . import affiliate_rate_limit_log
 

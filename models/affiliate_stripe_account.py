@@ -96,12 +96,6 @@ class AffiliateStripeAccount(models.Model):
     endpoint_ids = fields.One2many("affiliate.stripe.endpoint", "account_id")
 
     polled_until = fields.Datetime(readonly=True, copy=False, string="Polled until")
-    # {kind: id to go on after}, for the kinds a running sync still has to walk.
-    sync_cursor = fields.Json(readonly=True, copy=False)
-    sync_total = fields.Integer(readonly=True, copy=False)
-    sync_done = fields.Integer(string="Objects read", readonly=True, copy=False)
-    is_syncing = fields.Boolean(compute="_compute_is_syncing")
-    last_sync = fields.Datetime(string="Last full sync", readonly=True, copy=False)
 
     _webhook_token_uniq = models.UniqueIndex("(webhook_token)")
     _stripe_account_uniq = models.UniqueIndex(
@@ -162,11 +156,6 @@ class AffiliateStripeAccount(models.Model):
                 f"{account.get_base_url()}/affiliate_stripe/webhook/{token}"
             )
 
-    @api.depends("sync_cursor")
-    def _compute_is_syncing(self):
-        for account in self:
-            account.is_syncing = bool(account.sync_cursor)
-
     # === CRUD METHODS === #
 
     @api.ondelete(at_uninstall=False)
@@ -201,20 +190,8 @@ class AffiliateStripeAccount(models.Model):
         self._note_connected()
         # What waited for a working key goes on.
         self.env["affiliate.stripe.event"]._wake()
-        if self.sync_cursor:
-            self.env.ref("affiliate_stripe.ir_cron_sync")._trigger()
+        self.env["affiliate.stripe.run"]._wake()
         return self._notify(self.env._("The connection works."), "success")
-
-    def action_sync_now(self):
-        """Read the whole account again, in the background; safe at any time."""
-        for account in self:
-            if account.state == "draft":
-                raise UserError(self.env._("Connect the account first."))
-            if not account.sync_cursor:
-                cursor = dict.fromkeys(LISTS)
-                account.write({"sync_cursor": cursor, "sync_done": 0})
-        self.env.ref("affiliate_stripe.ir_cron_sync")._trigger()
-        return True
 
     def action_disconnect(self):
         """Delete our endpoints at Stripe and forget the key; history stays."""
@@ -228,10 +205,10 @@ class AffiliateStripeAccount(models.Model):
                     "api_key_hint": False,
                     "problem": problem,
                     "webhook_problem": False,
-                    "sync_cursor": False,
                 }
             )
             account._update_warning()
+            account.run_ids.action_cancel()
         return True
 
     def action_deactivate_codes(self):
@@ -276,7 +253,7 @@ class AffiliateStripeAccount(models.Model):
         key = self.sudo().api_key_secret
         if not key:
             raise UserError(self.env._("Enter an API key first."))
-        return StripeApi(key, base_url=self._api_base())
+        return StripeApi(key, base_url=self._api_base(), pace=self._get_pace())
 
     def _api_base(self):
         """Return another API address, honoured for loopback only (the test double)."""

@@ -13,7 +13,7 @@ STAGES = (
     ("subscription",),
     ("invoice",),
     ("checkout_session", "charge"),
-    ("refund", "dispute"),
+    ("refund", "dispute", "credit_note", "balance_transaction", "payout"),
 )
 LEDGER_KIND = "commission"
 # These are few, and older than what they are sold for: always read as a whole.
@@ -227,13 +227,13 @@ class AffiliateStripeRun(models.Model):
             return [
                 {"kind": kind, "stage": 0, "created_from": start, "created_to": end}
                 for start, end in self._months()
-                for kind in self._kinds()
+                for kind in _listed()
             ]
         if self.purpose == "nightly":
             # What is open at Stripe, whole lists at a time.
             return [
                 {"kind": "invoice", "stage": 0, "params": {"status": "open"}},
-                {"kind": "subscription", "stage": 0, "params": {"status": "active"}},
+                {"kind": "subscription", "stage": 0},
                 {"kind": LEDGER_KIND, "stage": 1},
             ]
         since = fields.Datetime.to_datetime(self.date_from)
@@ -241,16 +241,14 @@ class AffiliateStripeRun(models.Model):
             {
                 "kind": kind,
                 "stage": stage,
+                "params": params,
                 "created_from": since if kind not in CATALOGUE else False,
             }
             for stage, kinds in enumerate(STAGES)
             for kind in kinds
+            for params in KINDS[kind].filters
         ]
         return [*parts, {"kind": LEDGER_KIND, "stage": len(STAGES)}]
-
-    @api.model
-    def _kinds(self):
-        return [kind.name for kind in KINDS.values() if kind.listed]
 
     def _months(self):
         """Return (first day, first day of the next month) since the oldest object."""
@@ -269,7 +267,7 @@ class AffiliateStripeRun(models.Model):
                         limit=1,
                     )
                     .created
-                    for kind in self._kinds()
+                    for kind in _listed()
                 ),
             ),
             default=fields.Datetime.now(),
@@ -334,9 +332,9 @@ class AffiliateStripeRunPart(models.Model):
     created_from = fields.Datetime(string="From", readonly=True)
     created_to = fields.Datetime(string="To", readonly=True)
     after = fields.Char(readonly=True)  # id of the last object stored
-    objects = fields.Integer(readonly=True)
-    share_done = fields.Float(readonly=True)  # 0 to 1, by time span
-    done = fields.Boolean(readonly=True)
+    objects = fields.Integer(default=0, readonly=True)
+    share_done = fields.Float(default=0, readonly=True)  # 0 to 1, by time span
+    done = fields.Boolean(default=False, readonly=True)
     leased_until = fields.Datetime(readonly=True)
     leased_by = fields.Char(readonly=True)
 
@@ -358,3 +356,7 @@ class AffiliateStripeRunPart(models.Model):
             )
         self.env["affiliate.stripe.event"]._wake()
         return True
+
+
+def _listed():
+    return [kind.name for kind in KINDS.values() if kind.listed]

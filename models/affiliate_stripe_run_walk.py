@@ -15,7 +15,8 @@ _logger = logging.getLogger(__name__)
 
 # Lists read at the same time by one worker. At 100 objects a page that is plenty.
 PARALLEL_LISTS = 8
-LEASE = timedelta(minutes=5)
+# Renewed with every page; a killed walk goes on after it.
+LEASE = timedelta(minutes=2)
 
 
 class AffiliateStripeRun(models.Model):
@@ -43,7 +44,7 @@ class AffiliateStripeRun(models.Model):
             ends the walk, which goes on another time
         """
         token = secrets.token_urlsafe(12)
-        while True:
+        while keep_going(0):  # also begins to see what others have committed
             with self.env["affiliate.stripe.sync"]._transaction() as own:
                 run, parts = own.env[self._name]._claim(token)
                 run, parts = run.id, parts.ids
@@ -117,6 +118,10 @@ class AffiliateStripeRun(models.Model):
                       SET leased_until = NULL, leased_by = NULL
                     WHERE run_id = %s AND leased_by = %s""",
                 [self.id, token],
+            )
+            # One worker finishes a run, however many end their last part just now.
+            own.env.cr.execute(
+                "SELECT 1 FROM affiliate_stripe_run WHERE id = %s FOR UPDATE", [self.id]
             )
             run = own.env[self._name].browse(self.id)
             open_parts = run.part_ids.search_count(

@@ -530,11 +530,13 @@ class TestConnection(StripeCase):
         self.assertTrue(self.account.is_syncing)
         self.assertEqual(self.account.sync_done, 6, "three pages are safe")
         self.double.requests.clear()
+        # Its leases run out.
+        self.env["affiliate.stripe.run.part"].search([]).leased_until = False
         cron.method_direct_trigger()
         self.assertEqual(self.mirrored(), self.at_stripe())
         self.assertFalse(self.account.is_syncing)
-        first = self.double.request_log("GET")[0]
-        self.assertIn("starting_after", json.dumps(first), "not from the beginning")
+        again = json.dumps(self.double.request_log("GET")[:5])
+        self.assertIn("starting_after", again, "not from the beginning")
 
     def test_a_bad_object_does_not_end_the_sync(self):
         self.fill()
@@ -575,6 +577,7 @@ class TestConnection(StripeCase):
             self.env.ref("affiliate_stripe.ir_cron_sync"), trigger.mapped("cron_id")
         )
         self.double.calm()
+        self.account.backoff_until = False
         self.env.ref("affiliate_stripe.ir_cron_sync").method_direct_trigger()
         self.assertEqual(self.mirrored(), self.at_stripe())
 

@@ -1,0 +1,104 @@
+from odoo import api, fields, models
+from odoo.tools import SQL
+from odoo.tools.misc import formatLang
+
+# Customers computed in one transaction: what one worker may lose when it is killed.
+BATCH = 200
+
+
+class AffiliateStripeCustomer(models.Model):
+    _inherit = "affiliate.stripe.customer"
+
+    # Pages of a run have changed what this customer may have earned somebody.
+    ledger_due = fields.Boolean(readonly=True, copy=False)
+
+    _ledger_due_idx = models.Index("(account_id, id) WHERE ledger_due")
+
+
+class AffiliateStripeSync(models.AbstractModel):
+    _inherit = "affiliate.stripe.sync"
+
+    @api.model
+    def _after_store_later(self, account, customer_refs):
+        result = super()._after_store_later(account, customer_refs)
+        if customer_refs:
+            self.env.cr.execute(
+                """UPDATE affiliate_stripe_customer SET ledger_due = TRUE
+                    WHERE account_id = %s AND stripe_id IN %s
+                      AND ledger_due IS NOT TRUE""",
+                [account.id, tuple(customer_refs)],
+            )
+        return result
+
+
+class AffiliateStripeRun(models.Model):
+    """The last stage of a run: each customer's ledger once, not once a page."""
+
+    _inherit = "affiliate.stripe.run"
+
+    @api.model
+    def _compute_later(self, after):
+        account = self.account_id
+        if self.purpose == "preview":
+            return self._preview_batch(account, after)
+        self.env["affiliate.stripe.sync"]._lock(account)
+        customers = self._due(account)
+        self.env["affiliate.referral"]._refresh(account, customers)
+        # Flags are cleared with the rows they stand for, in one transaction.
+        self._clear_due(customers)
+        return len(customers), str(customers[-1:].id) if customers else None
+
+    def _preview_batch(self, account, after):
+        """Compute a batch, note what would be booked, and forget it."""
+        self.env["affiliate.stripe.sync"]._lock(account)
+        customers = self._due(account, int(after or 0))
+        preview = dict(self.preview or {})
+        with self.env.cr.savepoint() as savepoint:
+            self.env.cr.execute("SELECT COALESCE(MAX(id), 0) FROM affiliate_commission")
+            last = self.env.cr.fetchone()[0]
+            self.env["affiliate.referral"]._refresh(account, customers)
+            self.env.flush_all()
+            found = self._sum_rows_after(last)
+            savepoint.rollback()
+        self.env.invalidate_all(flush=False)
+        for who, (rows, amount, currency) in found.items():
+            name = f"{who}, {currency.name}"
+            before = preview.get(name, [0, "", 0.0])
+            total = currency.round(before[2] + amount)
+            shown = formatLang(self.env, total, currency_obj=currency)
+            preview[name] = [before[0] + rows, shown, total]
+        self.preview = preview
+        return len(customers), str(customers[-1:].id) if customers else None
+
+    def _sum_rows_after(self, last):
+        """Return ``{affiliate: (rows, amount, currency)}`` of ledger rows after one."""
+        groups = self.env["affiliate.commission"]._read_group(
+            [("id", ">", last)],
+            ["affiliate_id", "currency_id"],
+            ["__count", "amount:sum"],
+        )
+        return {
+            affiliate.display_name: (count, amount, currency)
+            for affiliate, currency, count, amount in groups
+        }
+
+    def _due(self, account, after=0):
+        """Return the next customers to compute, and keep them for us."""
+        self.env.cr.execute(
+            """SELECT id FROM affiliate_stripe_customer
+                WHERE account_id = %s AND ledger_due AND id > %s
+             ORDER BY id LIMIT %s FOR UPDATE""",
+            [account.id, after, BATCH],
+        )
+        ids = [row_id for (row_id,) in self.env.cr.fetchall()]
+        return self.env["affiliate.stripe.customer"].browse(ids)
+
+    def _clear_due(self, customers):
+        if customers:
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE affiliate_stripe_customer SET ledger_due = NULL"
+                    " WHERE id IN %s",
+                    tuple(customers.ids),
+                )
+            )

@@ -1,0 +1,129 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ..lib.stripe_pace import Pace
+
+
+class AffiliateStripeAccount(models.Model):
+    """Reading the whole account, and how fast."""
+
+    _inherit = "affiliate.stripe.account"
+
+    rate_limit = fields.Integer(
+        string="Calls a second",
+        default=20,
+        help="How often all workers together call Stripe at most. Stripe allows 25 a "
+        "second for each kind of list. 0 is no limit.",
+    )
+    run_ids = fields.One2many(
+        "affiliate.stripe.run", "account_id", string="Readings", readonly=True
+    )
+    run_id = fields.Many2one(
+        "affiliate.stripe.run", compute="_compute_run", string="Last reading"
+    )
+    is_syncing = fields.Boolean(compute="_compute_run")
+    sync_done = fields.Integer(string="Objects read", compute="_compute_run")
+    sync_time_left = fields.Char(compute="_compute_run")
+    last_sync = fields.Datetime(string="Last full sync", readonly=True, copy=False)
+
+    @api.depends("run_ids.state")
+    def _compute_run(self):
+        for account in self:
+            shown = account.sudo().run_ids.filtered(lambda run: run.purpose != "nightly")
+            active = shown.filtered(lambda run: run.state in ("running", "paused"))
+            account.run_id = (active or shown)[:1]
+            account.is_syncing = account.run_id.state == "running"
+            account.sync_done = account.run_id.objects
+            account.sync_time_left = account.run_id.time_left
+
+    @api.constrains("rate_limit")
+    def _check_rate_limit(self):
+        if any(account.rate_limit < 0 for account in self):
+            raise ValidationError(self.env._("Calls a second cannot be negative."))
+
+    def action_sync_now(self):
+        """Read the whole account again, in the background; safe at any time."""
+        self._start_run("read")
+        return True
+
+    def action_compare(self):
+        """Compare all that is at Stripe with what was read, in the background."""
+        return self._start_run("compare").get_formview_action()
+
+    def action_read(self):
+        """Open the dialog that asks since when, and whether only to try."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Read the Stripe account"),
+            "res_model": "affiliate.stripe.run",
+            "views": [
+                (self.env.ref("affiliate_stripe.view_affiliate_stripe_run_new").id, "form")
+            ],
+            "target": "new",
+            "context": {"default_account_id": self.id},
+        }
+
+    def action_view_runs(self):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "affiliate_stripe.action_affiliate_stripe_run"
+        )
+        action["domain"] = [("account_id", "in", self.ids)]
+        return action
+
+    def _start_run(self, purpose):
+        """Start a run unless one is under way; return the run of each account."""
+        runs = self.env["affiliate.stripe.run"]
+        for account in self:
+            if account.state == "draft":
+                raise UserError(self.env._("Connect the account first."))
+            active = runs.search(
+                [
+                    ("account_id", "=", account.id),
+                    ("state", "in", ("running", "paused")),
+                ]
+            )
+            if not active:
+                active = active.create({"account_id": account.id, "purpose": purpose})
+                active._begin()
+            runs |= active
+        runs._wake()
+        return runs
+
+    def _get_pace(self):
+        """Return the ``Pace`` all workers share, or None where there is no limit."""
+        self.ensure_one()
+        if not self.rate_limit:
+            return None
+        registry, account_id = self.env.registry, self.id
+        interval = 1 / self.rate_limit
+
+        def reserve(calls):
+            # A statement of its own: nobody waits for anybody's transaction. Time
+            # not used is lost but for one second of it.
+            with registry.cursor() as cr:
+                cr.execute(
+                    """INSERT INTO affiliate_stripe_pace AS pace (account_id, free_at)
+                       VALUES (%(account)s, clock_timestamp() + %(span)s)
+                       ON CONFLICT (account_id) DO UPDATE
+                          SET free_at = %(span)s + GREATEST(
+                              pace.free_at, clock_timestamp() - interval '1 second')
+                    RETURNING EXTRACT(EPOCH FROM
+                              free_at - %(span)s - clock_timestamp())""",
+                    {"account": account_id, "span": timedelta(seconds=calls * interval)},
+                )
+                return float(cr.fetchone()[0])
+
+        return Pace(reserve, interval)
+
+    def init(self):
+        super().init()
+        # No model: nobody reads it, and it is written in transactions of its own.
+        self.env.cr.execute(
+            """CREATE UNLOGGED TABLE IF NOT EXISTS affiliate_stripe_pace (
+                   account_id integer PRIMARY KEY
+                       REFERENCES affiliate_stripe_account ON DELETE CASCADE,
+                   free_at timestamptz NOT NULL)"""
+        )
