@@ -318,6 +318,12 @@ def _session_lines(session):
     return lines, total, total - tax - shipping - sum(line.net for line in lines)
 
 
+def session_unexplained(session):
+    """Return the difference that holds a sale without invoice."""
+    lines, _total, difference = _session_lines(session)
+    return _held(difference, lines)
+
+
 def refund_reversal(refund, charge, explained=0, noted=0):
     """Return the Reversal of a refund, or None while it takes nothing back.
 
