@@ -10,7 +10,10 @@ expand, and how one raw object (a dict at the pinned API version) becomes rows:
 * one raw object may give several rows (an invoice gives its lines and payments).
 * ``needs``: ids of other objects that must be mirrored too, ``lookups``: lists to ask
   when the object is seen for the first time. Together they make arrival order
-  irrelevant: whatever object is seen first, the others are fetched.
+  irrelevant: whatever object is seen first, the others are fetched. ``parts``: lists
+  to ask each time, because no event tells of what they hold.
+
+``LISTS`` is what "Sync now" walks, so that nothing is left out.
 """
 
 import json
