@@ -550,6 +550,7 @@ _DEFINED = (
         "/v1/payouts",
         read_payout,
         "Payouts",
+        page_size=10,
     ),
     Kind(
         "balance_transaction",

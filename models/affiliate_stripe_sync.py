@@ -11,7 +11,6 @@ from odoo.tools import SQL
 
 from ..lib.stripe_client import (
     ACCOUNT_PROBLEMS,
-    PAGE_SIZE,
     StripeProblem,
     in_parallel,
 )
@@ -309,7 +308,7 @@ class AffiliateStripeSync(models.AbstractModel):
         (kind, filters), after = LISTS[name], cursor[name]
         synced_at = self._database_now()
         stripe_api = self._get_api(account)
-        params = {**kind.list_params(), **filters, "limit": PAGE_SIZE}
+        params = {**kind.list_params(), **filters, "limit": kind.page_size}
         if after:
             params["starting_after"] = after
         page = stripe_api.get(kind.path, **params)
