@@ -3,6 +3,7 @@
 import json
 import time
 import unittest
+from fractions import Fraction
 
 import stripe
 from hypothesis import given
@@ -270,6 +271,39 @@ class TestCreditNote(unittest.TestCase):
         whole = credit_note(self.note(before=300), {})
         sale = invoice_sale(invoice, lines, [], credit_notes=[whole])
         self.assertEqual([line.net for line in sale.lines], [800, 400])
+        more = [whole, whole, whole, credit_note(self.note(line, before=400), {})]
+        sale = invoice_sale(invoice, lines, [], credit_notes=more)
+        self.assertEqual(sale.total, 200)
+        self.assertEqual(sum(line.net for line in sale.lines), 200)
+
+    @for_all
+    @given(
+        st.lists(st.integers(1, 9000), min_size=1, max_size=4),
+        st.lists(st.tuples(st.integers(0, 4), st.integers(1, 4000)), max_size=4),
+    )
+    def test_what_is_left_to_pay_lies_on_the_lines(self, amounts, credits):
+        lines = [
+            {"id": f"il_{number}", "amount": amount}
+            for number, amount in enumerate(amounts)
+        ]
+        room, notes = dict(enumerate(amounts)), []
+        for second, (number, amount) in enumerate(credits):
+            left = sum(room.values())
+            if number in room:
+                amount = min(amount, int(room[number]))
+                room[number] -= amount
+                parts = [{"amount": amount, "invoice_line_item": f"il_{number}"}]
+            else:
+                amount, parts = min(amount, int(left)), []
+                for each in room:
+                    room[each] -= Fraction(amount) * room[each] / left if left else 0
+            raw = self.note(*parts, before=amount, id=f"cn_{second}", created=second)
+            notes += filter(None, [credit_note(raw, {})])
+        total = sum(amounts)
+        invoice = {"id": "in", "created": 1, "currency": "usd", "total": total}
+        sale = invoice_sale(invoice, lines, [], credit_notes=notes)
+        self.assertEqual([line.net for line in sale.lines], list(room.values()))
+        self.assertEqual(sum(room.values()), sale.total)
 
 
 class TestSaleFacts(unittest.TestCase):
