@@ -182,22 +182,20 @@ def _subscription_skipped(invoice):
 def _before_payment(lines, total, credit_notes):
     """Return lines and total of what was left to pay after the credit notes.
 
-    A credit that names no line takes its share of every line.
+    A credit that names no line takes its share of all that is left.
     """
-    left = total
-    for note in credit_notes:
-        if not note.before:
-            continue
+    earlier = (note for note in credit_notes if note.before)
+    for note in sorted(earlier, key=lambda note: (note.at, note.cause)):
         part = Fraction(note.before, note.amount)
-        whole = Fraction(note.unnamed, total) if total > 0 else 0
+        unnamed = part * note.unnamed
+        left = total - note.before + unnamed
+        kept = 1 - unnamed / left if left > 0 else 0
         lines = [
-            line.replace(
-                net=line.net - part * (note.lines.get(line.ref, 0) + line.net * whole)
-            )
+            line.replace(net=(line.net - part * note.lines.get(line.ref, 0)) * kept)
             for line in lines
         ]
-        left -= note.before
-    return lines, left
+        total -= note.before
+    return lines, total
 
 
 def credit_note(note, refunds):
@@ -316,6 +314,12 @@ def _session_lines(session):
     tax = (session.get("total_details") or {}).get("amount_tax") or 0
     shipping = _shipping_net(session)
     return lines, total, total - tax - shipping - sum(line.net for line in lines)
+
+
+def session_unexplained(session):
+    """Return the difference that holds a sale without invoice."""
+    lines, _total, difference = _session_lines(session)
+    return _held(difference, lines)
 
 
 def refund_reversal(refund, charge, explained=0, noted=0):

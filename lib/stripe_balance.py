@@ -5,7 +5,7 @@ them, with the payout that took them to the bank, and by walking their list. To 
 each with its payment would be one more request a payment.
 """
 
-from .stripe_rows import Reading, money, moment, needed, new_row, ref
+from .stripe_rows import Reading, moment, money, needed, new_row, ref
 
 # Their source is the payout itself.
 _OF_PAYOUTS = ("payout", "payout_cancel", "payout_failure")

@@ -6,7 +6,7 @@ Pure: where a walk is, is a ``Place``; who walks stores it with every page.
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
-from .stripe_client import PAGE_SIZE, StripeProblem
+from .stripe_client import StripeProblem
 from .stripe_objects import KINDS, moment
 
 # Nothing in Stripe is older than Stripe.
@@ -29,7 +29,7 @@ class Place:
     after: str = None
     params: dict = field(default_factory=dict)
 
-    def request(self, limit=PAGE_SIZE):
+    def request(self):
         """Return (path, params) of the next page."""
         kind = KINDS[self.kind]
         created = {}
@@ -40,7 +40,7 @@ class Place:
         params = {
             **kind.list_params(),
             **self.params,
-            "limit": limit,
+            "limit": kind.page_size,
             "created": created or None,
             "starting_after": self.after,
         }

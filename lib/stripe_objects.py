@@ -10,7 +10,10 @@ expand, and how one raw object (a dict at the pinned API version) becomes rows:
 * one raw object may give several rows (an invoice gives its lines and payments).
 * ``needs``: ids of other objects that must be mirrored too, ``lookups``: lists to ask
   when the object is seen for the first time. Together they make arrival order
-  irrelevant: whatever object is seen first, the others are fetched.
+  irrelevant: whatever object is seen first, the others are fetched. ``parts``: lists
+  to ask each time, because no event tells of what they hold.
+
+``LISTS`` is what "Sync now" walks, so that nothing is left out.
 """
 
 import json
@@ -23,8 +26,8 @@ from .stripe_rows import (
     Kind,
     Reading,
     Row,
-    money,
     moment,
+    money,
     needed,
     new_row,
     ref,
@@ -205,6 +208,7 @@ def _checkout_session(raw):
         "payment_intent": intent_ref,
         "currency": raw.get("currency"),
         "amount_total": money(raw, "amount_total"),
+        "difference": _session_difference(raw),
     }
     data = {**raw, "payment_intent": intent_ref}
     reading = Reading([new_row("checkout_session", raw, values, data)])
@@ -223,6 +227,13 @@ def _checkout_session(raw):
     if isinstance(charge, dict):
         reading.merge(_charge(charge))
     return reading
+
+
+def _session_difference(raw):
+    """Return what holds a sale without invoice; others are held by their invoice."""
+    if raw.get("mode") != "payment" or raw.get("invoice") or not raw.get("currency"):
+        return None
+    return to_major(sale_facts.session_unexplained(raw), raw["currency"])
 
 
 def _invoice(raw):
@@ -246,9 +257,7 @@ def _invoice(raw):
         "amount_total": money(raw, "total"),
         "amount_paid": money(raw, "amount_paid"),
         "hosted_url": raw.get("hosted_invoice_url"),
-        "difference": to_major(
-            sale_facts.unexplained(raw, lines), raw["currency"]
-        ),
+        "difference": to_major(sale_facts.unexplained(raw, lines), raw["currency"]),
     }
     data = without(raw, "lines", "payments")
     reading = Reading([new_row("invoice", raw, values, data)])
@@ -406,6 +415,7 @@ def _credit_note(raw):
 def _refund(raw):
     values = {
         "status": raw.get("status"),
+        "customer_ref": ref(raw.get("customer")),
         "charge_ref": ref(raw.get("charge")),
         "payment_intent": ref(raw.get("payment_intent")),
         "reason": raw.get("reason"),
@@ -540,6 +550,7 @@ _DEFINED = (
         "/v1/payouts",
         read_payout,
         "Payouts",
+        page_size=10,
     ),
     Kind(
         "balance_transaction",

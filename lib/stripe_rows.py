@@ -49,6 +49,7 @@ class Kind:
     listed: bool = True  # has a list of its own that a sync can walk
     # Some lists leave things out unless asked: filters that together show everything.
     filters: tuple = ({},)
+    page_size: int = 100  # fewer where each object brings many others
 
     def request(self, stripe_id):
         """Return (path, params) that read one object completely."""

@@ -40,6 +40,12 @@ class AffiliateStripeCheckoutSession(models.Model):
     email = fields.Char(readonly=True)
     payment_intent = fields.Char(readonly=True)
     amount_total = fields.Monetary(readonly=True)
+    difference = fields.Monetary(
+        string="Unexplained",
+        readonly=True,
+        help="What the lines leave unexplained of the total without tax, beyond "
+        "rounding. The sale is held for review: no commission is guessed.",
+    )
 
     _customer_idx = models.Index("(account_id, customer_ref)")
 

@@ -14,6 +14,8 @@ class AffiliateStripeRefund(models.Model):
         ondelete="set null",
     )
     charge_ref = fields.Char(readonly=True)
+    # A refund may have no charge (money on a customer's cash balance).
+    customer_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     status = fields.Char(readonly=True)
     payment_intent = fields.Char(readonly=True)

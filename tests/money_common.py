@@ -1,4 +1,4 @@
-"""A shop with one affiliate and one customer he brought: what money tests start from."""
+"""A shop with an affiliate and a customer he brought: where money tests start."""
 
 from .common import NEW_YEAR, StripeCase, moment
 

@@ -8,12 +8,14 @@ reconciliation later both ledgers must be equal.
 
 import os
 import random
+from fractions import Fraction
 
 import stripe
 
 from odoo.tests import tagged
 
 from .common import NEW_YEAR, StripeCase, moment
+from .stripe_double.billing.amounts import half_up
 from .stripe_double.errors import ApiError
 
 DAY = 86400
@@ -98,11 +100,11 @@ class History:
         if waiting := self.double.all("invoice", status="open"):
             self.shop.post(f"invoices/{waiting[-1]['id']}/pay")
             return
-        customer = self.shop.customer(self.email(), balance=-self.random.choice([0, 500]))
-        rate = self.random.choice(self.tax)
-        self.shop.invoice(
-            customer, 7001, 2999, -777, pay=False, default_tax_rates=rate
+        customer = self.shop.customer(
+            self.email(), balance=-self.random.choice([0, 500])
         )
+        rate = self.random.choice(self.tax)
+        self.shop.invoice(customer, 7001, 2999, -777, pay=False, default_tax_rates=rate)
 
     def credit_note(self):
         """Of some lines or of none; refunded, explaining a refund, to the balance, out
@@ -115,23 +117,28 @@ class History:
         if not invoices:
             return
         invoice = self.random.choice(invoices)
-        params = self.credited(invoice)
-        note = {"invoice": invoice["id"], **params}
-        after = self.shop.get("credit_notes/preview", **note)["post_payment_amount"]
-        self.shop.post("credit_notes", **note, **self.placed(invoice, after))
+        params, whole = self.credited(invoice)
+        waiting = invoice["amount_remaining"] if invoice["status"] == "open" else 0
+        params |= self.placed(invoice, whole - min(whole, waiting))
+        self.shop.post("credit_notes", invoice=invoice["id"], **params)
 
     def credited(self, invoice):
+        """What a note is about, and its amount with tax."""
         line = self.random.choice(invoice["lines"]["data"])
-        if line["amount"] > 0 and self.random.random() < 0.7:
-            amount = self.random.choice([line["amount"], line["amount"] // 3, 100])
-            key = line["id"]
-            kind = "invoice_line_item"
-            return {"lines": [{"type": kind, kind: key, "amount": amount}]}
-        return {"amount": self.random.choice([invoice["total"], 333])}
+        if line["amount"] <= 0 or self.random.random() < 0.3:
+            amount = self.random.choice([invoice["total"], 333])
+            return {"amount": amount}, amount
+        amount = self.random.choice([line["amount"], line["amount"] // 3, 100])
+        share = Fraction(amount, line["amount"])
+        off = [-part["amount"] for part in line["discount_amounts"]]
+        taxes = [tax["amount"] for tax in line["taxes"]]
+        whole = amount + sum(half_up(part * share) for part in off + taxes)
+        kind = "invoice_line_item"
+        return {"lines": [{"type": kind, kind: line["id"], "amount": amount}]}, whole
 
     def placed(self, invoice, after):
         """Where the part of a credit note that was paid already goes."""
-        if not after:
+        if not after or not invoice["amount_paid"]:
             return {}
         charge = self.shop.charge_of(invoice)
         refunds = self.double.all("refund", charge=charge)

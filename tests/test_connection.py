@@ -501,6 +501,11 @@ class TestConnection(StripeCase):
         for refund in self.env["affiliate.stripe.refund"].search([]):
             self.assertTrue(refund.charge_id)
         self.assertFalse(lines.filtered(lambda line: not line.invoice_id))
+        for note in self.env["affiliate.stripe.credit.note"].search([]):
+            self.assertTrue(note.invoice_id and note.customer_id)
+        for payout in self.env["affiliate.stripe.payout"].search([]):
+            net = sum(payout.balance_transaction_ids.mapped("net"))
+            self.assertEqual(round(net, 2), 0.0, "all of a payout is known")
         before = self.mirrored()
         self.sync_now()
         self.assertEqual(self.mirrored(), before)

@@ -115,6 +115,12 @@ class TestCreditNotes(MoneyCase):
         self.deliver()
         self.assertEqual(self.total(sale_ref=next_one["id"]), 9.00)
 
+    def test_partly_to_the_balance(self):
+        invoice = self.sell(10000, 5000)
+        self.note(invoice, (1, 4000), refund_amount=1000, credit_amount=3000)
+        self.deliver()
+        self.assertEqual(self.by_line(invoice), [30.00, 12.00])
+
     def test_only_to_the_balance(self):
         invoice = self.sell(10000)
         self.note(invoice, amount=4000, credit_amount=4000)
@@ -126,9 +132,7 @@ class TestCreditNotes(MoneyCase):
         refund = self.shop.refund(invoice, 3000)
         self.deliver()
         self.assertEqual(self.by_line(invoice), [24.00, 12.00])
-        note = self.note(
-            invoice, (0, 3000), refunds=[{"refund": refund["id"]}]
-        )
+        note = self.note(invoice, (0, 3000), refunds=[{"refund": refund["id"]}])
         self.deliver()
         self.assertEqual(self.by_line(invoice), [21.00, 15.00])
         self.assertEqual(self.total(cause_id=refund["id"]), 0.0)
@@ -222,9 +226,7 @@ class TestCreditNotes(MoneyCase):
         invoice = self.sell(*[1000] * 12)
         lines = list(self.shop.pages(f"invoices/{invoice['id']}/lines"))
         whole = {**invoice, "lines": {"data": lines}}
-        self.note(
-            whole, *((number, 500) for number in range(12)), refund_amount=6000
-        )
+        self.note(whole, *((number, 500) for number in range(12)), refund_amount=6000)
         self.deliver()
         self.assertEqual(self.by_line(whole), [1.50] * 12)
         mirrored = self.env["affiliate.stripe.credit.note"].search([])

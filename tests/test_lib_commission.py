@@ -344,7 +344,10 @@ class TestCommission(unittest.TestCase):
             )
             for index, (second, amount, line, net, outside) in enumerate(notes)
         ]
-        reversals = [refund("in", 10 * second, share) for second, share in back]
+        reversals = [
+            refund("in", second * 10 + index, share)
+            for index, (second, share) in enumerate(back)
+        ]
         sold = sale(*nets, ref="in", reversals=reversals, credit_notes=made)
         rules = (Rule(1, rate=Fraction(1)),)
         entries = ledger([sold], Terms(rules))

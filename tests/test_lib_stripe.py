@@ -3,18 +3,29 @@
 import json
 import time
 import unittest
+from fractions import Fraction
 
+import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 from stripe import WebhookSignature
 
-from odoo.addons.affiliate_stripe.lib.sale_facts import invoice_difference, line_net
+from odoo.addons.affiliate_stripe.lib.sale_facts import (
+    charge_sale,
+    credit_note,
+    explained_refunds,
+    invoice_difference,
+    invoice_sale,
+    line_net,
+)
 from odoo.addons.affiliate_stripe.lib.stripe_events import (
     EVENT_TYPES,
     SUBSCRIBED,
     event_target,
 )
 from odoo.addons.affiliate_stripe.lib.stripe_objects import (
+    KINDS,
+    LISTS,
     is_stripe_id,
     storable,
     storable_json,
@@ -172,6 +183,166 @@ class TestEvents(unittest.TestCase):
         again = json.loads(text)
         self.assertNotIn("\0", _texts(again))
         self.assertEqual(storable_json(again), text)
+
+
+class TestLists(unittest.TestCase):
+    def test_nothing_is_left_out_of_what_sync_walks(self):
+        """The package says of two lists that they show a part unless asked."""
+        for name, kind in KINDS.items():
+            text = _resource(name).list.__doc__ or ""
+            partial = "active" in text or "not been canceled" in text
+            self.assertEqual(kind.filters != ({},), partial, text)
+        self.assertEqual(
+            [params for kind, params in LISTS.values() if kind.name == "price"],
+            [{"active": True}, {"active": False}],
+        )
+        self.assertEqual(LISTS["subscription"][1], {"status": "all"})
+        self.assertNotIn("invoice_payment", LISTS)
+
+
+def _resource(name):
+    if name == "checkout_session":
+        return stripe.checkout.Session
+    return getattr(stripe, "".join(part.title() for part in name.split("_")))
+
+
+class TestCreditNote(unittest.TestCase):
+    def note(self, *lines, before=0, after=0, **values):
+        return {
+            "id": "cn_1",
+            "created": 5,
+            "currency": "usd",
+            "status": "issued",
+            "pre_payment_amount": before,
+            "post_payment_amount": after,
+            "total": before + after,
+            "lines": {"data": list(lines)},
+            **values,
+        }
+
+    def test_parts(self):
+        taxes = [{"amount": 200, "tax_behavior": "exclusive"}]
+        named = {"amount": 1000, "invoice_line_item": "il_1", "taxes": taxes}
+        other = {"amount": 300, "invoice_line_item": None}
+        entries = [
+            {"refund": "re_1", "amount_refunded": 500},
+            {"refund": "re_gone", "amount_refunded": 100},
+            {"refund": "re_unknown", "amount_refunded": 50},
+            {"refund": None, "amount_refunded": 10, "type": "payment_record_refund"},
+        ]
+        refunds = {
+            "re_1": {"status": "pending", "payment_intent": "pi_1", "charge": "ch_1"},
+            "re_gone": {"status": "failed", "charge": "ch_2"},
+        }
+        raw = self.note(
+            named,
+            other,
+            after=1500,
+            total_taxes=taxes,
+            refunds=entries,
+            out_of_band_amount=40,
+        )
+        made = credit_note(raw, refunds)
+        self.assertEqual((made.amount, made.lines), (1500, {"il_1": 1000}))
+        self.assertEqual((made.unnamed, made.before), (300, 0))
+        self.assertEqual(made.back, (("pi_1", 500), (None, 50), (None, 10), (None, 40)))
+        self.assertEqual(
+            explained_refunds([raw, raw], refunds), {"re_1": 1000, "re_unknown": 100}
+        )
+        self.assertIsNone(credit_note({**raw, "status": "void"}, refunds))
+        self.assertEqual(explained_refunds([{**raw, "status": "void"}], refunds), {})
+
+    def test_lines_that_do_not_add_up_name_nothing(self):
+        line = {"amount": 1000, "invoice_line_item": "il_1"}
+        made = credit_note(self.note(line, after=1500), {})
+        self.assertEqual((made.lines, made.unnamed), ({}, 1500))
+        # A cent of rounded tax is no riddle.
+        made = credit_note(self.note(line, after=1001), {})
+        self.assertEqual((made.lines, made.unnamed), ({"il_1": 1000}, 1))
+
+    def test_before_the_payment_the_sale_is_smaller(self):
+        line = {"amount": 400, "invoice_line_item": "il_1"}
+        note = credit_note(self.note(line, before=300, after=100), {})
+        invoice = {"id": "in_1", "created": 1, "currency": "usd", "total": 1500}
+        lines = [{"id": "il_1", "amount": 1000}, {"id": "il_2", "amount": 500}]
+        sale = invoice_sale(invoice, lines, [], credit_notes=[note])
+        self.assertEqual(sale.total, 1200)
+        self.assertEqual([line.net for line in sale.lines], [700, 500])
+        whole = credit_note(self.note(before=300), {})
+        sale = invoice_sale(invoice, lines, [], credit_notes=[whole])
+        self.assertEqual([line.net for line in sale.lines], [800, 400])
+        more = [whole, whole, whole, credit_note(self.note(line, before=400), {})]
+        sale = invoice_sale(invoice, lines, [], credit_notes=more)
+        self.assertEqual(sale.total, 200)
+        self.assertEqual(sum(line.net for line in sale.lines), 200)
+
+    @for_all
+    @given(
+        st.lists(st.integers(1, 9000), min_size=1, max_size=4),
+        st.lists(st.tuples(st.integers(0, 4), st.integers(1, 4000)), max_size=4),
+    )
+    def test_what_is_left_to_pay_lies_on_the_lines(self, amounts, credits):
+        lines = [
+            {"id": f"il_{number}", "amount": amount}
+            for number, amount in enumerate(amounts)
+        ]
+        room, notes = dict(enumerate(amounts)), []
+        for second, (number, amount) in enumerate(credits):
+            left = sum(room.values())
+            if number in room:
+                amount = min(amount, int(room[number]))
+                room[number] -= amount
+                parts = [{"amount": amount, "invoice_line_item": f"il_{number}"}]
+            else:
+                amount, parts = min(amount, int(left)), []
+                for each in room:
+                    room[each] -= Fraction(amount) * room[each] / left if left else 0
+            raw = self.note(*parts, before=amount, id=f"cn_{second}", created=second)
+            notes += filter(None, [credit_note(raw, {})])
+        total = sum(amounts)
+        invoice = {"id": "in", "created": 1, "currency": "usd", "total": total}
+        sale = invoice_sale(invoice, lines, [], credit_notes=notes)
+        self.assertEqual([line.net for line in sale.lines], list(room.values()))
+        self.assertEqual(sum(room.values()), sale.total)
+
+
+class TestSaleFacts(unittest.TestCase):
+    def test_quantities(self):
+        for raw, quantity in (
+            ({}, 1),
+            ({"quantity": None}, 1),
+            ({"quantity": 3}, 3),
+            ({"quantity": 0, "quantity_decimal": "0.5"}, 0.5),
+            ({"quantity": 2, "quantity_decimal": "2.25"}, 2.25),
+        ):
+            invoice = {"id": "in", "created": 1, "currency": "usd", "total": 10}
+            sale = invoice_sale(invoice, [{"id": "il", "amount": 10, **raw}], [])
+            self.assertEqual(sale.lines[0].quantity, quantity, raw)
+
+    def test_lines_in_another_currency_than_the_charge(self):
+        charge = {
+            "id": "ch_1",
+            "created": 1,
+            "currency": "eur",
+            "amount": 920,
+            "amount_captured": 920,
+        }
+        items = [
+            {"id": "li_1", "amount_total": 600},
+            {"id": "li_2", "amount_total": 500, "amount_tax": 100},
+        ]
+        session = {
+            "id": "cs_1",
+            "currency": "usd",
+            "amount_total": 1100,
+            "total_details": {"amount_tax": 100},
+            "line_items": {"data": items},
+        }
+        sale = charge_sale(charge, session)
+        self.assertEqual((sale.currency, sale.total, sale.difference), ("eur", 920, 0))
+        self.assertEqual(
+            [round(float(line.net), 2) for line in sale.lines], [501.82, 334.55]
+        )
 
 
 class TestInvoiceAmounts(unittest.TestCase):

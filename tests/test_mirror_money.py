@@ -418,6 +418,20 @@ class TestSalesWithoutInvoice(MoneyCase):
         self.deliver()
         self.assertEqual(self.total(), 13.80)
 
+    def test_a_checkout_that_does_not_add_up_is_held_and_shown(self):
+        session = self.buy()
+        self.double.alter("checkout.session", session["id"], amount_total=10002)
+        self.deliver()
+        self.assertFalse(self.rows())
+        mirrored = self.env["affiliate.stripe.checkout.session"].search(
+            [("difference", "!=", 0)]
+        )
+        self.assertEqual(mirrored.difference, 0.02)
+        self.double.alter("checkout.session", session["id"], amount_total=10000)
+        mirrored.action_sync_again()
+        self.assertEqual(mirrored.difference, 0.0)
+        self.assertEqual(self.amounts(), [30.00])
+
     def test_a_guest_gets_his_money_back(self):
         price = self.shop.price(10000, interval=None)
         link = self.shop.link(price)

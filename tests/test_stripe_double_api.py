@@ -324,6 +324,23 @@ class Expansion(DoubleCase):
         self.assertEqual(product["object"], "product")
         self.assertEqual(session["subscription"]["status"], "active")
 
+    def test_what_lists_leave_out(self):
+        """Cancelled subscriptions, archived prices and prices made in passing."""
+        subscription = self.session["subscription"]
+        self.shop.delete(f"subscriptions/{subscription}")
+        price = self.shop.price(700, active=False)
+
+        def listed(path, **params):
+            return [obj["id"] for obj in self.shop.pages(path, **params)]
+
+        self.assertNotIn(subscription, listed("subscriptions"))
+        self.assertIn(subscription, listed("subscriptions", status="all"))
+        self.assertIn(subscription, listed("subscriptions", status="canceled"))
+        self.assertNotIn(price["id"], listed("prices"))
+        self.assertEqual(listed("prices", active=False), [price["id"]])
+        product = self.shop.product("Old", active=False)
+        self.assertIn(product["id"], listed("products"))
+
     def test_legacy_prices(self):
         """``plan_…`` ids of old subscriptions are prices today."""
         world = self.double.world()

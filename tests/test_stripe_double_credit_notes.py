@@ -1,4 +1,4 @@
-"""Credit notes before and after the payment."""
+"""Credit notes before and after the payment; other ways to settle an invoice."""
 
 import stripe
 
@@ -133,3 +133,51 @@ class CreditNotes(DoubleCase):
         path = f"credit_notes/{note['id']}/lines"
         self.assertEqual(len(list(self.shop.pages(path, limit=5))), 12)
         self.assertEqual(note["amount"], 1440)
+
+
+class Settling(DoubleCase):
+    def setUp(self):
+        super().setUp()
+        self.customer = self.shop.customer()
+
+    def open_invoice(self, amount):
+        return self.shop.invoice(self.customer, amount, pay=False)
+
+    def test_one_intent_for_two_invoices(self):
+        one, two = self.open_invoice(1000), self.open_invoice(2000)
+        intent = self.shop.post(
+            "payment_intents",
+            amount=2500,
+            currency="usd",
+            customer=self.customer["id"],
+            confirm=True,
+        )
+        for invoice, status, paid in ((one, "paid", 1000), (two, "open", 1500)):
+            path = f"invoices/{invoice['id']}"
+            done = self.shop.post(f"{path}/attach_payment", payment_intent=intent["id"])
+            self.assertEqual((done["status"], done["amount_paid"]), (status, paid))
+        payments = self.shop.payments(two)
+        self.assertEqual(
+            sorted((p["status"], p["amount_requested"]) for p in payments),
+            [("open", 500), ("paid", 1500)],
+        )
+        with self.assertRaises(stripe.InvalidRequestError):
+            self.shop.post(f"{path}/attach_payment", payment_intent=intent["id"])
+
+    def test_a_revision_takes_the_place_of_its_original(self):
+        original = self.open_invoice(1000)
+        draft = self.shop.post(
+            "invoices", from_invoice={"action": "revision", "invoice": original["id"]}
+        )
+        self.assertEqual((draft["status"], draft["total"]), ("draft", 1000))
+        self.assertEqual(draft["from_invoice"]["invoice"], original["id"])
+        self.shop.post(f"invoices/{draft['id']}/finalize")
+        original = self.shop.get(f"invoices/{original['id']}")
+        self.assertEqual(
+            (original["status"], original["latest_revision"]), ("void", draft["id"])
+        )
+        with self.assertRaises(stripe.InvalidRequestError):
+            self.shop.post(
+                "invoices",
+                from_invoice={"action": "revision", "invoice": original["id"]},
+            )

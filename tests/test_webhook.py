@@ -279,8 +279,8 @@ class TestReceiving(WebhookCase):
             {"livemode": True},
             {"account": "acct_of_somebody_else"},
             {
-                "type": "payout.paid",
-                "data": {"object": {"id": "p", "object": "payout"}},
+                "type": "topup.succeeded",
+                "data": {"object": {"id": "tu", "object": "topup"}},
             },
             {"type": "new.thing", "data": {"object": {"id": "n", "object": "thing"}}},
         ):
