@@ -193,7 +193,7 @@ class AffiliateStripeAccount(models.Model):
         if failed:
             texts.append(
                 self.env._(
-                    "%s events of Stripe could not be processed. Open “Failed events”, "
+                    "Events that could not be processed: %s. Open “Failed events”, "
                     "read why, and press “Process again”.",
                     failed,
                 )

@@ -4,6 +4,7 @@ from . import (
     test_codes,
     test_connection,
     test_endpoints,
+    test_failures,
     test_lib_attribution,
     test_lib_codes,
     test_lib_commission,
@@ -27,6 +28,8 @@ from . import (
     test_stripe_double_scenarios,
     test_stripe_double_subscriptions,
     test_stripe_double_webhooks,
+    test_upkeep,
+    test_versions,
     test_webhook,
     test_website,
 )
