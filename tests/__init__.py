@@ -1,4 +1,5 @@
 from . import (
+    test_accounts,
     test_any_order,
     test_attribution,
     test_codes,
