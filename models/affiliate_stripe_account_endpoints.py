@@ -210,10 +210,13 @@ class AffiliateStripeAccount(models.Model):
         if self.delivery != "webhook":
             repaired, text = [], False
         elif not self._can_be_called():
-            repaired, text = [], self.env._(
-                "Stripe cannot reach %s. Set a public https address as web.base.url, "
-                "or choose polling.",
-                self.get_base_url(),
+            repaired, text = (
+                [],
+                self.env._(
+                    "Stripe cannot reach %s. Set a public https address as web.base.url, "
+                    "or choose polling.",
+                    self.get_base_url(),
+                ),
             )
         else:
             try:
@@ -256,8 +259,9 @@ class AffiliateStripeAccount(models.Model):
         at_stripe = self._endpoints_at_stripe(stripe_api)
         own = self._own_endpoints()
         good = own.filtered(
-            lambda row: at_stripe.get(row.stripe_id, {}).get("api_version")
-            == API_VERSION
+            lambda row: (
+                at_stripe.get(row.stripe_id, {}).get("api_version") == API_VERSION
+            )
         )[:1]
         repaired = []
         if good:
@@ -284,7 +288,9 @@ class AffiliateStripeAccount(models.Model):
             )
         if set(raw["enabled_events"]) != set(SUBSCRIBED):
             changes["enabled_events"] = list(SUBSCRIBED)
-            repaired.append(self.env._("The list of the webhook's events was put right."))
+            repaired.append(
+                self.env._("The list of the webhook's events was put right.")
+            )
         if raw["url"] != self.webhook_url:
             changes["url"] = self.webhook_url
             repaired.append(self.env._("The webhook got this Odoo's present address."))

@@ -83,7 +83,9 @@ class AffiliateStripeAccount(models.Model):
                 newest = account._newest_events(
                     LOOKED_AT_EVENTS, [("type", "in", SUBSCRIBED)]
                 )
-                versions = set(filter(self._is_foreign_version, newest.mapped("api_version")))
+                versions = set(
+                    filter(self._is_foreign_version, newest.mapped("api_version"))
+                )
             account.foreign_versions = ", ".join(sorted(versions))
 
     @api.model

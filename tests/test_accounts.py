@@ -41,7 +41,9 @@ class AccountsCase(WebhookCase):
 
     @staticmethod
     def sell(shop, affiliate):
-        customer = shop.customer("jane@x.example", metadata={"affiliate": affiliate.code})
+        customer = shop.customer(
+            "jane@x.example", metadata={"affiliate": affiliate.code}
+        )
         shop.price(10000)
         return shop.invoice(customer, 10000)
 
@@ -171,7 +173,13 @@ class TestCompanies(AccountsCase):
                 with self.assertRaises(AccessError):
                     foreign[0].with_user(user).read(["company_id"])
         account = self.account.with_user(user)
-        for action in ("check", "check_webhook", "roll_secret", "sync_now", "disconnect"):
+        for action in (
+            "check",
+            "check_webhook",
+            "roll_secret",
+            "sync_now",
+            "disconnect",
+        ):
             with self.subTest(action), self.assertRaises(AccessError):
                 getattr(account, f"action_{action}")()
         with self.assertRaises(AccessError):

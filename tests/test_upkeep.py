@@ -68,7 +68,10 @@ class TestWorkers(WebhookCase):
 
     def test_silly_numbers_are_refused(self):
         for number in (0, -1, 9, 1000):
-            with self.subTest(number), self.assertRaisesRegex(ValidationError, "1 to 8"):
+            with (
+                self.subTest(number),
+                self.assertRaisesRegex(ValidationError, "1 to 8"),
+            ):
                 self.settings(workers=number)
         self.assertEqual(self.active(), 1)
 
@@ -212,7 +215,9 @@ class TestRetention(WebhookCase):
             self.age(days)
             self.clean()
             found = self.events
-            self.assertEqual((len(found), len(found.filtered("payload"))), (kept, whole))
+            self.assertEqual(
+                (len(found), len(found.filtered("payload"))), (kept, whole)
+            )
         parameters = self.env["ir.config_parameter"].sudo()
         for rubbish in ("", "many", "-5", "0"):
             parameters.set_param("affiliate_stripe.event_days", rubbish)
