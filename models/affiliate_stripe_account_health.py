@@ -24,7 +24,7 @@ class AffiliateStripeAccount(models.Model):
 
     _inherit = "affiliate.stripe.account"
 
-    api_version = fields.Char(compute="_compute_health")
+    api_version = fields.Char(compute="_compute_health", string="API version")
     last_event = fields.Datetime(compute="_compute_health", string="Last event")
     pending_events = fields.Integer(compute="_compute_health", string="Waiting events")
     failed_events = fields.Integer(compute="_compute_health", string="Failed events")

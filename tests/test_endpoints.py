@@ -310,5 +310,12 @@ class TestRolling(EndpointCase):
     def test_disconnecting_forgets_old_secrets_too(self):
         self.account.action_roll_secret()
         self.account.action_disconnect()
+        self.account.api_key = KEY
+        for action in (
+            self.account.action_roll_secret,
+            self.account.action_check_webhook,
+        ):
+            with self.assertRaisesRegex(UserError, "Connect the account first"):
+                action()
         self.assertEqual(self.at_stripe(), [])
         self.assertFalse(self.account.sudo().endpoint_ids)
