@@ -74,8 +74,10 @@ class TestVersions(StoryCase):
                 self.assertIn(version, self.account.foreign_versions)
 
     def test_a_warning_while_they_keep_arriving(self):
-        self.assertFalse(self.account.foreign_versions)
         self.connect_by_hand("2024-06-20")
+        self.shop.product("A single one is an accident")
+        self.deliver()
+        self.assertFalse(self.account.foreign_versions)
         self.play()
         self.deliver()
         self.assertEqual(self.account.foreign_versions, "2024-06-20")
