@@ -13,7 +13,7 @@ expand, and how one raw object (a dict at the pinned API version) becomes rows:
   irrelevant: whatever object is seen first, the others are fetched. ``parts``: lists
   to ask each time, because no event tells of what they hold.
 
-``LISTS`` is what "Sync now" walks, so that nothing is left out.
+``Kind.filters`` makes a walk over a list leave nothing out.
 """
 
 import json

@@ -65,8 +65,7 @@ class AffiliateStripeAccount(models.Model):
 
     def action_check_webhook(self):
         """Look at our endpoint in Stripe, and repair it."""
-        self.ensure_one()
-        self.check_access("write")
+        self._check_may_repair()
         repaired = self._check_webhook()
         if self.webhook_problem:
             return self._notify(self.webhook_problem, "danger")
@@ -78,8 +77,7 @@ class AffiliateStripeAccount(models.Model):
 
     def action_roll_secret(self):
         """Have a new signing secret; the old one is valid for another day."""
-        self.ensure_one()
-        self.check_access("write")
+        self._check_may_repair()
         if self.delivery != "webhook":
             raise UserError(self.env._("This account is polled: it has no secret."))
         old = self._own_endpoints()
@@ -101,6 +99,13 @@ class AffiliateStripeAccount(models.Model):
         )
         self.message_post(body=text)
         return self._notify(text, "success")
+
+    def _check_may_repair(self):
+        """Before anything is changed at Stripe, which no rollback would undo."""
+        self.ensure_one()
+        self.check_access("write")
+        if self.state == "draft":
+            raise UserError(self.env._("Connect the account first."))
 
     # === MAKING === #
 
@@ -207,22 +212,21 @@ class AffiliateStripeAccount(models.Model):
         :return: sentences; None where Stripe could not be asked
         """
         self.ensure_one()
-        if self.delivery != "webhook":
-            repaired, text = [], False
-        elif not self._can_be_called():
-            repaired, text = [], self.env._(
+        repaired, text = [], False
+        if self.delivery == "webhook" and not self._can_be_called():
+            text = self.env._(
                 "Stripe cannot reach %s. Set a public https address as web.base.url, "
                 "or choose polling.",
                 self.get_base_url(),
             )
-        else:
+        elif self.delivery == "webhook":
             try:
-                repaired, text = self._repair_endpoints(), False
+                repaired = self._repair_endpoints()
             except StripeProblem as problem:
                 if problem.is_passing or problem.code == "key":
                     self._handle_problem(problem)
                     return None
-                repaired, text = [], self._webhook_problem_text(problem)
+                text = self._webhook_problem_text(problem)
         if self.webhook_problem != text:
             self.webhook_problem = text
             self._update_warning()
@@ -256,8 +260,9 @@ class AffiliateStripeAccount(models.Model):
         at_stripe = self._endpoints_at_stripe(stripe_api)
         own = self._own_endpoints()
         good = own.filtered(
-            lambda row: at_stripe.get(row.stripe_id, {}).get("api_version")
-            == API_VERSION
+            lambda row: (
+                at_stripe.get(row.stripe_id, {}).get("api_version") == API_VERSION
+            )
         )[:1]
         repaired = []
         if good:
@@ -284,7 +289,9 @@ class AffiliateStripeAccount(models.Model):
             )
         if set(raw["enabled_events"]) != set(SUBSCRIBED):
             changes["enabled_events"] = list(SUBSCRIBED)
-            repaired.append(self.env._("The list of the webhook's events was put right."))
+            repaired.append(
+                self.env._("The list of the webhook's events was put right.")
+            )
         if raw["url"] != self.webhook_url:
             changes["url"] = self.webhook_url
             repaired.append(self.env._("The webhook got this Odoo's present address."))

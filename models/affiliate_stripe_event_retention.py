@@ -29,7 +29,9 @@ class AffiliateStripeEvent(models.Model):
             "payload_days", PAYLOAD_DAYS, SQL("AND event.payload IS NOT NULL")
         )
         return self._in_batches(
-            SQL("UPDATE affiliate_stripe_event SET payload = NULL WHERE id IN (%s)", old)
+            SQL(
+                "UPDATE affiliate_stripe_event SET payload = NULL WHERE id IN (%s)", old
+            )
         )
 
     @api.model

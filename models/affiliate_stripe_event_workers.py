@@ -47,15 +47,25 @@ class AffiliateStripeEvent(models.Model):
     def _add_worker(self, first, number):
         values = {
             name: first[name]
-            for name in ("state", "code", "interval_number", "interval_type", "priority")
+            for name in (
+                "state",
+                "code",
+                "interval_number",
+                "interval_type",
+                "priority",
+            )
         }
-        cron = self.env["ir.cron"].sudo().create(
-            {
-                **values,
-                "name": f"{first.name} ({number})",
-                "model_id": first.model_id.id,
-                "user_id": first.user_id.id,
-            }
+        cron = (
+            self.env["ir.cron"]
+            .sudo()
+            .create(
+                {
+                    **values,
+                    "name": f"{first.name} ({number})",
+                    "model_id": first.model_id.id,
+                    "user_id": first.user_id.id,
+                }
+            )
         )
         self.env["ir.model.data"].sudo()._update_xmlids(
             [{"xml_id": f"{MODULE}.{NAME}_{number}", "record": cron, "noupdate": True}]

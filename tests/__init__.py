@@ -1,10 +1,12 @@
 from . import (
+    test_accounts,
     test_any_order,
     test_attribution,
     test_codes,
     test_connection,
     test_credit_notes,
     test_endpoints,
+    test_failures,
     test_lib_attribution,
     test_lib_codes,
     test_lib_commission,
@@ -29,6 +31,8 @@ from . import (
     test_stripe_double_scenarios,
     test_stripe_double_subscriptions,
     test_stripe_double_webhooks,
+    test_upkeep,
+    test_versions,
     test_webhook,
     test_website,
 )

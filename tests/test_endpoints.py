@@ -222,7 +222,9 @@ class TestHealth(EndpointCase):
 
     def test_a_weak_moment_and_a_revoked_key_are_no_fault_of_the_webhook(self):
         self.double.disturb("status", "/v1/webhook_endpoints", times=9, status=429)
-        self.assertIn("slow down", self.account.action_check_webhook()["params"]["message"])
+        self.assertIn(
+            "slow down", self.account.action_check_webhook()["params"]["message"]
+        )
         self.assertTrue(self.account.backoff_until)
         self.double.calm()
         self.account._note_success()
@@ -256,9 +258,7 @@ class TestRolling(EndpointCase):
         self.assertNotEqual(self.at_stripe()[0]["id"], old.stripe_id)
         self.assertIn("new secret", self.last_note())
         # A day later the old one is worth nothing, and then forgotten.
-        self.assertGreater(
-            old.valid_until, fields.Datetime.now() + timedelta(hours=23)
-        )
+        self.assertGreater(old.valid_until, fields.Datetime.now() + timedelta(hours=23))
         old.valid_until = fields.Datetime.now() - timedelta(seconds=1)
         self.env.flush_all()
         self.assertEqual(self.post_body(self.event(), secret=old_secret), 400)
@@ -310,5 +310,12 @@ class TestRolling(EndpointCase):
     def test_disconnecting_forgets_old_secrets_too(self):
         self.account.action_roll_secret()
         self.account.action_disconnect()
+        self.account.api_key = KEY
+        for action in (
+            self.account.action_roll_secret,
+            self.account.action_check_webhook,
+        ):
+            with self.assertRaisesRegex(UserError, "Connect the account first"):
+                action()
         self.assertEqual(self.at_stripe(), [])
         self.assertFalse(self.account.sudo().endpoint_ids)

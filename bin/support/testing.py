@@ -1,6 +1,7 @@
 """The work of bin/test: a fresh database, pytest on it, and the database dropped."""
 
 import os
+import re
 import subprocess
 
 from .paths import REPOSITORY
@@ -8,6 +9,7 @@ from .provision import provision
 from .say import fail, say
 
 KEPT_LOGS = 5
+API_KEY = re.compile(r"\b([sr]k_(?:test|live)_)\w+")
 
 
 def main(arguments):
@@ -33,6 +35,8 @@ def run_pytest(ground, database, template, arguments, **environ):
         *("--odoo-log-level", "info", "--odoo-extra", f"logfile={log}"),
         "--odoo-http",
         *("--rootdir", REPOSITORY, "-c", REPOSITORY / "pyproject.toml"),
+        # Long tracebacks show the arguments of calls, and among them the key.
+        *(["--tb=short"] if "--live" in arguments else []),
         *arguments,
     ]
     environment = {
@@ -40,10 +44,21 @@ def run_pytest(ground, database, template, arguments, **environ):
         "AFFILIATE_STRIPE_INSTALL_LOG": str(ground.databases.log(template)),
         **environ,
     }
-    status = subprocess.run(list(map(str, command)), env=environment, check=False)
-    if status.returncode:
+    run = run_masked if "--live" in arguments else subprocess.call
+    status = run(list(map(str, command)), env=environment)
+    if status:
         say(f"Odoo's log of this run: {log}")
-    return status.returncode
+    return status
+
+
+def run_masked(command, env):
+    """Run a command and blacken API keys in what it says; its exit status."""
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout:
+            print(API_KEY.sub(r"\1…", line), end="", flush=True)
+    return process.returncode
 
 
 def new_log(folder, database):
