@@ -166,12 +166,12 @@ def _profiled(name, function):
     profiler.runcall(function)
     took = time.monotonic() - start
     text = io.StringIO()
-    stats = pstats.Stats(profiler, stream=text)
+    stats = pstats.Stats(profiler, stream=text).strip_dirs()
     for order in ("cumulative", "tottime"):
         stats.sort_stats(order).print_stats(60)
     folder = Path(os.environ["BENCH_OUT"]).parent
     (folder / f"{name}.txt").write_text(text.getvalue())
-    stats.dump_stats(folder / f"{name}.prof")
+    profiler.dump_stats(folder / f"{name}.prof")
     return took
 
 
