@@ -164,6 +164,15 @@ class Model:
             found = self.templates[key, expand] = Template(obj)
         return found
 
+    def event(self, key, types):
+        """The whole event of a renewal, where its type is wanted."""
+        event = self.world.peek("event", key)
+        if event["type"] not in types:
+            return None
+        if key not in self.templates:
+            self.templates[key] = Template(self.world.whole_event(event))
+        return self.templates[key]
+
     def side(self, key):
         """The engine's private facts; objects in them as references."""
         found = self.templates.get((key, "side"))
@@ -320,39 +329,24 @@ class Bulk:
             world.side = Store(world.side, self._side)
 
     def renew(self, count, types):
-        """The next ``count`` customers pay an invoice now: their events of ``types``,
-        in the event log and as deliveries to the endpoints that want them."""
-        world, deliveries, batch = self.world, [], []
-        frozen = [copy for copy in self.copies if not copy.thawed]
-        for _number in range(count):
-            number = len(self.renewals)
-            owner = frozen[number % len(frozen)]
+        """The next ``count`` customers pay an invoice now; logs their events of
+        ``types`` and queues the deliveries."""
+        world, batch = self.world, []
+        owners = [copy for copy in self.copies if not copy.thawed]
+        for number in range(len(self.renewals), len(self.renewals) + count):
+            owner = owners[number % len(owners)]
             names = {**owner.names, RENEWAL: b"%08d" % number}
-            shift = world.now() - owner.model.renewed_at
-            copy = Copy(owner.model, shift, names)
+            copy = Copy(owner.model, world.now() - owner.model.renewed_at, names)
             owner.renewals.append(copy)
             self.renewals.append(copy)
             batch.append((copy, number, owner.model.renewal))
         self._enter(batch)
         for copy, _number, _pairs in batch:
             for key in copy.model.events:
-                event = copy.model.world.peek("event", key)
-                if event["type"] not in types:
-                    continue
-                template = copy.model.templates.get(key)
-                if template is None:
-                    whole = copy.model.world.whole_event(event)
-                    template = copy.model.templates[key] = Template(whole)
-                whole = json.loads(template.fill(copy))
-                deliveries += self._deliver(whole)
-        return deliveries
-
-    def _deliver(self, whole):
-        hooks = self.world.double.hooks
-        event = self.world.log_event(whole)
-        before = len(hooks.pending)
-        hooks.queue(self.world, event)
-        return list(hooks.pending.values())[before:]
+                template = copy.model.event(key, types)
+                if template:
+                    event = world.log_event(json.loads(template.fill(copy)))
+                    world.double.hooks.queue(world, event)
 
     # --- finding
 

@@ -221,14 +221,20 @@ class Control:
             return {kind: len(keys) for kind, keys in world.order.items()}
 
     def renew(self, count, types=("invoice.paid",)):
-        """``count`` invoices of the bulk's customers are paid now; the deliveries of
-        their events as ``[url, headers, body]``. They do not stay pending."""
+        """``count`` invoices of the bulk's customers are paid now; their events of
+        ``types`` are logged and to be delivered."""
         with self.lock:
-            deliveries = self.world().bulk.renew(count, types)
-            for delivery in deliveries:
-                delivery.drop()
-            requests = [delivery.request() for delivery in deliveries]
-            return [[url, headers, body.decode()] for url, headers, body in requests]
+            self.world().bulk.renew(count, types)
+
+    def take(self):
+        """What is to be delivered, as signed ``[url, headers, body]``; the taker does
+        it from now on."""
+        taken = []
+        for delivery in self.deliveries():
+            url, headers, body = delivery.request()
+            taken.append([url, headers, body.decode()])
+            delivery.drop()
+        return taken
 
     def traffic(self):
         """How many API requests there were so far."""
