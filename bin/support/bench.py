@@ -12,6 +12,7 @@ from .say import fail
 # Name -> what it measures. The code is in bench_<name>.py: `arguments(parser)` adds
 # options, `measure(options)` prints a table and returns the figures as a dict.
 BENCHES = {
+    "sync": "reading a history from Stripe, and events from webhook to commission",
     "webhook": "our webhook against that of Odoo's payment_stripe, and /web/health",
 }
 

@@ -34,15 +34,32 @@ class Server:
         backends = self.ground.postgres.query(
             f"select pid from pg_stat_activity where datname = '{self.database}'"
         )
-        ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it has just ended
-            if int(fields[3]) == self.process.pid or stat.parent.name in backends:
-                ticks += int(fields[11]) + int(fields[12])  # in user and kernel mode
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return sum(
+            seconds
+            for pid, (session, seconds) in processes().items()
+            if session == self.process.pid or str(pid) in backends
+        )
+
+    def workers(self):
+        """{pid: processor seconds} of the processes but the first one."""
+        return {
+            pid: seconds
+            for pid, (session, seconds) in processes().items()
+            if session == self.process.pid and pid != self.process.pid
+        }
+
+
+def processes():
+    """{pid: (session, processor seconds in user and kernel mode)}."""
+    found, tick = {}, os.sysconf("SC_CLK_TCK")
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        seconds = (int(fields[11]) + int(fields[12])) / tick
+        found[int(stat.parent.name)] = (int(fields[3]), seconds)
+    return found
 
 
 @contextmanager

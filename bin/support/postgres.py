@@ -28,13 +28,13 @@ log_min_messages = error
 
 
 class Postgres:
-    """The cluster of one cache folder."""
+    """A cluster in a cache folder."""
 
-    def __init__(self, cache):
+    def __init__(self, cache, name="postgres"):
         self.programs = postgres_programs()
         major = self._major()
         self.user = "postgres" if is_root() else None
-        self.folder = self._home(cache) / f"postgres-{major}"
+        self.folder = self._home(cache) / f"{name}-{major}"
         self.data = self.folder / "data"
         self.socket = self._socket_folder()
         self.log = cache / "log" / "postgres-setup.log"
@@ -134,9 +134,15 @@ class Postgres:
                 time.sleep(2)  # one that was killed needs a moment to be gone
         fail(f"PostgreSQL did not start (see {log}).")
 
-    def stop(self):
-        command = [self.programs / "pg_ctl", "-D", self.data, "-m", "fast", "stop"]
-        subprocess.run(list(map(str, command)), check=False, **self._as_user)
+    def stop(self, mode="fast"):
+        """``mode`` immediate: as if the machine had lost its power."""
+        command = [self.programs / "pg_ctl", "-D", self.data, "-m", mode, "stop"]
+        subprocess.run(
+            list(map(str, command)),
+            stdout=subprocess.DEVNULL,
+            check=False,
+            **self._as_user,
+        )
 
     def environ(self):
         """What makes psql and others find this cluster."""

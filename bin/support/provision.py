@@ -25,7 +25,9 @@ def provision():
 class Ground:
     """What provisioning has made ready, for the commands in bin/ to use."""
 
-    def __init__(self, cache, python, odoo_path, odoo_version, postgres):
+    def __init__(
+        self, cache, python, odoo_path, odoo_version, postgres, config="odoo.conf"
+    ):
         self.cache = cache
         self.python = python
         self.odoo_path = odoo_path
@@ -33,13 +35,26 @@ class Ground:
         self.postgres = postgres
         self.addons_path = addons_folder(cache)
         self.data_folder = cache / "odoo-data"
-        self.config = self._write_config()
+        self.config = self._write_config(config)
         self.databases = Databases(self)
 
-    def _write_config(self):
+    def beside(self, cluster):
+        """The same with a PostgreSQL cluster of its own, for who must stop it."""
+        postgres = Postgres(self.cache, cluster)
+        postgres.ensure()
+        return Ground(
+            self.cache,
+            self.python,
+            self.odoo_path,
+            self.odoo_version,
+            postgres,
+            config=f"{cluster}.conf",
+        )
+
+    def _write_config(self, name):
         """Odoo's configuration file; the database is given on the command line."""
         self.data_folder.mkdir(exist_ok=True)
-        config = self.addons_path / "odoo.conf"
+        config = self.addons_path / name
         text = (
             "[options]\n"
             f"addons_path = {self.addons_path}\n"

@@ -48,6 +48,11 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_ignore_collect(collection_path):
+    """Chaos has its own run, without this plugin: see testing.py."""
+    return True if collection_path == REPOSITORY / "tests" / "chaos" else None
+
+
 def pytest_collection_modifyitems(config, items):
     live = config.getoption("--live")
     chosen, left = [], []

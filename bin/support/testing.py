@@ -17,6 +17,8 @@ def main(arguments):
         fail("--live needs the key of a Stripe account in test mode: STRIPE_TEST_KEY.")
     ground = provision()
     ground.databases.drop_stale()
+    if "--chaos" in arguments:
+        return run_chaos(ground, [a for a in arguments if a != "--chaos"])
     database = f"test_{os.getpid()}"
     template = ground.fresh_database(database)
     try:
@@ -59,6 +61,18 @@ def run_masked(command, env):
         for line in process.stdout:
             print(API_KEY.sub(r"\1…", line), end="", flush=True)
     return process.returncode
+
+
+def run_chaos(ground, arguments):
+    """Run the tests that kill real processes; they make their own databases."""
+    folder = REPOSITORY / "tests" / "chaos"
+    command = [
+        *(ground.python, "-m", "pytest", "-p", "no:odoo", "-p", "no:cacheprovider"),
+        *("-p", "support.pytest_plain", "--rootdir", folder, "-c", os.devnull),
+        *("-s", folder, *arguments),
+    ]
+    command = list(map(str, command))
+    return subprocess.run(command, env=ground.environ(), check=False).returncode
 
 
 def new_log(folder, database):

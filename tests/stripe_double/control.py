@@ -7,6 +7,7 @@ JSON object; :class:`~.remote.DoubleClient`). All of them take and return JSON d
 
 from .billing import discounts as discounting
 from .billing import invoices, subscriptions
+from .bulk import Bulk
 from .chaos import Rule
 from .dates import add_months
 from .errors import missing
@@ -208,6 +209,36 @@ class Control:
                 DUE[what](world, key)
             self.clock.set(target)
             return target
+
+    # -- very much at once, see bulk.py
+
+    def fill(self, invoices, promotion_codes=(), months=24, seed=0):
+        """Test-mode history: so many invoices of ``months`` months, twelve a customer,
+        every fourth customer with one of the promotion codes (ids). Returns counts."""
+        with self.lock:
+            world = self.world()
+            world.bulk = Bulk(world, invoices, promotion_codes, months, seed)
+            return {kind: len(keys) for kind, keys in world.order.items()}
+
+    def renew(self, count, types=("invoice.paid",)):
+        """``count`` invoices of the bulk's customers are paid now; their events of
+        ``types`` are logged and to be delivered."""
+        with self.lock:
+            self.world().bulk.renew(count, types)
+
+    def take(self):
+        """What is to be delivered, as signed ``[url, headers, body]``; the taker does
+        it from now on."""
+        taken = []
+        for delivery in self.deliveries():
+            url, headers, body = delivery.request()
+            taken.append([url, headers, body.decode()])
+            delivery.drop()
+        return taken
+
+    def traffic(self):
+        """How many API requests there were so far."""
+        return self.app.counter
 
     # -- what nothing else makes
 

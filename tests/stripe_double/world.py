@@ -115,6 +115,8 @@ class World:
         self.idempotency = {}
         self.due = []
         self.ticket = 0
+        self.bulk = None
+        self.reading = False
 
     # -- time and ids
 
@@ -269,11 +271,16 @@ class World:
         data = {"object": present(obj)}
         if previous:
             data["previous_attributes"] = previous
-        packed = zlib.compress(json.dumps(data).encode(), 1)
-        stub = {"object": {"id": obj["id"], "object": obj["object"]}}
-        event = self.add(self.event(event_type, stub), data=packed)
+        event = self.log_event(self.event(event_type, data))
         self.double.hooks.queue(self, event)
         return event
+
+    def log_event(self, event):
+        """Keep an event, its data packed."""
+        packed = zlib.compress(json.dumps(event["data"]).encode(), 1)
+        about = event["data"]["object"]
+        stub = {"object": {"id": about["id"], "object": about["object"]}}
+        return self.add({**event, "data": stub}, data=packed)
 
     def whole_event(self, event):
         """An event with its snapshot; stored ones keep it packed, as they are many."""
