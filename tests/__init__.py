@@ -19,6 +19,7 @@ from . import (
     test_plans,
     test_portal,
     test_reviewed,
+    test_runs,
     test_security,
     test_settlement,
     test_stripe_double_api,

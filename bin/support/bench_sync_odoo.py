@@ -170,7 +170,7 @@ def read_account(env, account):
             env["affiliate.stripe.sync"]._sync_page(account, cursor)
             env.cr.commit()
     else:
-        env["affiliate.stripe.run"]._walk_all()
+        env["affiliate.stripe.run"]._cron_walk()
 
 
 def _profiled(name, function):
