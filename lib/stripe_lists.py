@@ -17,7 +17,8 @@ STAGES = (
     ("subscription",),
     ("invoice",),
     ("checkout_session", "charge"),
-    ("refund", "dispute", "credit_note", "balance_transaction", "payout"),
+    ("refund", "dispute", "credit_note", "balance_transaction"),
+    ("payout",),  # tells which transactions it is made of
 )
 # Nothing in Stripe is older than Stripe.
 STRIPE_BEGAN = datetime(2011, 9, 1)

@@ -401,8 +401,9 @@ def _read(stripe_api, job):
         if raw.get("deleted"):
             raise StripeProblem("missing", f"{detail} is deleted in Stripe")
         return [understand(stripe_api, kind, raw)]
+    # What was asked for is true of the answers, also where they do not say it.
     return [
-        understand(stripe_api, kind, raw)
+        understand(stripe_api, kind, {**detail, **raw})
         for page in stripe_api.pages(kind.path, **detail, **kind.list_params())
         for raw in page
     ]
