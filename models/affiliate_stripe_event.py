@@ -13,6 +13,7 @@ from odoo.tools import SQL
 from ..lib.stripe_client import ACCOUNT_PROBLEMS, StripeProblem
 from ..lib.stripe_events import OBJECT_NAMES, event_target
 from ..lib.stripe_objects import is_stripe_id, storable, storable_json
+from .affiliate_stripe_mixin import use_lz4
 
 _logger = logging.getLogger(__name__)
 
@@ -72,6 +73,10 @@ class AffiliateStripeEvent(models.Model):
     # For the newest events of an account, and for the oldest (see _gc_events).
     _received_idx = models.Index("(account_id, received_at)")
     _payload_idx = models.Index("(account_id, received_at) WHERE payload IS NOT NULL")
+
+    def init(self):
+        super().init()
+        use_lz4(self.env.cr, self._table, "payload")
 
     # === COMPUTE METHODS === #
 

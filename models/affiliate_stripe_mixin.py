@@ -1,11 +1,16 @@
 import json
+import logging
 
+import psycopg2
 from psycopg2.extras import Json
 
 from odoo import api, fields, models
 from odoo.tools import SQL
+from odoo.tools.sql import create_index
 
 from ..lib.stripe_objects import MODELS, storable, storable_json
+
+_logger = logging.getLogger(__name__)
 
 
 class AffiliateStripeMixin(models.AbstractModel):
@@ -55,6 +60,20 @@ class AffiliateStripeMixin(models.AbstractModel):
         "(account_id, stripe_id)",
         "This Stripe object is already mirrored.",
     )
+
+    def init(self):
+        super().init()
+        for field, column in self._stripe_links.items():
+            # Almost empty: only rows that came before what they refer to.
+            create_index(
+                self.env.cr,
+                f"{self._table}_{field}_waiting_idx",
+                self._table,
+                ["account_id", column],
+                where=f"{field} IS NULL AND {column} IS NOT NULL",
+            )
+        if not self._abstract:
+            use_lz4(self.env.cr, self._table, "data")
 
     @api.depends("data")
     def _compute_data_text(self):
@@ -174,7 +193,8 @@ class AffiliateStripeMixin(models.AbstractModel):
                         WHERE parent.id IN %(ids)s
                           AND child.account_id = %(account)s
                           AND child.%(column)s = parent.stripe_id
-                          AND child.%(field)s IS NULL""",
+                          AND child.%(field)s IS NULL
+                          AND child.%(column)s IS NOT NULL""",
                     table=SQL.identifier(self._table),
                     parent=SQL.identifier(parent._table),
                     field=SQL.identifier(field),
@@ -227,6 +247,22 @@ class AffiliateStripeMixin(models.AbstractModel):
         """Return the ``{(kind, Stripe id)}`` to read for this row."""
         kinds = {model: kind for kind, model in MODELS.items()}
         return {(kinds[self._name], self.stripe_id)}
+
+
+def use_lz4(cr, table, column):
+    """Compress large values with lz4 where PostgreSQL can: faster than its default."""
+    try:
+        with cr.savepoint(flush=False):
+            cr.execute(
+                SQL(
+                    "ALTER TABLE %s ALTER COLUMN %s SET COMPRESSION lz4",
+                    SQL.identifier(table),
+                    SQL.identifier(column),
+                )
+            )
+    except psycopg2.Error:
+        # Older than 14, or built without it.
+        _logger.info("PostgreSQL has no lz4: %s is stored its usual way", table)
 
 
 def _column(name):
