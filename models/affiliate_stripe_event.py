@@ -17,7 +17,8 @@ from .affiliate_stripe_mixin import use_lz4
 
 _logger = logging.getLogger(__name__)
 
-BATCH_OBJECTS = 50
+# Objects claimed at once: each customer among them is computed once.
+BATCH_OBJECTS = 200
 LEASE = timedelta(minutes=5)
 MAX_TRIES = 8
 WAKE_SECONDS = 1.0
@@ -265,6 +266,7 @@ class AffiliateStripeEvent(models.Model):
                AND event.object_kind = wanted.object_kind
                AND event.object_ref = wanted.object_ref
                AND event.state = 'pending'
+               AND COALESCE(event.leased_until, '-infinity') <= %(now)s
             RETURNING event.id, event.account_id, event.object_kind, event.object_ref
             """,
             {

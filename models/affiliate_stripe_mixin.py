@@ -37,9 +37,7 @@ class AffiliateStripeMixin(models.AbstractModel):
         readonly=True,
         ondelete="cascade",
     )
-    company_id = fields.Many2one(
-        "res.company", required=True, readonly=True, index=True
-    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
     stripe_id = fields.Char(string="Stripe ID", required=True, readonly=True)
     livemode = fields.Boolean(string="Live", readonly=True)
     active = fields.Boolean(
