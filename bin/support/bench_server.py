@@ -63,8 +63,11 @@ def processes():
 
 
 @contextmanager
-def odoo_server(ground, database, log, *options):
-    """Run Odoo on a database while the block runs; gives a `Server`."""
+def odoo_server(ground, database, log, *options, for_ever=False):
+    """Run Odoo on a database while the block runs; gives a `Server`.
+
+    :param for_ever: start it again when it ends, as the system of a server does
+    """
     port, other = free_ports(2)
     command = ground.odoo_command(
         database,
@@ -72,6 +75,8 @@ def odoo_server(ground, database, log, *options):
         *("--log-level", "info", "--logfile", log),
         *options,
     )
+    if for_ever:
+        command = ["sh", "-c", 'while :; do "$@"; sleep 1; done', "sh", *command]
     with (log.with_suffix(".out")).open("wb") as output:
         process = subprocess.Popen(
             command,

@@ -89,7 +89,7 @@ def test_the_ledger_survives(ground, cluster):
 @contextmanager
 def running(ground, database):
     log = new_log(ground.cache / "log", f"chaos_{database}")
-    with odoo_server(ground, database, log, *SERVER) as server:
+    with odoo_server(ground, database, log, *SERVER, for_ever=True) as server:
         yield server
 
 
