@@ -219,6 +219,6 @@ class Chaos:
                       now() at time zone 'UTC' + interval '4 min 40 s';
                insert into ir_cron_trigger (cron_id, call_at)
                select res_id, now() at time zone 'UTC' from ir_model_data
-                where module = 'affiliate_stripe' and name like 'ir_cron_process%'""",
+                where model = 'ir.cron' and name like 'ir_cron_process%'""",
         )
         notify(self.server)
