@@ -63,7 +63,7 @@ def setup(env, url, invoices):
                 "email": f"customer-{number:08d}@shop.example",
                 "affiliate_id": affiliates[number % AFFILIATES].id,
                 "source": "import",
-                "date": datetime.now() - timedelta(days=1500),
+                "include_history": True,
             }
             for number in range(1, counts["customer"], 4)
         ]

@@ -44,6 +44,7 @@ HOSTILITY = (
     ({"action": "truncate"}, 0.1),
 )
 SECONDS = 45.0  # for which all goes wrong; the events flow all the while
+MORE_KILLING = 15.0  # seconds, while Stripe answers again and the rest is processed
 POWER_CUTS = ((12, "immediate"), (28, "fast"))  # when, and how PostgreSQL stops
 KILL_EVERY = 4.0
 PATIENCE = 180
@@ -168,6 +169,7 @@ class Chaos:
         post_all(requests, self.server.port, rate=len(requests) / SECONDS)
         time.sleep(max(0, self.start + SECONDS - time.monotonic()))
         self.double.calm()
+        time.sleep(MORE_KILLING)
         self.over.set()
         for thread in threads:
             thread.join()
