@@ -25,6 +25,7 @@ class Server:
     database: str
     process: subprocess.Popen
     port: int
+    for_ever: bool = False
 
     def cpu_seconds(self):
         """Processor time used so far, by Odoo and by the database on its behalf.
@@ -36,21 +37,22 @@ class Server:
         )
         return sum(
             seconds
-            for pid, (session, seconds) in processes().items()
+            for pid, (session, _parent, seconds) in processes().items()
             if session == self.process.pid or str(pid) in backends
         )
 
     def workers(self):
-        """{pid: processor seconds} of the processes but the first one."""
+        """{pid: processor seconds} of the processes that do the work."""
         return {
             pid: seconds
-            for pid, (session, seconds) in processes().items()
-            if session == self.process.pid and pid != self.process.pid
+            for pid, (session, parent, seconds) in processes().items()
+            if session == self.process.pid and parent != os.getpid()
+            if not (self.for_ever and parent == self.process.pid)
         }
 
 
 def processes():
-    """{pid: (session, processor seconds in user and kernel mode)}."""
+    """{pid: (session, parent, processor seconds in user and kernel mode)}."""
     found, tick = {}, os.sysconf("SC_CLK_TCK")
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -58,13 +60,16 @@ def processes():
         except OSError:
             continue  # it has just ended
         seconds = (int(fields[11]) + int(fields[12])) / tick
-        found[int(stat.parent.name)] = (int(fields[3]), seconds)
+        found[int(stat.parent.name)] = (int(fields[3]), int(fields[1]), seconds)
     return found
 
 
 @contextmanager
-def odoo_server(ground, database, log, *options):
-    """Run Odoo on a database while the block runs; gives a `Server`."""
+def odoo_server(ground, database, log, *options, for_ever=False):
+    """Run Odoo on a database while the block runs; gives a `Server`.
+
+    :param for_ever: start it again when it ends, as the system of a server does
+    """
     port, other = free_ports(2)
     command = ground.odoo_command(
         database,
@@ -72,6 +77,8 @@ def odoo_server(ground, database, log, *options):
         *("--log-level", "info", "--logfile", log),
         *options,
     )
+    if for_ever:
+        command = ["sh", "-c", 'while :; do "$@"; sleep 1; done', "sh", *command]
     with (log.with_suffix(".out")).open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -85,7 +92,7 @@ def odoo_server(ground, database, log, *options):
     try:
         with step("starting Odoo"):
             wait_until_healthy(process, port, log)
-        yield Server(ground, database, process, port)
+        yield Server(ground, database, process, port, for_ever)
     finally:
         stop(process)
 

@@ -38,13 +38,12 @@ SENDERS = 4
 CALLS_PER_SECOND = 50  # of the measurement with the rate limiter
 PAGE = 100
 
-# --- what depends on the engine --------------------------------------------------------
+# --- what depends on the engine -----------------------------------------------------
 
 START_READING = """insert into ir_cron_trigger (cron_id, call_at)
     select res_id, now() at time zone 'UTC' from ir_model_data
      where module = 'affiliate_stripe' and name = 'ir_cron_sync'"""
-IS_READING = "select count(*) from affiliate_stripe_account where sync_cursor is not null"
-IS_READING_RUNS = "select count(*) from affiliate_stripe_run where state = 'running'"
+READING = "select count(*) from affiliate_stripe_run where state = 'running'"
 PENDING = "select count(*) from affiliate_stripe_event where state = 'pending'"
 # What a killed worker has leased is free again after minutes. We do not wait for that.
 LEASES = ("affiliate_stripe_event", "affiliate_stripe_run_part")
@@ -120,14 +119,11 @@ class Bench:
             self.backfill(server, "100ms")
             found.append(snapshot(server))
         self.latency(0)
-        limited = inside(
-            self.ground, self.prepared, "rate_limit", per_second=CALLS_PER_SECOND
-        )
-        if limited:
-            with self.server() as server:
-                self.backfill(server, "limited")
-                found.append(snapshot(server))
-            inside(self.ground, self.prepared, "rate_limit", per_second=0)
+        self.rate_limit(CALLS_PER_SECOND)
+        with self.server() as server:
+            self.backfill(server, "limited")
+            found.append(snapshot(server))
+        self.rate_limit(0)
         with self.server() as server:
             self.killed(server)
             found.append(snapshot(server))
@@ -153,6 +149,9 @@ class Bench:
         finally:
             self.ground.drop_database(database)
 
+    def rate_limit(self, per_second):
+        inside(self.ground, self.prepared, "rate_limit", per_second=per_second)
+
     def latency(self, milliseconds):
         self.double.calm()
         if milliseconds:
@@ -170,16 +169,32 @@ class Bench:
             start_reading(server)
             wait_for(lambda: not is_reading(server), PATIENCE)
             took = time.monotonic() - start
-        self.note(f"backfill, {name}", f"backfill_per_s_{name}", self.invoices / took,
-                  "invoices/s")
+        self.note(
+            f"backfill, {name}",
+            f"backfill_per_s_{name}",
+            self.invoices / took,
+            "invoices/s",
+        )
         if name == "0ms":
             calls = self.double.traffic() - calls
-            self.note("memory peak of the process that reads", "backfill_peak_mb",
-                      memory.peak, "MB")
-            self.note("memory peak of all processes of Odoo", "backfill_tree_mb",
-                      memory.tree, "MB")
-            self.note("API calls an object", "backfill_calls_per_object",
-                      calls / mirrored(server), f"(floor {1 / PAGE})")
+            self.note(
+                "memory peak of the process that reads",
+                "backfill_peak_mb",
+                memory.peak,
+                "MB",
+            )
+            self.note(
+                "memory peak of all processes of Odoo",
+                "backfill_tree_mb",
+                memory.tree,
+                "MB",
+            )
+            self.note(
+                "API calls an object",
+                "backfill_calls_per_object",
+                calls / mirrored(server),
+                f"(floor {1 / PAGE})",
+            )
 
     def killed(self, server):
         """Kill the worker that reads in the middle; it must go on where it was."""
@@ -193,8 +208,12 @@ class Bench:
         start_reading(server)
         wait_for(lambda: not is_reading(server), PATIENCE)
         took = time.monotonic() - start
-        self.note("the rest after a kill", "resumed_per_s",
-                  (self.invoices - before) / took, "invoices/s")
+        self.note(
+            "the rest after a kill",
+            "resumed_per_s",
+            (self.invoices - before) / took,
+            "invoices/s",
+        )
 
     def compare(self, found):
         """All ways must lead to the same rows and the same ledger."""
@@ -204,7 +223,10 @@ class Bench:
                 different = {k for k in reference if other.get(k) != reference[k]}
                 fail(f"the ways to read differ in {', '.join(sorted(different))}.")
         for kind in ("customer", "subscription", "invoice", "charge", "refund"):
-            rows, real = reference[f"affiliate_stripe_{kind}"], self.setup["counts"][kind]
+            rows, real = (
+                reference[f"affiliate_stripe_{kind}"],
+                self.setup["counts"][kind],
+            )
             if rows != real:
                 fail(f"{real} {kind}s are in Stripe and {rows} in the mirror.")
 
@@ -228,17 +250,21 @@ class Live:
         self.note("rows written an event", "rows_per_event", rows)
         self.note("write-ahead log an event", "wal_kb_per_event", wal / 1024, "kB")
         self.bench.latency(100)
-        self.note("live, 100ms", "live_per_s_100ms", self.flood(self.events)[0],
-                  "events/s")
+        self.note(
+            "live, 100ms", "live_per_s_100ms", self.flood(self.events)[0], "events/s"
+        )
         self.bench.latency(0)
         paced = min(self.events, round(rate * 6))
-        self.note("queue lag p95", "lag_p95_s",
-                  self.flood(paced, rate * 0.6)[1], "s")
+        self.note("queue lag p95", "lag_p95_s", self.flood(paced, rate * 0.6)[1], "s")
         self.workers(2)
         twice, _lag = self.flood(self.events)
         self.note("live, 0ms, 2 cron records", "live_per_s_0ms_2", twice, "events/s")
-        self.note("queue lag p95, 2 cron records", "lag_p95_s_2",
-                  self.flood(paced, rate * 0.6)[1], "s")
+        self.note(
+            "queue lag p95, 2 cron records",
+            "lag_p95_s_2",
+            self.flood(paced, rate * 0.6)[1],
+            "s",
+        )
         self.workers(1)
         self.idle()
         self.floor()
@@ -284,8 +310,12 @@ class Live:
             wait_for(lambda query=booked: ask(self.server, query), 60)
             at = ask(self.server, "select min(at) from bench_booked")
             latencies.append(at - start)
-        self.note("webhook to commission, idle (median)", "idle_latency_s",
-                  statistics.median(latencies), "s")
+        self.note(
+            "webhook to commission, idle (median)",
+            "idle_latency_s",
+            statistics.median(latencies),
+            "s",
+        )
         self.note("the same, slowest of 10", "idle_latency_max_s", max(latencies), "s")
 
     def floor(self):
@@ -306,11 +336,15 @@ class Live:
             start = time.monotonic()
             run_script(self.server, script)
             took = time.monotonic() - start
-        self.note("PostgreSQL alone, the same payloads", "postgres_insert_per_s",
-                  len(bodies) / took, "inserts/s")
+        self.note(
+            "PostgreSQL alone, the same payloads",
+            "postgres_insert_per_s",
+            len(bodies) / took,
+            "inserts/s",
+        )
 
 
-# --- the server and its database -------------------------------------------------------
+# --- the server and its database ----------------------------------------------------
 
 
 def query(server, text):
@@ -323,8 +357,7 @@ def ask(server, text):
 
 
 def is_reading(server):
-    (runs,) = query(server, "select to_regclass('affiliate_stripe_run') is not null")
-    return ask(server, IS_READING_RUNS if runs == "t" else IS_READING)
+    return ask(server, READING)
 
 
 def start_reading(server):
@@ -339,8 +372,9 @@ def notify(server):
 
 def expire_leases(server):
     for name in LEASES:
-        if query(server, f"select to_regclass('{name}')") != [""]:
-            query(server, f"update {name} set leased_until = null")
+        query(
+            server, f"update {name} set leased_until = null where leased_until > now()"
+        )
 
 
 def wait_for(condition, seconds):
@@ -445,7 +479,7 @@ def megabytes(pid):
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-# --- webhooks --------------------------------------------------------------------------
+# --- webhooks -----------------------------------------------------------------------
 
 
 def renewals(double, count):

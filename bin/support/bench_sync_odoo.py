@@ -29,7 +29,7 @@ def setup(env, url, invoices):
     parameters.set_param("affiliate_stripe.api_base", url)
     parameters.set_param("web.base.url", "http://127.0.0.1:8069")
     account = env["affiliate.stripe.account"].create(
-        {"name": "Bench", "api_key": "sk_test_bench"}
+        {"name": "Bench", "api_key": "sk_test_bench", "rate_limit": 0}
     )
     account.action_connect()
     program = env["affiliate.program"].create(
@@ -63,7 +63,7 @@ def setup(env, url, invoices):
                 "email": f"customer-{number:08d}@shop.example",
                 "affiliate_id": affiliates[number % AFFILIATES].id,
                 "source": "import",
-                "date": datetime.now() - timedelta(days=1500),
+                "include_history": True,
             }
             for number in range(1, counts["customer"], 4)
         ]
@@ -110,25 +110,15 @@ def _install_clocks(env):
 
 def workers(env, count):
     """So many cron records process events."""
-    inbox = env["affiliate.stripe.event"]
-    if hasattr(inbox, "_set_workers"):
-        inbox._set_workers(count)
-    else:
-        first = env.ref("affiliate_stripe.ir_cron_process")
-        env["ir.cron"].search([("name", "=", "bench")]).unlink()
-        for _number in range(count - 1):
-            first.copy({"cron_name": "bench"})
+    env["affiliate.stripe.event"]._set_workers(count)
     env.cr.commit()
 
 
 def rate_limit(env, per_second):
-    """At most so many calls a second, where the account knows such a thing."""
+    """At most so many calls a second; 0: no limit."""
     account = env["affiliate.stripe.account"].search([])
-    known = "rate_limit" in account._fields
-    if known:
-        account.rate_limit = per_second
-        env.cr.commit()
-    return known
+    account.rate_limit = per_second
+    env.cr.commit()
 
 
 def profile(env, url, events, latency=0):
@@ -163,15 +153,10 @@ def read(env):
 
 
 def read_account(env, account):
-    """Read the whole account here and now, whichever engine this is."""
+    """Read the whole account here and now."""
     account.action_sync_now()
     env.cr.commit()
-    if hasattr(account, "sync_cursor"):
-        while cursor := account.sync_cursor:
-            env["affiliate.stripe.sync"]._sync_page(account, cursor)
-            env.cr.commit()
-    else:
-        env["affiliate.stripe.run"]._cron_walk()
+    env["affiliate.stripe.run"]._cron_walk()
 
 
 def _profiled(name, function):

@@ -43,8 +43,11 @@ HOSTILITY = (
     ({"action": "timeout", "seconds": 0.3}, 0.07),
     ({"action": "truncate"}, 0.1),
 )
-KILL_EVERY = 3.0  # seconds
-PATIENCE = 150
+SECONDS = 45.0  # for which all goes wrong; the events flow all the while
+MORE_KILLING = 15.0  # seconds, while Stripe answers again and the rest is processed
+POWER_CUTS = ((12, "immediate"), (28, "fast"))  # when, and how PostgreSQL stops
+KILL_EVERY = 4.0
+PATIENCE = 180
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
 
@@ -89,7 +92,7 @@ def test_the_ledger_survives(ground, cluster):
 @contextmanager
 def running(ground, database):
     log = new_log(ground.cache / "log", f"chaos_{database}")
-    with odoo_server(ground, database, log, *SERVER) as server:
+    with odoo_server(ground, database, log, *SERVER, for_ever=True) as server:
         yield server
 
 
@@ -151,37 +154,37 @@ class Chaos:
 
     def __init__(self, server, double, chance):
         self.server, self.double, self.chance = server, double, chance
-        self.over = threading.Event()
+        self.over, self.start = threading.Event(), time.monotonic()
         self.killed = 0
 
     def run(self, deliveries):
         for how, probability in HOSTILITY:
             self.double.disturb(probability=probability, **how)
-        threads = [
-            threading.Thread(target=work, daemon=True)
-            for work in (self.kill_workers, self.cut_the_power, self.hurry)
-        ]
+        works = (self.kill_workers, self.cut_the_power, self.hurry)
+        threads = [threading.Thread(target=work, daemon=True) for work in works]
         for thread in threads:
             thread.start()
         requests = list(map(raw_request, deliveries + deliveries[::10]))
-        half = len(requests) // 2
-        post_all(requests[:half], self.server.port)
-        post_all(requests[half:], self.server.port, rate=100)
-        wait_for(lambda: self.pending() < len(deliveries) / 10, PATIENCE)
-        # The last ones in peace, or the end would be a matter of luck.
+        self.start = time.monotonic()
+        post_all(requests, self.server.port, rate=len(requests) / SECONDS)
+        time.sleep(max(0, self.start + SECONDS - time.monotonic()))
         self.double.calm()
+        time.sleep(MORE_KILLING)
         self.over.set()
-        for thread in threads[:2]:
+        for thread in threads:
             thread.join()
-        wait_for(lambda: not self.pending(), PATIENCE)
-        self.hurried.set()
-        threads[2].join()
-        say(f"{self.killed} workers were killed")
+        say(
+            f"{self.killed} workers were killed, {self.pending():.0f} of"
+            f" {len(deliveries)} events are left"
+        )
+        end = time.monotonic() + PATIENCE
+        while self.pending() and time.monotonic() < end:
+            self.let_go()
+            time.sleep(2)
+        assert not self.pending()
 
     def pending(self):
-        with suppress(Trouble):
-            return ask(self.server, PENDING)
-        return float("inf")
+        return ask(self.server, PENDING)
 
     def kill_workers(self):
         while not self.over.wait(KILL_EVERY * self.chance.uniform(0.5, 1.5)):
@@ -192,28 +195,32 @@ class Chaos:
                     self.killed += 1
 
     def cut_the_power(self):
-        for mode in ("immediate", "fast"):
-            if self.over.wait(12):
+        postgres = self.server.ground.postgres
+        for moment, mode in POWER_CUTS:
+            if self.over.wait(self.start + moment - time.monotonic()):
                 return
-            self.server.ground.postgres.stop(mode)
+            postgres.stop(mode)
             time.sleep(1)
-            self.server.ground.postgres.ensure()
-
-    hurried = threading.Event()
+            postgres.ensure()
 
     def hurry(self):
-        """Minutes of waiting pass in seconds: what is put off, leased or paused."""
-        while not self.hurried.wait(2):
+        while not self.over.wait(2):
             with suppress(Trouble):
-                query(
-                    self.server,
-                    """update affiliate_stripe_account set backoff_until = null
-                        where backoff_until is not null;
-                       update affiliate_stripe_event set next_try = null
-                        where next_try is not null and state = 'pending';
-                       update affiliate_stripe_event
-                          set leased_until = null
-                        where state = 'pending' and leased_until <
-                              now() at time zone 'UTC' + interval '4 min 40 s'""",
-                )
-                notify(self.server)
+                self.let_go()
+
+    def let_go(self):
+        """Minutes of waiting pass at once: of what is paused, put off or leased."""
+        query(
+            self.server,
+            """update affiliate_stripe_account set backoff_until = null
+                where backoff_until is not null;
+               update affiliate_stripe_event set next_try = null
+                where next_try is not null and state = 'pending';
+               update affiliate_stripe_event set leased_until = null
+                where state = 'pending' and leased_until <
+                      now() at time zone 'UTC' + interval '4 min 40 s';
+               insert into ir_cron_trigger (cron_id, call_at)
+               select res_id, now() at time zone 'UTC' from ir_model_data
+                where model = 'ir.cron' and name like 'ir_cron_process%'""",
+        )
+        notify(self.server)

@@ -32,7 +32,10 @@ GAP = re.compile(rf'"@T(\d+)@"|{COPY}|{RENEWAL}|{PROMOTION}|{COUPON}')
 MODELS = [
     ((2900 + 700 * n, 900 + 100 * n), "eur" if n % 4 == 3 else "usd", refunds)
     for n, refunds in enumerate(
-        {n % 11 + 1: (None, 500)[n % 2], **({(n + 5) % 11 + 1: 700} if n % 5 == 0 else {})}
+        {
+            n % 11 + 1: (None, 500)[n % 2],
+            **({(n + 5) % 11 + 1: 700} if n % 5 == 0 else {}),
+        }
         for n in range(20)
     )
 ]
@@ -130,9 +133,7 @@ class Model:
             self.renewal = [
                 (kind, key) for kind, key in self._listed(world) if key not in known
             ]
-        self.events = [
-            key for kind, key in self.renewal if kind == "event"
-        ]
+        self.events = [key for kind, key in self.renewal if kind == "event"]
         self.renewal = [pair for pair in self.renewal if pair[0] != "event"]
         self.templates, self.created = {}, {}
         for kind, key in self.history + self.renewal:
