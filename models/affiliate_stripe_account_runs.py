@@ -31,7 +31,9 @@ class AffiliateStripeAccount(models.Model):
     @api.depends("run_ids.state")
     def _compute_run(self):
         for account in self:
-            shown = account.sudo().run_ids.filtered(lambda run: run.purpose != "nightly")
+            shown = account.sudo().run_ids.filtered(
+                lambda run: run.purpose != "nightly"
+            )
             active = shown.filtered(lambda run: run.state in ("running", "paused"))
             account.run_id = (active or shown)[:1]
             account.is_syncing = account.run_id.state == "running"
@@ -60,7 +62,10 @@ class AffiliateStripeAccount(models.Model):
             "name": self.env._("Read the Stripe account"),
             "res_model": "affiliate.stripe.run",
             "views": [
-                (self.env.ref("affiliate_stripe.view_affiliate_stripe_run_new").id, "form")
+                (
+                    self.env.ref("affiliate_stripe.view_affiliate_stripe_run_new").id,
+                    "form",
+                )
             ],
             "target": "new",
             "context": {"default_account_id": self.id},
@@ -112,7 +117,10 @@ class AffiliateStripeAccount(models.Model):
                               pace.free_at, clock_timestamp() - interval '1 second')
                     RETURNING EXTRACT(EPOCH FROM
                               free_at - %(span)s - clock_timestamp())""",
-                    {"account": account_id, "span": timedelta(seconds=calls * interval)},
+                    {
+                        "account": account_id,
+                        "span": timedelta(seconds=calls * interval),
+                    },
                 )
                 return float(cr.fetchone()[0])
 

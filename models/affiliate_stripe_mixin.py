@@ -92,7 +92,9 @@ class AffiliateStripeMixin(models.AbstractModel):
             return []
         # One order of locking for all workers.
         rows = sorted(rows, key=lambda row: row.stripe_id)
-        values_of = self._link_columns(account, [self._row_values(r.values) for r in rows])
+        values_of = self._link_columns(
+            account, [self._row_values(r.values) for r in rows]
+        )
         names = list(values_of[0])
         fixed = {
             "account_id": account.id,

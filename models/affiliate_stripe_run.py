@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools.misc import format_date
 
 from ..lib.stripe_lists import STAGES
 from ..lib.stripe_objects import KINDS
@@ -143,7 +144,8 @@ class AffiliateStripeRun(models.Model):
                 for who, (rows, amount, _total) in sorted((run.preview or {}).items())
             ]
             run.preview_text = "\n".join(lines) or self.env._(
-                "No commission: nobody who paid is mapped to an affiliate."
+                "No new commission: what these payments earn is booked already, or nobody "
+                "who paid is mapped to an affiliate."
             )
 
     # === ACTION METHODS === #
@@ -318,6 +320,8 @@ class AffiliateStripeRunPart(models.Model):
     )
     kind = fields.Char(required=True, readonly=True)
     stage = fields.Integer(required=True, readonly=True)
+    kind_name = fields.Char(string="Object", compute="_compute_names")
+    month = fields.Char(compute="_compute_names")
     params = fields.Json(readonly=True)
     # The span, its end not included; open where empty. Lists run from new to old.
     created_from = fields.Datetime(string="From", readonly=True)
@@ -337,6 +341,16 @@ class AffiliateStripeRunPart(models.Model):
     different_count = fields.Integer(string="Differences", readonly=True)
 
     _open_idx = models.Index("(run_id, stage) WHERE NOT done")
+
+    @api.depends("kind", "created_from")
+    def _compute_names(self):
+        for part in self:
+            part.kind_name = part.kind.replace("_", " ").capitalize()
+            part.month = (
+                format_date(self.env, part.created_from, date_format="MMMM y")
+                if part.created_from
+                else self.env._("Before")
+            )
 
     def action_sync_again(self):
         """Read the different objects again, in the background."""

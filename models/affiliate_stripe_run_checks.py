@@ -112,7 +112,13 @@ class AffiliateStripeRunPart(models.Model):
             for stripe_id in different
             if stripe_id not in here or here[stripe_id]["synced_at"] <= asked_at
         ]
-        kept = [row for row in here.values() if row["active"] or row["stripe_id"] in rows]
+        if not (rows or here):
+            # A month without any: nothing to report.
+            self.unlink()
+            return
+        kept = [
+            row for row in here.values() if row["active"] or row["stripe_id"] in rows
+        ]
         self.write(
             {
                 "stripe_count": len(rows),
