@@ -167,6 +167,7 @@ CASES = {
     30: case(
         "A debit comes back after it had succeeded",
         "test_tricky_cases::test_a_payment_that_fails_after_it_succeeded",
+        "test_lib_stripe::test_what_the_bank_took_back",
         "test_money_examples::test_06_dispute_lost",
     ),
     31: case(
@@ -255,6 +256,7 @@ CASES = {
         "test_money_examples::test_06_dispute",
         "test_money_examples::test_06_dispute_lost",
         "test_settlement::test_a_dispute_takes_the_row_out_of_a_draft_settlement",
+        "test_settlement::test_a_dispute_leaves_a_bill_alone",
         "test_mirror_money::test_a_dispute_brings_its_fee",
         note=f"{_LATER} Money withdrawn and its fee.",
     ),
@@ -381,8 +383,9 @@ CASES = {
     ),
     # --- delivery, modes, technical --------------------------------------------------
     73: case(
-        "The same event again, also at the same moment",
+        "The same event again, also while it is being worked on",
         "test_webhook::test_a_duplicate_is_one_row",
+        "test_upkeep::test_two_share_the_work_and_do_nothing_twice",
         "test_upkeep::test_what_comes_again_is_harmless",
         "test_money_examples::test_11_any_order_and_repetition",
     ),
@@ -447,6 +450,7 @@ CASES = {
     84: case(
         "What changes without any event",
         "test_tricky_cases::test_what_changes_without_an_event",
+        "test_runs::test_each_night_what_is_open_is_read_again",
         note="What moves on a customer's balance is not mirrored: invoices say what of"
         " it they used.",
     ),
@@ -523,6 +527,7 @@ CASES = {
     ),
     98: case(
         "Metadata of strangers",
+        "test_tricky_cases::test_metadata_as_long_as_it_gets",
         "test_attribution::test_rubbish_from_third_parties_is_no_evidence",
         "test_reviewed::test_cleared_metadata_keeps_the_binding",
         "test_reviewed::test_metadata_added_later_takes_no_customer_away",

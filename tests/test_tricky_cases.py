@@ -391,6 +391,16 @@ class TestTrickyCustomers(TrickyCase):
         )
         self.assert_owner(self.drona, 30.00)
 
+    def test_metadata_as_long_as_it_gets(self):
+        """Of all that strangers wrote, only what is one of our codes counts."""
+        rubbish = {"affiliate": "<b>é</b>" * 62, "referral": "1e999"}
+        customer = self.shop.customer(
+            "long@example.com", name="<b>Jane</b>", metadata=rubbish
+        )
+        metadata = {**rubbish, "via": f" {self.drona.code.lower()} ", "amount": "9"}
+        self.sell(10000, customer=customer, metadata=metadata)
+        self.assert_owner(self.drona, 30.00)
+
     def test_a_discount_taken_away_ends_nothing(self):
         uma = self.with_discount()
         customer = self.shop.customer("gone@example.com")
@@ -460,12 +470,15 @@ class TestTrickyCustomers(TrickyCase):
     def test_a_paused_subscription_earns_nothing(self):
         subscription = self.shop.subscribe("jane@example.com", self.shop.price(10000))
         path = f"subscriptions/{subscription['id']}"
-        self.shop.post(path, pause_collection={"behavior": "void"})
-        self.double.advance(months=1)
+        for behavior in ("void", "mark_uncollectible", "keep_as_draft"):
+            self.shop.post(path, pause_collection={"behavior": behavior})
+            self.double.advance(months=1)
         self.deliver()
         self.assertEqual(self.mirrored("subscription").status, "active")
         self.assertEqual(
-            sorted(self.mirrored("invoice").mapped("status")), ["paid", "void"]
+            sorted(self.mirrored("invoice").mapped("status")),
+            ["paid", "uncollectible", "void"],
+            "no event tells of a draft",
         )
         self.assertEqual(self.amounts(), [30.00])
         self.shop.post(path, pause_collection="")
