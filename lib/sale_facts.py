@@ -118,6 +118,20 @@ def _payment(raw, paid_at):
     )
 
 
+def is_returned(charges):
+    """Tell whether the bank has taken back what a payment had collected.
+
+    A debit may fail days after it succeeded, and its invoice stays paid. Attempts that
+    never succeeded moved no money.
+
+    :param list charges: all attempts of one payment
+    """
+    return any(
+        charge.get("status") == "failed" and charge.get("failure_balance_transaction")
+        for charge in charges
+    ) and all(charge.get("status") == "failed" for charge in charges)
+
+
 def invoice_sale(
     invoice,
     lines,

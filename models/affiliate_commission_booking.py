@@ -185,8 +185,8 @@ class AffiliateCommission(models.Model):
         if not entry:
             return self.env._(
                 "%(amount)s: what was booked for %(line)s on %(sale)s no longer holds "
-                "(the refund failed, a credit note says what it was for, or the "
-                "customer belongs to another affiliate).",
+                "(the payment came back, the refund failed, a credit note says what "
+                "it was for, or the customer belongs to another affiliate).",
                 **figures,
             )
         if entry.rate_type == "fixed":

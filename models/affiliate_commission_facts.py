@@ -34,6 +34,7 @@ class AffiliateCommission(models.Model):
         for invoice_ref, (customer, raw) in mirror.invoices.items():
             lines, payments = mirror.lines[invoice_ref], mirror.payments[invoice_ref]
             charges = mirror.charges_of(payments)
+            payments = mirror.received(payments)
             facts.sales[customer].append(
                 sale_facts.invoice_sale(
                     raw,
@@ -212,6 +213,16 @@ class _Mirror:
             intent = intent.get("id") if isinstance(intent, dict) else intent
             found += self._by_intent.get(intent, ())
         return sorted(set(found))
+
+    def received(self, payments):
+        """Return the payments that did not come back."""
+        return [
+            payment
+            for payment in payments
+            if not sale_facts.is_returned(
+                [self.charges[charge][1] for charge in self.charges_of([payment])]
+            )
+        ]
 
     def credit_notes(self, invoice):
         found = (

@@ -16,6 +16,7 @@ from odoo.addons.affiliate_stripe.lib.sale_facts import (
     explained_refunds,
     invoice_difference,
     invoice_sale,
+    is_returned,
     line_net,
 )
 from odoo.addons.affiliate_stripe.lib.stripe_events import (
@@ -318,6 +319,19 @@ class TestSaleFacts(unittest.TestCase):
             invoice = {"id": "in", "created": 1, "currency": "usd", "total": 10}
             sale = invoice_sale(invoice, [{"id": "il", "amount": 10, **raw}], [])
             self.assertEqual(sale.lines[0].quantity, quantity, raw)
+
+    def test_what_the_bank_took_back(self):
+        declined = {"status": "failed", "failure_balance_transaction": None}
+        returned = {**declined, "failure_balance_transaction": "txn_1"}
+        for charges, gone in (
+            ([], False),
+            ([declined], False),
+            ([returned], True),
+            ([declined, returned], True),
+            ([returned, {"status": "succeeded"}], False),
+        ):
+            with self.subTest(charges):
+                self.assertEqual(is_returned(charges), gone)
 
     def test_lines_in_another_currency_than_the_charge(self):
         charge = {
