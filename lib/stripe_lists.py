@@ -9,6 +9,17 @@ from datetime import datetime, timedelta, timezone
 from .stripe_client import StripeProblem
 from .stripe_objects import KINDS, moment
 
+# What is walked after what: whatever an object leads to is there before it, so that
+# hardly anything has to be read one by one.
+STAGES = (
+    ("product", "price", "coupon", "promotion_code"),
+    ("customer",),
+    ("subscription",),
+    ("invoice",),
+    ("checkout_session", "charge"),
+    ("refund", "dispute", "credit_note", "balance_transaction"),
+    ("payout",),  # tells which transactions it is made of
+)
 # Nothing in Stripe is older than Stripe.
 STRIPE_BEGAN = datetime(2011, 9, 1)
 # Halving a shorter span is not worth a call.

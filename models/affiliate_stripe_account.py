@@ -341,23 +341,16 @@ class AffiliateStripeAccount(models.Model):
                 )
             )
 
-    def _currency_ids(self):
+    def _currency_ids(self, codes):
         """Return {ISO code: currency id}, activating currencies seen for the first
-        time (an inactive one could not be shown)."""
+        time (an inactive one could not be shown).
+
+        :param codes: as Stripe writes them, or None; unknown ones give None
+        """
+        codes = {code.upper() for code in codes if code}
         currencies = self.env["res.currency"].with_context(active_test=False)
-        return _CurrencyMap(currencies)
-
-
-class _CurrencyMap(dict):
-    """{ISO code: currency id}; looks up and activates on demand."""
-
-    def __init__(self, currencies):
-        super().__init__()
-        self._currencies = currencies
-
-    def __missing__(self, code):
-        currency = self._currencies.search([("name", "=", code)], limit=1)
-        if currency and not currency.active:
-            currency.sudo().active = True
-        self[code] = currency.id or None
-        return self[code]
+        found = currencies.search([("name", "in", list(codes))]) if codes else []
+        for currency in found:
+            if not currency.active:
+                currency.sudo().active = True
+        return dict.fromkeys(codes) | {currency.name: currency.id for currency in found}

@@ -120,10 +120,9 @@ class AffiliateStripeAccount(models.Model):
 
     def init(self):
         super().init()
-        # No model: nobody reads it, and it is written in transactions of its own.
+        # No model: nobody reads it, and it is written in transactions of its own, also
+        # for an account that is not committed yet.
         self.env.cr.execute(
             """CREATE UNLOGGED TABLE IF NOT EXISTS affiliate_stripe_pace (
-                   account_id integer PRIMARY KEY
-                       REFERENCES affiliate_stripe_account ON DELETE CASCADE,
-                   free_at timestamptz NOT NULL)"""
+                   account_id integer PRIMARY KEY, free_at timestamptz NOT NULL)"""
         )

@@ -52,3 +52,4 @@ class AffiliateStripeCheckoutSession(models.Model):
     _intent_idx = models.Index("(account_id, payment_intent)")
 
     _subscription_idx = models.Index("(account_id, subscription_ref)")
+    _invoice_idx = models.Index("(account_id, invoice_ref)")

@@ -31,13 +31,9 @@ class AffiliateStripeCustomer(models.Model):
             )
 
     @api.model
-    def _columns(self, values):
-        return [*super()._columns(values), "email_normalized"]
-
-    @api.model
-    def _column_values(self, account, values):
+    def _row_values(self, values):
         email = email_normalize(values["email"] or "") or None
-        return [*super()._column_values(account, values), email]
+        return {**super()._row_values(values), "email_normalized": email}
 
     def _sources(self):
         """A guest is no object of Stripe's."""

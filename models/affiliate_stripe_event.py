@@ -13,10 +13,12 @@ from odoo.tools import SQL
 from ..lib.stripe_client import ACCOUNT_PROBLEMS, StripeProblem
 from ..lib.stripe_events import OBJECT_NAMES, event_target
 from ..lib.stripe_objects import is_stripe_id, storable, storable_json
+from .affiliate_stripe_mixin import use_lz4
 
 _logger = logging.getLogger(__name__)
 
-BATCH_OBJECTS = 50
+# Objects claimed at once: each customer among them is computed once.
+BATCH_OBJECTS = 200
 LEASE = timedelta(minutes=5)
 MAX_TRIES = 8
 WAKE_SECONDS = 1.0
@@ -72,6 +74,10 @@ class AffiliateStripeEvent(models.Model):
     # For the newest events of an account, and for the oldest (see _gc_events).
     _received_idx = models.Index("(account_id, received_at)")
     _payload_idx = models.Index("(account_id, received_at) WHERE payload IS NOT NULL")
+
+    def init(self):
+        super().init()
+        use_lz4(self.env.cr, self._table, "payload")
 
     # === COMPUTE METHODS === #
 
@@ -260,6 +266,7 @@ class AffiliateStripeEvent(models.Model):
                AND event.object_kind = wanted.object_kind
                AND event.object_ref = wanted.object_ref
                AND event.state = 'pending'
+               AND COALESCE(event.leased_until, '-infinity') <= %(now)s
             RETURNING event.id, event.account_id, event.object_kind, event.object_ref
             """,
             {

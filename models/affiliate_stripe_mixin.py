@@ -1,11 +1,16 @@
 import json
+import logging
 
+import psycopg2
 from psycopg2.extras import Json
 
 from odoo import api, fields, models
 from odoo.tools import SQL
+from odoo.tools.sql import create_index
 
 from ..lib.stripe_objects import MODELS, storable, storable_json
+
+_logger = logging.getLogger(__name__)
 
 
 class AffiliateStripeMixin(models.AbstractModel):
@@ -32,9 +37,7 @@ class AffiliateStripeMixin(models.AbstractModel):
         readonly=True,
         ondelete="cascade",
     )
-    company_id = fields.Many2one(
-        "res.company", required=True, readonly=True, index=True
-    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
     stripe_id = fields.Char(string="Stripe ID", required=True, readonly=True)
     livemode = fields.Boolean(string="Live", readonly=True)
     active = fields.Boolean(
@@ -56,6 +59,20 @@ class AffiliateStripeMixin(models.AbstractModel):
         "This Stripe object is already mirrored.",
     )
 
+    def init(self):
+        super().init()
+        for field, column in self._stripe_links.items():
+            # Almost empty: only rows that came before what they refer to.
+            create_index(
+                self.env.cr,
+                f"{self._table}_{field}_waiting_idx",
+                self._table,
+                ["account_id", column],
+                where=f"{field} IS NULL AND {column} IS NOT NULL",
+            )
+        if not self._abstract:
+            use_lz4(self.env.cr, self._table, "data")
+
     @api.depends("data")
     def _compute_data_text(self):
         for record in self:
@@ -69,94 +86,59 @@ class AffiliateStripeMixin(models.AbstractModel):
         :param rows: ``lib.stripe_objects.Row`` of this model's kind; at most one a
             Stripe id, all with the same columns
         :param datetime synced_at: when Stripe was asked (database clock, UTC)
-        :return: ids of the rows written
+        :return: ids of the rows that are new
         """
         if not rows:
             return []
         # One order of locking for all workers.
         rows = sorted(rows, key=lambda row: row.stripe_id)
-        weak = rows[0].weak
-        columns = [
-            "account_id",
-            "company_id",
-            "stripe_id",
-            "synced_at",
-            "data",
-            "create_uid",
-            "write_uid",
-            "create_date",
-            "write_date",
-            *self._columns(rows[0].values),
-        ]
-        if "active" not in rows[0].values:
-            columns.append("active")
-        fixed = (account.id, account.company_id.id)
-        values = SQL(", ").join(
+        values_of = self._link_columns(account, [self._row_values(r.values) for r in rows])
+        names = list(values_of[0])
+        fixed = {
+            "account_id": account.id,
+            "company_id": account.company_id.id,
+            "synced_at": synced_at,
+            "create_uid": self.env.uid,
+            "write_uid": self.env.uid,
+            "create_date": synced_at,
+            "write_date": synced_at,
+        }
+        if "active" not in names:
+            fixed["active"] = True
+        columns = [*fixed, "stripe_id", "data", *map(_column, names)]
+        currencies = account._currency_ids({row.values.get("currency") for row in rows})
+        values = []
+        for row, own in zip(rows, values_of, strict=True):
+            values += fixed.values()
+            values += (row.stripe_id, Json(row.data, dumps=storable_json))
+            values += (_plain(name, own[name], currencies, account) for name in names)
+        one = f"({', '.join(['%s'] * len(columns))})"
+        written = self.env.execute_query(
             SQL(
-                "(%s)",
-                SQL(", ").join(
-                    SQL("%s", value)
-                    for value in (
-                        *fixed,
-                        row.stripe_id,
-                        synced_at,
-                        Json(row.data, dumps=storable_json),
-                        self.env.uid,
-                        self.env.uid,
-                        synced_at,
-                        synced_at,
-                        *self._column_values(account, row.values),
-                        *(() if "active" in row.values else (True,)),
-                    )
-                ),
+                """INSERT INTO %s (%s) VALUES %s
+                   ON CONFLICT (account_id, stripe_id) DO %s
+                   RETURNING id, xmax = 0""",
+                SQL.identifier(self._table),
+                SQL(", ").join(map(SQL.identifier, columns)),
+                # One text with all values: a hundred objects have thousands.
+                SQL(", ".join([one] * len(rows)), *values),
+                SQL("NOTHING") if rows[0].weak else self._on_conflict(columns),
             )
-            for row in rows
         )
+        return [row_id for row_id, is_new in written if is_new]
+
+    @api.model
+    def _on_conflict(self, columns):
         kept = {"account_id", "company_id", "stripe_id", "create_uid", "create_date"}
-        table = SQL.identifier(self._table)
         update = SQL(", ").join(
             SQL("%s = EXCLUDED.%s", SQL.identifier(name), SQL.identifier(name))
             for name in columns
             if name not in kept
         )
-        on_conflict = (
-            SQL("NOTHING")
-            if weak
-            else SQL(
-                "UPDATE SET %s WHERE %s.synced_at <= EXCLUDED.synced_at", update, table
-            )
+        table = SQL.identifier(self._table)
+        return SQL(
+            "UPDATE SET %s WHERE %s.synced_at <= EXCLUDED.synced_at", update, table
         )
-        written = self.env.execute_query(
-            SQL(
-                """INSERT INTO %s (%s) VALUES %s
-                   ON CONFLICT (account_id, stripe_id) DO %s
-                   RETURNING id""",
-                table,
-                SQL(", ").join(map(SQL.identifier, columns)),
-                values,
-                on_conflict,
-            )
-        )
-        return [row_id for (row_id,) in written]
-
-    @api.model
-    def _columns(self, values):
-        return ["currency_id" if name == "currency" else name for name in values]
-
-    @api.model
-    def _column_values(self, account, values):
-        currencies = account._currency_ids()
-        # Stripe leaves the mode out of some kinds of objects (refunds).
-        if values["livemode"] is None:
-            values = {**values, "livemode": account.livemode}
-        return [
-            currencies[value.upper()]
-            if name == "currency" and value
-            else storable(value)
-            if isinstance(value, str)
-            else value
-            for name, value in values.items()
-        ]
 
     @api.model
     def _archive_missing(self, account, stripe_ids, synced_at):
@@ -174,52 +156,73 @@ class AffiliateStripeMixin(models.AbstractModel):
         )
 
     @api.model
-    def _link(self, account, written):
-        """Fill the many2one fields of rows just written, on either side.
+    def _row_values(self, values):
+        """Return the columns for the values of a ``Row``; extend to add columns."""
+        return values
 
-        :param dict written: ``{model name: ids}`` of everything written together
+    @api.model
+    def _link_columns(self, account, values_list):
+        """Return the values with the ids of what they refer to, where it is there."""
+        for field, column in self._stripe_links.items():
+            if column not in values_list[0]:
+                continue
+            parent = self.env[self._fields[field].comodel_name]
+            refs = {values[column] for values in values_list} - {None}
+            ids = parent._ids_of(account, refs)
+            values_list = [
+                {**values, field: ids.get(values[column])} for values in values_list
+            ]
+        return values_list
+
+    @api.model
+    def _link_waiting(self, account, new):
+        """Link rows that came before what they refer to.
+
+        :param dict new: ``{model name: ids}`` of rows just inserted
         """
         for field, column in self._stripe_links.items():
             parent = self.env[self._fields[field].comodel_name]
-            for side, ids in (
-                ("child", written.get(self._name)),
-                ("parent", written.get(parent._name)),
-            ):
-                if not ids:
-                    continue
-                self.env.cr.execute(
-                    SQL(
-                        """UPDATE %(table)s child SET %(field)s = parent.id
-                             FROM %(parent)s parent
-                            WHERE %(side)s.id IN %(ids)s
-                              AND child.account_id = %(account)s
-                              AND parent.account_id = %(account)s
-                              AND parent.stripe_id = child.%(column)s
-                              AND child.%(field)s IS DISTINCT FROM parent.id""",
-                        table=SQL.identifier(self._table),
-                        parent=SQL.identifier(parent._table),
-                        field=SQL.identifier(field),
-                        column=SQL.identifier(column),
-                        side=SQL.identifier(side),
-                        ids=tuple(ids),
-                        account=account.id,
-                    )
+            if not (ids := new.get(parent._name)):
+                continue
+            self.env.cr.execute(
+                SQL(
+                    """UPDATE %(table)s child SET %(field)s = parent.id
+                         FROM %(parent)s parent
+                        WHERE parent.id IN %(ids)s
+                          AND child.account_id = %(account)s
+                          AND child.%(column)s = parent.stripe_id
+                          AND child.%(field)s IS NULL
+                          AND child.%(column)s IS NOT NULL""",
+                    table=SQL.identifier(self._table),
+                    parent=SQL.identifier(parent._table),
+                    field=SQL.identifier(field),
+                    column=SQL.identifier(column),
+                    ids=tuple(ids),
+                    account=account.id,
                 )
+            )
+
+    @api.model
+    def _ids_of(self, account, stripe_ids):
+        """Return ``{Stripe id: id}`` of what is mirrored."""
+        if not stripe_ids:
+            return {}
+        return dict(
+            self.env.execute_query(
+                SQL(
+                    "SELECT stripe_id, id FROM %s"
+                    " WHERE account_id = %s AND stripe_id IN %s",
+                    SQL.identifier(self._table),
+                    account.id,
+                    tuple(stripe_ids),
+                )
+            )
+        )
 
     @api.model
     def _mirrored(self, account, stripe_ids):
         """Return which of ``stripe_ids`` are in the mirror already."""
-        if not stripe_ids:
-            return set()
-        found = self.env.execute_query(
-            SQL(
-                "SELECT stripe_id FROM %s WHERE account_id = %s AND stripe_id IN %s",
-                SQL.identifier(self._table),
-                account.id,
-                tuple(stripe_ids),
-            )
-        )
-        return {stripe_id for (stripe_id,) in found}
+        return set(self._ids_of(account, stripe_ids))
 
     def action_open_in_stripe(self):
         """Open the object in Stripe's dashboard."""
@@ -242,3 +245,33 @@ class AffiliateStripeMixin(models.AbstractModel):
         """Return the ``{(kind, Stripe id)}`` to read for this row."""
         kinds = {model: kind for kind, model in MODELS.items()}
         return {(kinds[self._name], self.stripe_id)}
+
+
+def use_lz4(cr, table, column):
+    """Compress large values with lz4 where PostgreSQL can: faster than its default."""
+    try:
+        with cr.savepoint(flush=False):
+            cr.execute(
+                SQL(
+                    "ALTER TABLE %s ALTER COLUMN %s SET COMPRESSION lz4",
+                    SQL.identifier(table),
+                    SQL.identifier(column),
+                )
+            )
+    except psycopg2.Error:
+        # Older than 14, or built without it.
+        _logger.info("PostgreSQL has no lz4: %s is stored its usual way", table)
+
+
+def _column(name):
+    return "currency_id" if name == "currency" else name
+
+
+def _plain(name, value, currencies, account):
+    """Return what the column of a value of a ``Row`` holds."""
+    if name == "currency":
+        return currencies[value.upper()] if value else None
+    if name == "livemode" and value is None:
+        # Stripe leaves the mode out of some kinds of objects (refunds).
+        return account.livemode
+    return storable(value) if isinstance(value, str) else value

@@ -3,18 +3,9 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..lib.stripe_lists import STAGES
 from ..lib.stripe_objects import KINDS
 
-# What is walked after what: whatever an object leads to is there before it, so that
-# hardly anything has to be read one by one.
-STAGES = (
-    ("product", "price", "coupon", "promotion_code"),
-    ("customer",),
-    ("subscription",),
-    ("invoice",),
-    ("checkout_session", "charge"),
-    ("refund", "dispute", "credit_note", "balance_transaction", "payout"),
-)
 LEDGER_KIND = "commission"
 # These are few, and older than what they are sold for: always read as a whole.
 CATALOGUE = STAGES[0]
@@ -73,7 +64,7 @@ class AffiliateStripeRun(models.Model):
     started_at = fields.Datetime(string="Started", readonly=True)
     finished_at = fields.Datetime(string="Finished", readonly=True)
     part_ids = fields.One2many("affiliate.stripe.run.part", "run_id", readonly=True)
-    # {"affiliate name, currency": [rows, amount]} of a dry run
+    # {"affiliate, currency": [rows, amount as text, amount]} of a dry run
     preview = fields.Json(readonly=True)
     preview_text = fields.Text(compute="_compute_preview_text")
     objects = fields.Integer(compute="_compute_progress", string="Objects read")
@@ -149,7 +140,7 @@ class AffiliateStripeRun(models.Model):
                     rows=rows,
                     amount=amount,
                 )
-                for who, (rows, amount) in sorted((run.preview or {}).items())
+                for who, (rows, amount, _total) in sorted((run.preview or {}).items())
             ]
             run.preview_text = "\n".join(lines) or self.env._(
                 "No commission: nobody who paid is mapped to an affiliate."

@@ -208,4 +208,6 @@ def _sums(pairs):
     for currency, amount in pairs:
         if currency:
             sums[currency.upper()] += Decimal(str(amount))
-    return ", ".join(f"{amount:,} {code}" for code, amount in sorted(sums.items()))
+    return ", ".join(
+        f"{amount.normalize():,f} {code}" for code, amount in sorted(sums.items())
+    )

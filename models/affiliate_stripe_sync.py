@@ -169,15 +169,15 @@ class AffiliateStripeSync(models.AbstractModel):
         """
         self._lock(account)
         rows = _distinct_rows(readings)
-        written = defaultdict(list)
+        new = defaultdict(list)
         for (kind, _weak, _columns), group in _grouped(rows).items():
             model = self.env[MODELS[kind]]
-            written[model._name] += model._upsert(account, group, synced_at)
+            new[model._name] += model._upsert(account, group, synced_at)
         self._forget_lines(account, rows)
         for kind, stripe_id in deleted:
             self.env[MODELS[kind]]._archive_missing(account, [stripe_id], synced_at)
         for model in MODELS.values():
-            self.env[model]._link(account, written)
+            self.env[model]._link_waiting(account, new)
         self.env.invalidate_all()
         touched = self._touched_customers(account, rows)
         if later:
@@ -401,8 +401,9 @@ def _read(stripe_api, job):
         if raw.get("deleted"):
             raise StripeProblem("missing", f"{detail} is deleted in Stripe")
         return [understand(stripe_api, kind, raw)]
+    # What was asked for is true of the answers, also where they do not say it.
     return [
-        understand(stripe_api, kind, raw)
+        understand(stripe_api, kind, {**detail, **raw})
         for page in stripe_api.pages(kind.path, **detail, **kind.list_params())
         for raw in page
     ]
@@ -432,8 +433,10 @@ def _distinct_rows(readings):
 
 
 def _grouped(rows):
-    """Group rows that can be written by one statement."""
+    """Group rows that can be written by one statement, in the order of KINDS: what
+    others refer to comes first, so that they find it."""
     groups = defaultdict(list)
-    for row in rows:
+    order = {kind: number for number, kind in enumerate(MODELS)}
+    for row in sorted(rows, key=lambda row: order[row.kind]):
         groups[row.kind, row.weak, tuple(row.values)].append(row)
     return groups

@@ -336,6 +336,7 @@ class TestConnection(StripeCase):
         self.assertEqual(self.account.delivery, "polling")
         self.assertEqual(self.endpoints(), [])
         self.assertIn("cannot reach", self.account.message_ids[0].preview)
+        self.double.advance(to=int(fields.Datetime.now().timestamp()))
         self.shop.product("One")
         self.env.flush_all()
         self.env.ref("affiliate_stripe.ir_cron_poll").method_direct_trigger()

@@ -23,9 +23,9 @@ from odoo.addons.affiliate_stripe.lib.stripe_events import (
     SUBSCRIBED,
     event_target,
 )
+from odoo.addons.affiliate_stripe.lib.stripe_lists import STAGES
 from odoo.addons.affiliate_stripe.lib.stripe_objects import (
     KINDS,
-    LISTS,
     is_stripe_id,
     storable,
     storable_json,
@@ -192,12 +192,12 @@ class TestLists(unittest.TestCase):
             text = _resource(name).list.__doc__ or ""
             partial = "active" in text or "not been canceled" in text
             self.assertEqual(kind.filters != ({},), partial, text)
-        self.assertEqual(
-            [params for kind, params in LISTS.values() if kind.name == "price"],
-            [{"active": True}, {"active": False}],
-        )
-        self.assertEqual(LISTS["subscription"][1], {"status": "all"})
-        self.assertNotIn("invoice_payment", LISTS)
+        self.assertEqual(KINDS["price"].filters, ({"active": True}, {"active": False}))
+        self.assertEqual(KINDS["subscription"].filters, ({"status": "all"},))
+
+    def test_every_list_is_walked_in_some_stage(self):
+        walked = [kind for stage in STAGES for kind in stage]
+        self.assertCountEqual(walked, [k.name for k in KINDS.values() if k.listed])
 
 
 def _resource(name):

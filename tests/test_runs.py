@@ -1,0 +1,232 @@
+"""Reading a whole account: parts, pausing, dry run, comparison, nightly check."""
+
+from datetime import timedelta
+
+from odoo import fields
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+
+from .common import NEW_YEAR, StripeCase, moment
+from .stripe_double.errors import ApiError
+
+DAY = 86400
+
+
+@tagged("post_install", "-at_install")
+class TestRuns(StripeCase):
+    def setUp(self):
+        super().setUp()
+        self.program = self.make_program(rate=30)
+        self.drona = self.make_affiliate(self.program)
+        self.env["affiliate.referral"].create(
+            {
+                "email": "jane@example.com",
+                "affiliate_id": self.drona.id,
+                "date": moment(NEW_YEAR - DAY),
+            }
+        )
+        self.walk()
+        self.account.run_ids.sudo().unlink()
+
+    def sell(self, months=0):
+        self.shop.subscribe("jane@example.com", self.shop.price(10000))
+        if months:
+            self.double.advance(months=months)
+        self.forget()
+
+    def forget(self):
+        """Nothing was delivered: what is read comes from lists."""
+        for delivery in self.double.deliveries():
+            delivery.drop()
+
+    def walk(self, keep_going=lambda _count: True):
+        self.env.flush_all()
+        self.env["affiliate.stripe.run"]._walk_all(keep_going)
+        self.env.invalidate_all()
+
+    def start(self, purpose="read", **values):
+        run = self.env["affiliate.stripe.run"].create(
+            {"account_id": self.account.id, "purpose": purpose, **values}
+        )
+        run.action_start()
+        return run
+
+    # --- reading ----------------------------------------------------------------------
+
+    def test_history_is_read_and_earns_once(self):
+        self.sell(months=3)
+        run = self.start()
+        self.walk()
+        self.assertEqual(run.state, "done")
+        self.assertEqual(run.progress, 100)
+        self.assertEqual(self.amounts(), [30.0] * 4)
+        self.start()
+        self.walk()
+        self.assertEqual(self.amounts(), [30.0] * 4)
+
+    def test_lists_are_divided_and_nothing_is_missing(self):
+        self.sell(months=20)
+        self.double.hostility(page_size=2)
+        run = self.start()
+        self.walk()
+        parts = run.part_ids.filtered(lambda part: part.kind == "invoice")
+        self.assertGreater(len(parts), 1, "somebody was free to walk the older half")
+        self.assertEqual(sum(parts.mapped("objects")), 21, "each object once")
+        self.assertEqual(self.env["affiliate.stripe.invoice"].search_count([]), 21)
+        self.assertEqual(self.amounts(), [30.0] * 21)
+
+    def test_few_calls_for_many_objects(self):
+        self.sell(months=24)
+        self.double.requests.clear()
+        self.start()
+        self.walk()
+        self.assertLess(len(self.double.request_log("GET")), 40)
+
+    def test_a_walk_may_end_after_any_page(self):
+        self.sell(months=6)
+        self.double.hostility(page_size=2)
+        run = self.start()
+        for _number in range(200):
+            if run.state == "done":
+                break
+            pages = iter([True, True, False])
+            self.walk(lambda _count, pages=pages: next(pages, False))
+            # A killed worker releases nothing.
+        self.assertEqual(run.state, "done")
+        self.assertEqual(self.amounts(), [30.0] * 7)
+
+    def test_pause_go_on_cancel(self):
+        self.sell()
+        run = self.start()
+        run.action_pause()
+        self.walk()
+        self.assertEqual((run.state, run.objects), ("paused", 0))
+        run.action_resume()
+        self.walk()
+        self.assertEqual(run.state, "done")
+        again = self.start()
+        again.action_cancel()
+        self.walk()
+        self.assertEqual((again.state, again.objects), ("cancelled", 0))
+
+    def test_one_run_at_a_time(self):
+        run = self.start()
+        self.account.action_sync_now()
+        self.assertEqual(self.account.run_ids, run)
+        self.account.action_disconnect()
+        self.assertEqual(run.state, "cancelled")
+        with self.assertRaises(UserError):
+            self.start()
+
+    def test_since_a_day_with_all_that_refers_back(self):
+        self.sell(months=6)
+        self.start(date_from=fields.Date.to_date("2026-05-15"))
+        self.walk()
+        self.assertEqual(self.env["affiliate.stripe.invoice"].search_count([]), 2)
+        self.assertTrue(self.env["affiliate.stripe.subscription"].search([]))
+        self.assertTrue(self.env["affiliate.stripe.customer"].search([]))
+
+    def test_a_webhook_in_the_middle(self):
+        self.sell(months=2)
+        self.double.hostility(page_size=2)
+        run = self.start()
+        pages = iter([True] * 6)
+        self.walk(lambda _count: next(pages, False))
+        self.assertEqual(run.state, "running")
+        self.double.advance(months=1)
+        self.deliver()
+        self.walk()
+        self.assertEqual(run.state, "done")
+        self.assertEqual(self.total(), 120.0)
+        self.assertEqual(self.ledger(), self.ledger())
+
+    # --- dry run ----------------------------------------------------------------------
+
+    def test_a_dry_run_shows_and_books_nothing(self):
+        self.sell(months=1)
+        run = self.start("preview")
+        self.walk()
+        self.assertEqual(run.state, "ready")
+        self.assertFalse(self.rows())
+        self.assertIn("60.00", run.preview_text)
+        self.assertIn("Drona Rao", run.preview_text)
+        run.action_book()
+        self.walk()
+        self.assertEqual(run.state, "done")
+        self.assertEqual(self.amounts(), [30.0, 30.0])
+
+    def test_a_dry_run_without_any_commission_says_so(self):
+        run = self.start("preview")
+        self.walk()
+        self.assertIn("No commission", run.preview_text)
+
+    # --- comparison -------------------------------------------------------------------
+
+    def compare(self):
+        run = self.start("compare")
+        self.walk()
+        self.assertEqual(run.state, "done")
+        return run, run.part_ids.filtered("different_count")
+
+    def test_what_is_the_same_shows_no_difference(self):
+        self.sell(months=2)
+        self.start()
+        self.walk()
+        run, different = self.compare()
+        self.assertFalse(different.mapped("different"))
+        invoices = run.part_ids.filtered(lambda part: part.kind == "invoice")
+        self.assertEqual(sum(invoices.mapped("stripe_count")), 3)
+        self.assertEqual(sum(invoices.mapped("mirror_count")), 3)
+        self.assertIn("100 USD", invoices.mapped("stripe_sum"))
+        self.assertEqual(invoices.mapped("stripe_sum"), invoices.mapped("mirror_sum"))
+
+    def test_differences_are_found_and_mended(self):
+        self.sell()
+        self.start()
+        self.walk()
+        mirror = self.env["affiliate.stripe.invoice"].search([])
+        self.env.cr.execute(
+            "UPDATE affiliate_stripe_invoice SET amount_total = 1, status = 'open'"
+        )
+        missed = self.shop.invoice(self.shop.customer("new@example.com"), 5000)
+        gone = self.shop.product("Gone")
+        self.deliver(
+            [d for d in self.double.deliveries() if "product" in d.event["type"]]
+        )
+        self.double.world().all("product").clear()
+        try:
+            self.shop.delete(f"products/{gone['id']}")
+        except ApiError:
+            pass
+        self.forget()
+        self.env.invalidate_all()
+        run, different = self.compare()
+        found = {ref for part in different for ref in part.different}
+        self.assertLessEqual({mirror.stripe_id, missed["id"], gone["id"]}, found)
+        run.action_sync_differences()
+        self.process()
+        self.assertEqual(mirror.amount_total, 100)
+        self.assertFalse(self.compare()[1].mapped("different"))
+
+    # --- nightly ----------------------------------------------------------------------
+
+    def test_each_night_what_is_open_is_read_again(self):
+        customer = self.shop.customer("jane@example.com")
+        invoice = self.shop.invoice(customer, 10000, pay=False)
+        self.deliver()
+        self.shop.post(f"invoices/{invoice['id']}/pay")
+        self.forget()
+        # No event tells of it either: only the invoice itself can.
+        self.account.polled_until = fields.Datetime.now()
+        self.env.cr.execute(
+            "UPDATE affiliate_stripe_invoice SET synced_at = synced_at - interval '1 h'"
+        )
+        self.env["affiliate.stripe.run"]._cron_nightly()
+        self.walk()
+        self.process()
+        self.assertEqual(self.amounts(), [30.0])
+
+    def test_after_a_month_without_events_everything_is_read(self):
+        self.account.polled_until = fields.Datetime.now() - timedelta(days=40)
+        self.env["affiliate.stripe.run"]._cron_nightly()
+        self.assertEqual(self.account.run_ids.purpose, "read")
