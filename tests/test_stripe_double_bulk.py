@@ -1,6 +1,7 @@
 """A history in bulk looks and behaves like one that was lived."""
 
 import json
+
 from .stripe_double import contract
 from .stripe_double.testing import DAY, NEW_YEAR, DoubleCase
 

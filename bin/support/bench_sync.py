@@ -279,6 +279,7 @@ class Live:
         :return: (events a second end to end, p95 of the time in the queue)
         """
         requests = list(map(raw_request, renewals(self.bench.double, count)))
+        wait_for(lambda: not ask(self.server, PENDING), 600)  # what came before
         query(self.server, "truncate bench_done")
         start = time.time()
         post_all(requests, self.server.port, rate)
