@@ -60,9 +60,6 @@ def arguments(parser):
         "--events", type=int, default=2_000, help="of a live measurement (2,000)"
     )
     parser.add_argument(
-        "--djstripe", action="store_true", help="dj-stripe beside it, from PyPI"
-    )
-    parser.add_argument(
         "--profile",
         action="store_true",
         help="only: backfill and events in one process under cProfile",
