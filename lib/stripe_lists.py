@@ -111,6 +111,17 @@ def next_places(place, page, split):
     return [replace(on, start=middle), replace(place, end=middle, after=None)]
 
 
+def share_walked(place, page):
+    """Return how much of its span the walk at ``place`` has behind it, 0 to 1.
+
+    An estimate: what was created when is not spread evenly.
+    """
+    start, end = place.start or STRIPE_BEGAN, place.end or page.asked_at
+    if not page.reached or end <= start:
+        return 0
+    return min(0.99, max(0, (end - page.reached) / (end - start)))
+
+
 def understand(stripe_api, kind, raw):
     """Return the reading of one raw object.
 

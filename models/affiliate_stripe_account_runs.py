@@ -126,7 +126,7 @@ class AffiliateStripeAccount(models.Model):
 
         return Pace(reserve, interval)
 
-    def init(self):
+    def init(self):  # pylint: disable=missing-return
         super().init()
         # No model: nobody reads it, and it is written in transactions of its own, also
         # for an account that is not committed yet.

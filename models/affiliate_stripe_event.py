@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 # Objects claimed at once: each customer among them is computed once.
 BATCH_OBJECTS = 200
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=2)
 MAX_TRIES = 8
 WAKE_SECONDS = 1.0
 _END_OF_TIME = 253402300800  # the year 10000
@@ -75,7 +75,7 @@ class AffiliateStripeEvent(models.Model):
     _received_idx = models.Index("(account_id, received_at)")
     _payload_idx = models.Index("(account_id, received_at) WHERE payload IS NOT NULL")
 
-    def init(self):
+    def init(self):  # pylint: disable=missing-return
         super().init()
         use_lz4(self.env.cr, self._table, "payload")
 

@@ -59,7 +59,7 @@ class AffiliateStripeMixin(models.AbstractModel):
         "This Stripe object is already mirrored.",
     )
 
-    def init(self):
+    def init(self):  # pylint: disable=missing-return
         super().init()
         for field, column in self._stripe_links.items():
             # Almost empty: only rows that came before what they refer to.

@@ -144,8 +144,8 @@ class AffiliateStripeRun(models.Model):
                 for who, (rows, amount, _total) in sorted((run.preview or {}).items())
             ]
             run.preview_text = "\n".join(lines) or self.env._(
-                "No new commission: what these payments earn is booked already, or nobody "
-                "who paid is mapped to an affiliate."
+                "No new commission: what these payments earn is booked already, or "
+                "nobody who paid is mapped to an affiliate."
             )
 
     # === ACTION METHODS === #

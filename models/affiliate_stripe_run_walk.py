@@ -8,7 +8,7 @@ import psycopg2
 from odoo import api, fields, models
 
 from ..lib.stripe_client import ACCOUNT_PROBLEMS, StripeProblem
-from ..lib.stripe_lists import STRIPE_BEGAN, Place, next_places, read_page
+from ..lib.stripe_lists import Place, next_places, read_page, share_walked
 from .affiliate_stripe_run import LEDGER_KIND
 
 _logger = logging.getLogger(__name__)
@@ -233,13 +233,7 @@ class AffiliateStripeRun(models.Model):
                   SET after = %(after)s, done = %(done)s,
                       created_from = COALESCE(%(start)s::timestamp, created_from),
                       objects = COALESCE(objects, 0) + %(count)s,
-                      share_done = CASE WHEN %(done)s THEN 1 ELSE
-                          GREATEST(0, LEAST(0.99, EXTRACT(EPOCH FROM
-                              COALESCE(created_to, run.started_at) - %(reached)s::timestamp)
-                            / NULLIF(EXTRACT(EPOCH FROM
-                              COALESCE(created_to, run.started_at)
-                              - COALESCE(%(start)s::timestamp, created_from, %(began)s)), 0)))
-                          END,
+                      share_done = %(share)s,
                       leased_until = %(until)s
                  FROM affiliate_stripe_run run
                 WHERE part.id = %(part)s AND part.leased_by = %(token)s
@@ -250,8 +244,7 @@ class AffiliateStripeRun(models.Model):
                 "done": not here,
                 "start": here and here.start,
                 "count": len(page.raws),
-                "reached": page.reached,
-                "began": STRIPE_BEGAN,
+                "share": share_walked(here, page) if here else 1,
                 "until": fields.Datetime.now() + LEASE,
                 "part": part_id,
                 "token": token,

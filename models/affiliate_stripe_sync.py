@@ -206,7 +206,7 @@ class AffiliateStripeSync(models.AbstractModel):
 
     @api.model
     def _after_store_later(self, account, customer_refs):
-        """Hook: as ``_after_store``; ``affiliate.stripe.run._compute_later`` will ask."""
+        """Hook: as ``_after_store``; the run's ``_compute_later`` will ask."""
 
     @api.model
     def _lock(self, account):

@@ -25,6 +25,7 @@ from . import (
     test_stripe_cases,
     test_stripe_double_api,
     test_stripe_double_billing,
+    test_stripe_double_bulk,
     test_stripe_double_contract,
     test_stripe_double_credit_notes,
     test_stripe_double_events,

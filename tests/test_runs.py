@@ -7,7 +7,6 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .common import NEW_YEAR, StripeCase, moment
-from .stripe_double.errors import ApiError
 
 DAY = 86400
 
@@ -138,7 +137,6 @@ class TestRuns(StripeCase):
         self.walk()
         self.assertEqual(run.state, "done")
         self.assertEqual(self.total(), 120.0)
-        self.assertEqual(self.ledger(), self.ledger())
 
     # --- dry run ----------------------------------------------------------------------
 
@@ -193,11 +191,7 @@ class TestRuns(StripeCase):
         self.deliver(
             [d for d in self.double.deliveries() if "product" in d.event["type"]]
         )
-        self.double.world().all("product").clear()
-        try:
-            self.shop.delete(f"products/{gone['id']}")
-        except ApiError:
-            pass
+        self.shop.delete(f"products/{gone['id']}")
         self.forget()
         self.env.invalidate_all()
         run, different = self.compare()

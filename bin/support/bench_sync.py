@@ -60,9 +60,6 @@ def arguments(parser):
         "--events", type=int, default=2_000, help="of a live measurement (2,000)"
     )
     parser.add_argument(
-        "--djstripe", action="store_true", help="dj-stripe beside it, from PyPI"
-    )
-    parser.add_argument(
         "--profile",
         action="store_true",
         help="only: backfill and events in one process under cProfile",
@@ -279,6 +276,7 @@ class Live:
         :return: (events a second end to end, p95 of the time in the queue)
         """
         requests = list(map(raw_request, renewals(self.bench.double, count)))
+        wait_for(lambda: not ask(self.server, PENDING), 600)  # what came before
         query(self.server, "truncate bench_done")
         start = time.time()
         post_all(requests, self.server.port, rate)

@@ -62,7 +62,6 @@ def setup(env, url, invoices):
             {
                 "email": f"customer-{number:08d}@shop.example",
                 "affiliate_id": affiliates[number % AFFILIATES].id,
-                "source": "import",
                 "include_history": True,
             }
             for number in range(1, counts["customer"], 4)

@@ -21,6 +21,8 @@ def main():
     parser.add_argument("--deliver", choices=("auto", "manual"), default="auto")
     parser.add_argument("--no-check", action="store_true", help="skip the contract")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bulk", type=int, help="begin with so many invoices")
+    parser.add_argument("--latency", type=int, help="milliseconds of each answer")
     options = parser.parse_args()
     double = StripeDouble(
         options.port,
@@ -31,6 +33,10 @@ def main():
         strict=not options.no_check,
         seed=options.seed,
     ).start()
+    if options.bulk:
+        double.fill(options.bulk)
+    if options.latency:
+        double.disturb("latency", probability=1, seconds=options.latency / 1000)
     sys.stdout.write(f"Stripe double on {double.url}\n")
     sys.stdout.flush()
     try:
