@@ -47,19 +47,19 @@ class AffiliateStripeAccount(models.Model):
         # Counted with sudo: officers may not read events, but see that some failed.
         events = self.env["affiliate.stripe.event"].sudo()
         counts = {
-            (account.id, state): count
-            for account, state, count in events._read_group(
-                [
-                    ("account_id", "in", self.ids),
-                    ("state", "in", ("pending", "failed")),
-                ],
-                ["account_id", "state"],
-                ["__count"],
+            # One by one: each has an index of its own, which is small.
+            state: dict(
+                events._read_group(
+                    [("account_id", "in", self.ids), ("state", "=", state)],
+                    ["account_id"],
+                    ["__count"],
+                )
             )
+            for state in ("pending", "failed")
         }
         for account in self:
-            account.pending_events = counts.get((account.id, "pending"), 0)
-            account.failed_events = counts.get((account.id, "failed"), 0)
+            account.pending_events = counts["pending"].get(account, 0)
+            account.failed_events = counts["failed"].get(account, 0)
             account.last_event = account._newest_events(1).received_at
             account.api_version = API_VERSION
 

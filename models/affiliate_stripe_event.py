@@ -22,6 +22,9 @@ BATCH_OBJECTS = 200
 LEASE = timedelta(minutes=2)
 MAX_TRIES = 8
 WAKE_SECONDS = 1.0
+# Longer than that: an event may become visible a little after it was asked whether to
+# wake anybody, and the second look must find it.
+LOOK_AGAIN_SECONDS = 1.5
 _END_OF_TIME = 253402300800  # the year 10000
 
 
@@ -44,7 +47,7 @@ class AffiliateStripeEvent(models.Model):
     stripe_id = fields.Char(string="Stripe ID", required=True, readonly=True)
     type = fields.Char(readonly=True)
     object_kind = fields.Char(string="Object", readonly=True)
-    object_ref = fields.Char(string="Object ID", readonly=True, index="btree_not_null")
+    object_ref = fields.Char(string="Object ID", readonly=True)
     api_version = fields.Char(string="API version", readonly=True)
     created = fields.Datetime(string="Happened", readonly=True)
     received_at = fields.Datetime(string="Received", readonly=True)
@@ -70,7 +73,8 @@ class AffiliateStripeEvent(models.Model):
     _pending_idx = models.Index(
         "(account_id, object_kind, object_ref) WHERE state = 'pending'"
     )
-    _state_idx = models.Index("(account_id, state)")
+    # The sender waits while indexes are written: no more of them than work needs.
+    _failed_idx = models.Index("(account_id) WHERE state = 'failed'")
     # For the newest events of an account, and for the oldest (see _gc_events).
     _received_idx = models.Index("(account_id, received_at)")
     _payload_idx = models.Index("(account_id, received_at) WHERE payload IS NOT NULL")
@@ -113,9 +117,10 @@ class AffiliateStripeEvent(models.Model):
             foreign = event.get("livemode", livemode) != livemode or (
                 event.get("account") not in (None, stripe_account)
             )
-            waiting = _insert_rows(cr, account_id, company_id, [event], foreign)
-            asleep = waiting and not _is_awake(cr, cron_id)
-        if asleep:
+            waiting, awake = _insert_rows(
+                cr, account_id, company_id, [event], foreign, cron_id
+            )
+        if waiting and not awake:
             with sync._transaction() as own:
                 own.env[self._name]._wake()
         return 200
@@ -131,7 +136,10 @@ class AffiliateStripeEvent(models.Model):
         if not events:
             return 0
         company = self.env["affiliate.stripe.account"].browse(account_id).company_id
-        return _insert_rows(self.env.cr, account_id, company.id, events, foreign)
+        waiting, _awake = _insert_rows(
+            self.env.cr, account_id, company.id, events, foreign, self._cron_id()
+        )
+        return waiting
 
     @api.model
     def _put_objects(self, account, targets):
@@ -167,7 +175,8 @@ class AffiliateStripeEvent(models.Model):
         a run that is about to end. The run itself looks once more a second after it
         found nothing (see _cron_process), which covers what was coalesced.
         """
-        if not _is_awake(self.env.cr, self._cron_id()):
+        self.env.cr.execute(SQL("SELECT %s", _is_awake(self._cron_id())))
+        if not self.env.cr.fetchone()[0]:
             for worker in self._workers():
                 worker._trigger()
 
@@ -188,7 +197,7 @@ class AffiliateStripeEvent(models.Model):
         (see _wake).
         """
         crons = self.env["ir.cron"]
-        for pause in (0, WAKE_SECONDS):
+        for pause in (0, LOOK_AGAIN_SECONDS):
             time.sleep(pause)
             while done := self._process_batch():
                 if not crons._commit_progress(done, remaining=self._count_pending()):
@@ -380,16 +389,16 @@ class AffiliateStripeEvent(models.Model):
         return True
 
 
-def _is_awake(cr, cron_id):
-    """Tell whether the crons were woken less than a second ago."""
-    cr.execute(
-        """SELECT 1 FROM ir_cron_trigger
-            WHERE cron_id = %s
-              AND call_at > (clock_timestamp() AT TIME ZONE 'UTC')
-                            - make_interval(secs => %s) LIMIT 1""",
-        [cron_id, WAKE_SECONDS],
+def _is_awake(cron_id):
+    """Return the SQL that tells whether the crons were woken a moment ago."""
+    return SQL(
+        """EXISTS (SELECT FROM ir_cron_trigger
+                    WHERE cron_id = %s
+                      AND call_at > (clock_timestamp() AT TIME ZONE 'UTC')
+                                    - make_interval(secs => %s))""",
+        cron_id,
+        WAKE_SECONDS,
     )
-    return bool(cr.fetchone())
 
 
 def _account_of_token(cr, token):
@@ -408,8 +417,12 @@ def _account_of_token(cr, token):
     return cr.fetchone() or (None, None, None, None, ())
 
 
-def _insert_rows(cr, account_id, company_id, events, foreign):
-    """Insert events; see ``_insert``."""
+def _insert_rows(cr, account_id, company_id, events, foreign, cron_id):
+    """Insert events; see ``_insert``.
+
+    :return: (how many are waiting, whether the crons were woken a moment ago); one
+        statement, because the sender is waiting
+    """
     rows = []
     for event in events:
         kind, target = (None, None) if foreign else event_target(event)
@@ -432,16 +445,19 @@ def _insert_rows(cr, account_id, company_id, events, foreign):
         )
     cr.execute(
         SQL(
-            """INSERT INTO affiliate_stripe_event
-                  (account_id, company_id, stripe_id, type, object_kind, object_ref,
-                   api_version, created, received_at, payload, state, tries)
-               VALUES %s
-               ON CONFLICT (account_id, stripe_id) DO NOTHING
-               RETURNING state""",
+            """WITH stored AS (
+                   INSERT INTO affiliate_stripe_event
+                      (account_id, company_id, stripe_id, type, object_kind, object_ref,
+                       api_version, created, received_at, payload, state, tries)
+                   VALUES %s
+                   ON CONFLICT (account_id, stripe_id) DO NOTHING
+                   RETURNING state)
+               SELECT COUNT(*) FILTER (WHERE state = 'pending'), %s FROM stored""",
             SQL(", ").join(rows),
+            _is_awake(cron_id),
         )
     )
-    return sum(state == "pending" for (state,) in cr.fetchall())
+    return cr.fetchone()
 
 
 def _parse(body):

@@ -99,7 +99,7 @@ class TestHealth(EndpointCase):
 
     def test_the_list_of_events_is_put_right(self):
         made = self.at_stripe()[0]
-        for wrong in (["invoice.paid"], ["*"], [*SUBSCRIBED, "payout.paid"]):
+        for wrong in (["invoice.paid"], ["*"], [*SUBSCRIBED, "topup.succeeded"]):
             self.shop.post(f"{PATH}/{made['id']}", enabled_events=wrong)
             self.check()
             self.assert_healthy()

@@ -156,7 +156,7 @@ class TestRuns(StripeCase):
     def test_a_dry_run_without_any_commission_says_so(self):
         run = self.start("preview")
         self.walk()
-        self.assertIn("No commission", run.preview_text)
+        self.assertIn("No new commission", run.preview_text)
 
     # --- comparison -------------------------------------------------------------------
 

@@ -67,13 +67,16 @@ PUBLIC_METHODS = {
     "affiliate.stripe.account": {
         "action_check",
         "action_check_webhook",
+        "action_compare",
         "action_connect",
         "action_deactivate_codes",
         "action_disconnect",
+        "action_read",
         "action_roll_secret",
         "action_sync_now",
         "action_view_events",
         "action_view_failed_events",
+        "action_view_runs",
     },
     "affiliate.stripe.balance.transaction": {*MIRROR},
     "affiliate.stripe.charge": {*MIRROR},
@@ -92,6 +95,16 @@ PUBLIC_METHODS = {
     "affiliate.stripe.product": {*PLAN},
     "affiliate.stripe.promotion.code": {*MIRROR},
     "affiliate.stripe.refund": {*MIRROR},
+    "affiliate.stripe.run": {
+        "action_book",
+        "action_cancel",
+        "action_pause",
+        "action_resume",
+        "action_start",
+        "action_sync_differences",
+        "action_view_parts",
+    },
+    "affiliate.stripe.run.part": {"action_sync_again"},
     "affiliate.stripe.subscription": {*MIRROR},
     "res.config.settings": {"action_affiliate_stripe_account"},
     "res.partner": {"action_view_affiliate_enrolments"},
@@ -539,4 +552,8 @@ class TestCompanies(SecurityCase):
                     values[field.name] = f"{name}_1"
                 elif field.type in ("date", "datetime"):
                     values[field.name] = fields.Datetime.now()
+                elif field.type == "integer":
+                    values[field.name] = 1
+                elif field.type == "many2one":
+                    values[field.name] = self.env[field.comodel_name].search([])[:1].id
             model.create({k: v for k, v in values.items() if k in model._fields})
