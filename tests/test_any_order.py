@@ -19,7 +19,7 @@ from .stripe_double.billing.amounts import half_up
 from .stripe_double.errors import ApiError
 
 DAY = 86400
-HISTORIES = int(os.environ.get("AFFILIATE_STRIPE_HISTORIES", "12"))
+HISTORIES = int(os.environ.get("AFFILIATE_STRIPE_HISTORIES", "8"))
 STEPS = 18
 
 
