@@ -69,17 +69,17 @@ def run_chaos(ground, arguments):
     file = REPOSITORY / "tests" / "chaos" / "killing.py"
     command = [
         *(ground.python, "-m", "pytest", "-p", "no:odoo", "-p", "no:cacheprovider"),
-        *("-p", "support.pytest_plain", "--rootdir", file, "-c", os.devnull),
+        *("-p", "support.pytest_plain", "--rootdir", file.parent, "-c", os.devnull),
         *("-s", file, *arguments),
     ]
     command = list(map(str, command))
     return subprocess.run(command, env=ground.environ(), check=False).returncode
 
 
-def new_log(file, database):
+def new_log(folder, database):
     """A log file for this run; those of the last runs are kept."""
     kind = database.split("_")[0]
-    old = sorted(file.glob(f"{kind}_*.log"), key=lambda path: path.stat().st_mtime)
+    old = sorted(folder.glob(f"{kind}_*.log"), key=lambda path: path.stat().st_mtime)
     for path in old[: -KEPT_LOGS + 1]:
         path.unlink(missing_ok=True)
-    return file / f"{database}.log"
+    return folder / f"{database}.log"
