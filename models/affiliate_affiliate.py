@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+# A suspended affiliate keeps his customers; what they earn him waits.
+WORKING_STATES = ("active", "suspended")
+
 
 class AffiliateAffiliate(models.Model):
     """A partner's enrolment in one programme."""
@@ -175,10 +178,12 @@ class AffiliateAffiliate(models.Model):
                         "partner anew instead."
                     )
                 )
+        before = self.filtered(lambda a: a.state in WORKING_STATES)
         result = super().write(vals)
-        if "state" in vals:
-            # Whether a claim of this affiliate counts depends on it.
-            self.referral_ids.sudo()._refresh_people()
+        changed = self.filtered(lambda a: (a.state in WORKING_STATES) != (a in before))
+        if changed:
+            # Whether their claims count has changed with it.
+            changed.referral_ids.sudo()._refresh_people()
         return result
 
     # === ACTION METHODS === #

@@ -1,6 +1,10 @@
+import logging
+
 from odoo import api, fields, models
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
+
+_logger = logging.getLogger(__name__)
 
 # Customers computed in one transaction: what one worker may lose when it is killed.
 BATCH = 200
@@ -39,48 +43,65 @@ class AffiliateStripeRun(models.Model):
     @api.model
     def _compute_later(self, after):
         account = self.account_id
-        if self.purpose == "preview":
-            return self._preview_batch(account, after)
-        self.env["affiliate.stripe.sync"]._lock(account)
-        customers = self._due(account)
-        self.env["affiliate.referral"]._refresh(account, customers)
-        # Flags are cleared with the rows they stand for, in one transaction.
-        self._clear_due(customers)
-        return len(customers), str(customers[-1:].id) if customers else None
-
-    def _preview_batch(self, account, after):
-        """Compute a batch, note what would be booked, and forget it."""
         self.env["affiliate.stripe.sync"]._lock(account)
         customers = self._due(account, int(after or 0))
+        if self.purpose == "preview":
+            self._preview(account, customers)
+        else:
+            # Flags are cleared with the rows they stand for, in one transaction.
+            self._clear_due(self._refresh_each(account, customers))
+        return len(customers), str(customers[-1:].id) if customers else None
+
+    def _refresh_each(self, account, customers):
+        """Compute the ledger of these customers; return those that could be computed.
+
+        One that cannot stays due for the next run, and does not hold up the others.
+        """
+        try:
+            with self.env.cr.savepoint():
+                self.env["affiliate.referral"]._refresh(account, customers)
+                self.env.flush_all()
+            return customers
+        except Exception:
+            self.env.invalidate_all(flush=False)
+            if len(customers) == 1:
+                _logger.exception(
+                    "The ledger of customer %s cannot be computed", customers.id
+                )
+                return customers.browse()
+        return customers.browse().union(
+            *(self._refresh_each(account, customer) for customer in customers)
+        )
+
+    def _preview(self, account, customers):
+        """Compute a batch, note what would be booked, and forget it."""
         preview = dict(self.preview or {})
         with self.env.cr.savepoint() as savepoint:
             self.env.cr.execute("SELECT COALESCE(MAX(id), 0) FROM affiliate_commission")
             last = self.env.cr.fetchone()[0]
-            self.env["affiliate.referral"]._refresh(account, customers)
-            self.env.flush_all()
+            self._refresh_each(account, customers)
             found = self._sum_rows_after(last)
             savepoint.rollback()
         self.env.invalidate_all(flush=False)
-        for who, (rows, amount, currency) in found.items():
-            name = f"{who}, {currency.name}"
+        for name, rows, amount, currency in found:
             before = preview.get(name, [0, "", 0.0])
             total = currency.round(before[2] + amount)
             shown = formatLang(self.env, total, currency_obj=currency)
             preview[name] = [before[0] + rows, shown, total]
         self.preview = preview
-        return len(customers), str(customers[-1:].id) if customers else None
 
     def _sum_rows_after(self, last):
-        """Return ``{affiliate: (rows, amount, currency)}`` of ledger rows after one."""
+        """Return ``[("affiliate (code), currency", rows, amount, currency)]`` of this
+        account's ledger rows after one."""
         groups = self.env["affiliate.commission"]._read_group(
-            [("id", ">", last)],
+            [("id", ">", last), ("stripe_account_id", "=", self.account_id.id)],
             ["affiliate_id", "currency_id"],
             ["__count", "amount:sum"],
         )
-        return {
-            affiliate.display_name: (count, amount, currency)
+        return [
+            (f"{affiliate.display_name}, {currency.name}", count, amount, currency)
             for affiliate, currency, count, amount in groups
-        }
+        ]
 
     def _due(self, account, after=0):
         """Return the next customers to compute, and keep them for us."""

@@ -9,13 +9,12 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL, email_normalize
 
 from ..lib import attribution, codes
+from .affiliate_affiliate import WORKING_STATES
 
 _logger = logging.getLogger(__name__)
 
 # Referral rows somebody made, as opposed to those read from Stripe's objects.
 CLAIM_SOURCES = ("manual", "form", "sdk", "import")
-# A suspended affiliate keeps his customers; what they earn him waits.
-WORKING_STATES = ("active", "suspended")
 # What a claim says; the binding of a customer is changed by new facts only.
 DECIDED_FIELDS = {"customer_ids", "decided_at", "evidence", "state", "token"}
 CLAIM_FIELDS = {"email", "affiliate_id", "code_id", "date", "include_history"}

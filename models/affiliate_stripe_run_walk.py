@@ -216,6 +216,7 @@ class AffiliateStripeRun(models.Model):
             if part_ids is None:
                 return []
             account = self.account_id.with_env(own.env)
+            account._note_success()
             if readings:
                 own._store(account, readings, page.asked_at, later=True)
             own.env["affiliate.stripe.event"]._put_objects(

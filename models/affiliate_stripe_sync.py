@@ -99,10 +99,8 @@ class AffiliateStripeSync(models.AbstractModel):
                     _note_problem(results, target, job, answer)
                 elif not isinstance(results.get(target), StripeProblem):
                     results.setdefault(target, []).extend(answer)
+                    seen |= _read_firsthand(answer)
                     for reading in answer:
-                        for row in reading.rows:
-                            if not row.weak:
-                                seen.add((row.kind, row.stripe_id))
                         fresh[id(reading)] = (reading, target)
             jobs = self._next_jobs(account, fresh.values(), owner, seen, asked)
             if not jobs:
@@ -292,28 +290,23 @@ class AffiliateStripeSync(models.AbstractModel):
 
         :param bool lookups: also ask lists about objects seen for the first time; a
             walk over everything meets what they would tell anyway
+        :raise StripeProblem: the first problem that is not "deleted"
         """
-        seen = {
-            (row.kind, row.stripe_id)
-            for reading in readings
-            for row in reading.rows
-            if not row.weak
-        }
-        pairs = [(reading, None) for reading in readings]
-        jobs = self._next_jobs(account, pairs, {}, seen, set(), lookups)
-        targets = {target for what, target in jobs if what == "object"}
-        more = []
-        for result in self._read_objects(account, targets).values() if targets else ():
-            if isinstance(result, list):
-                more += result
-            elif result.code != "missing":
-                raise result
-        jobs = [job for job in jobs if job[0] == "lookup"]
-        stripe_api = jobs and self._get_api(account)
-        for _job, answer in in_parallel(lambda job: _read(stripe_api, job), jobs):
-            if isinstance(answer, StripeProblem):
-                raise answer
-            more += answer
+        more, fresh, seen, asked = [], readings, set(), set()
+        for _round in range(MAX_ROUNDS):
+            seen |= _read_firsthand(fresh)
+            pairs = [(reading, None) for reading in fresh]
+            jobs = self._next_jobs(account, pairs, {}, seen, asked, lookups)
+            if not jobs:
+                break
+            stripe_api = self._get_api(account)
+            fresh = []
+            for _job, answer in in_parallel(lambda job: _read(stripe_api, job), jobs):
+                if not isinstance(answer, StripeProblem):
+                    fresh += answer
+                elif answer.code != "missing":
+                    raise answer
+            more += fresh
         return more
 
     # === POLLING === #
@@ -373,6 +366,16 @@ class AffiliateStripeSync(models.AbstractModel):
         if new:
             events._wake()
         return new
+
+
+def _read_firsthand(readings):
+    """Return the ``(kind, id)`` of the objects whose whole state ``readings`` hold."""
+    return {
+        (row.kind, row.stripe_id)
+        for reading in readings
+        for row in reading.rows
+        if not row.weak
+    }
 
 
 def _add_needed(found, pool):

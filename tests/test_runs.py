@@ -1,10 +1,15 @@
 """Reading a whole account: parts, pausing, dry run, comparison, nightly check."""
 
+import time
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from odoo.addons.affiliate_stripe.lib.stripe_pace import Pace
 
 from .common import NEW_YEAR, StripeCase, moment
 
@@ -125,6 +130,45 @@ class TestRuns(StripeCase):
         self.assertTrue(self.env["affiliate.stripe.subscription"].search([]))
         self.assertTrue(self.env["affiliate.stripe.customer"].search([]))
 
+    def test_an_older_invoice_paid_since_that_day_is_read_too(self):
+        customer = self.shop.customer("jane@example.com")
+        invoice = self.shop.invoice(customer, 10000, pay=False)
+        self.double.advance(months=6)
+        self.shop.post(f"invoices/{invoice['id']}/pay")
+        self.forget()
+        self.start(date_from=fields.Date.to_date("2026-05-15"))
+        self.walk()
+        self.assertEqual(self.amounts(), [30.0])
+        self.assertEqual(self.rows().invoice_id.stripe_id, invoice["id"])
+
+    def test_one_bad_customer_does_not_hold_up_the_others(self):
+        self.sell()
+        self.shop.subscribe("bad@example.com", self.shop.price(5000))
+        self.forget()
+        referral = type(self.env["affiliate.referral"])
+        refresh = referral._refresh
+
+        def fails(records, account, customers):
+            if "bad@example.com" in customers.mapped("email"):
+                raise ValueError("cannot be computed")
+            return refresh(records, account, customers)
+
+        run = self.start()
+        logger = "odoo.addons.affiliate_stripe.models.affiliate_commission_backlog"
+        with patch.object(referral, "_refresh", fails), mute_logger(logger):
+            self.walk()
+        self.assertEqual(run.state, "done")
+        self.assertEqual(self.amounts(), [30.0])
+        due = self.env["affiliate.stripe.customer"].search([("ledger_due", "=", True)])
+        self.assertEqual(due.email, "bad@example.com", "tried again by the next run")
+
+    def test_a_page_that_succeeds_ends_the_pauses(self):
+        self.sell()
+        self.account.write({"backoff_count": 3, "backoff_reason": "slow"})
+        self.start()
+        self.walk()
+        self.assertEqual(self.account.backoff_count, 0)
+
     def test_a_webhook_in_the_middle(self):
         self.sell(months=2)
         self.double.hostility(page_size=2)
@@ -152,6 +196,19 @@ class TestRuns(StripeCase):
         self.walk()
         self.assertEqual(run.state, "done")
         self.assertEqual(self.amounts(), [30.0, 30.0])
+
+    def test_a_dry_run_keeps_currencies_apart(self):
+        customer = self.shop.customer("jane@example.com")
+        self.shop.invoice(customer, 10000)
+        euro = self.shop.customer("jane@example.com")
+        self.shop.invoice(euro, 20000, currency="eur")
+        self.forget()
+        run = self.start("preview")
+        self.walk()
+        self.assertEqual(
+            {who.rpartition(", ")[2]: found[2] for who, found in run.preview.items()},
+            {"USD": 30.0, "EUR": 60.0},
+        )
 
     def test_a_dry_run_without_any_commission_says_so(self):
         run = self.start("preview")
@@ -224,3 +281,26 @@ class TestRuns(StripeCase):
         self.account.polled_until = fields.Datetime.now() - timedelta(days=40)
         self.env["affiliate.stripe.run"]._cron_nightly()
         self.assertEqual(self.account.run_ids.purpose, "read")
+
+    # --- pace -------------------------------------------------------------------------
+
+    def test_all_workers_share_one_pace(self):
+        self.account.rate_limit = 10
+        self.env.flush_all()
+        pace, another = self.account._get_pace(), self.account._get_pace()
+        first = pace._reserve(4)
+        self.assertLess(first, 0, "what was not used for a second may be used now")
+        waits = [another._reserve(4), pace._reserve(4), another._reserve(4)]
+        for earlier, later in zip([first, *waits], waits, strict=False):
+            self.assertAlmostEqual(later - earlier, 0.4, delta=0.05)
+
+    def test_slots_are_used_one_by_one(self):
+        self.account.rate_limit = 0
+        self.assertIsNone(self.account._get_pace())
+        asked = []
+        pace = Pace(lambda calls: asked.append(calls) or 0.0, 0.02)
+        started = time.monotonic()
+        for _call in range(6):
+            pace.wait()
+        self.assertEqual(asked, [4, 4])
+        self.assertGreaterEqual(time.monotonic() - started, 3 * 0.02)
