@@ -3,6 +3,7 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED, STATUS_READY
 
@@ -87,7 +88,7 @@ class AffiliateStripeSync(models.AbstractModel):
         asked, pool = set(), {}
         jobs = [("object", target) for target in sorted(targets)]
         for _round in range(MAX_ROUNDS):
-            answers = in_parallel(lambda job: _read(stripe_api, job), jobs)
+            answers = in_parallel(partial(_read, stripe_api), jobs)
             fresh = {}
             for job, answer in answers:
                 target = owner[_job_key(job)]
@@ -301,7 +302,7 @@ class AffiliateStripeSync(models.AbstractModel):
                 break
             stripe_api = self._get_api(account)
             fresh = []
-            for _job, answer in in_parallel(lambda job: _read(stripe_api, job), jobs):
+            for _job, answer in in_parallel(partial(_read, stripe_api), jobs):
                 if not isinstance(answer, StripeProblem):
                     fresh += answer
                 elif answer.code != "missing":
