@@ -307,20 +307,22 @@ class AffiliateCommission(models.Model):
         """
         if not disputes or not account:
             return
-        rows = self.search(
+        computed = [
+            ("stripe_account_id", "in", account.ids),
+            ("kind", "in", COMPUTED_KINDS),
+        ]
+        disputed = [ref for ref, dispute in disputes.items() if dispute]
+        held = self.search(
+            [*computed, ("sale_ref", "in", disputed), ("on_hold", "=", False)]
+        )
+        released = self.search(
             [
-                ("stripe_account_id", "in", account.ids),
-                ("sale_ref", "in", list(disputes)),
-                ("kind", "in", COMPUTED_KINDS),
+                *computed,
+                ("sale_ref", "in", list(disputes.keys() - set(disputed))),
+                ("on_hold", "=", True),
+                ("hold_reason", "=", HOLD_DISPUTE),
             ]
         )
-        held, released = self.browse(), self.browse()
-        for row in rows:
-            dispute = disputes[row.sale_ref]
-            if dispute and not row.on_hold:
-                held |= row
-            elif not dispute and row.on_hold and row.hold_reason == HOLD_DISPUTE:
-                released |= row
         held.write({"on_hold": True, "hold_reason": HOLD_DISPUTE})
         leaving = held.filtered(lambda row: row.settlement_id.state == "draft")
         drafts = leaving.settlement_id

@@ -103,15 +103,16 @@ class _Mirror:
         self._read_reversals()
         self._read_carriers(refs)
 
-    def _read(self, kind, column, refs):
-        """Yield ``(stripe id, value of column, object)`` in order of Stripe id."""
+    def _read(self, kind, column, refs, with_object=True):
+        """Return ``(stripe id, value of column, object)`` in order of Stripe id."""
         if not refs:
             return []
         return self.env.execute_query(
             SQL(
-                "SELECT stripe_id, %s, data FROM %s"
+                "SELECT stripe_id, %s%s FROM %s"
                 " WHERE account_id = %s AND %s IN %s ORDER BY stripe_id",
                 SQL.identifier(column),
+                SQL(", data") if with_object else SQL(),
                 SQL.identifier(f"affiliate_stripe_{kind}"),
                 self.account.id,
                 SQL.identifier(column),
@@ -190,16 +191,14 @@ class _Mirror:
             for _customer, raw in self._carriers["checkout_session"]
             if raw.get("payment_intent") and raw.get("mode") == "payment"
         }
-        self._paying = set()
-        intents = tuple(self._by_intent)
-        for _ref, intent, _raw in self._read(
-            "invoice_payment", "payment_intent", intents
-        ):
-            self._paying.add(intent)
-        for _ref, charge, _raw in self._read(
-            "invoice_payment", "charge_ref", tuple(self.charges)
-        ):
-            self._paying.add(charge)
+        self._paying = {
+            paying
+            for column, names in (
+                ("payment_intent", tuple(self._by_intent)),
+                ("charge_ref", tuple(self.charges)),
+            )
+            for _ref, paying in self._read("invoice_payment", column, names, False)
+        }
 
     def charges_of(self, payments):
         """Return the charges behind invoice payments."""

@@ -291,14 +291,20 @@ class AffiliateReferral(models.Model):
             account, [c for person in people for c in person]
         )
         candidates = self._gather_candidates(account, people, facts)
-        programs = self._programs(account)
-        ledgers = []
-        for person in people:
-            sales = [sale for c in person for sale in facts.sales[c.stripe_id]]
-            decision = attribution.decide(sales, candidates[person])
-            referral = self._bind(person, decision)
-            ledgers.append((person, referral, decision, sales))
-        self.env["affiliate.commission"]._book(ledgers, programs, facts)
+        sales = {
+            person: [sale for c in person for sale in facts.sales[c.stripe_id]]
+            for person in people
+        }
+        decisions = {
+            person: attribution.decide(sales[person], candidates[person])
+            for person in people
+        }
+        referrals = self._bind(decisions)
+        ledgers = [
+            (person, referrals.get(person), decisions[person], sales[person])
+            for person in people
+        ]
+        self.env["affiliate.commission"]._book(ledgers, self._programs(account), facts)
 
     @api.model
     def _refresh_users_of(self, account, promotion_id):
@@ -378,12 +384,14 @@ class AffiliateReferral(models.Model):
                 email = customer.email_normalized
                 key = by_email.get(email) if email else ("customer", customer.id)
                 groups[key or ("email", email)] |= customer
-        return list(groups.values())
+        # Read together what is asked of any of them.
+        return [person.with_prefetch(everyone._ids) for person in groups.values()]
 
     @api.model
     def _gather_candidates(self, account, people, facts):
         """Return ``{person: [Candidate]}`` from claims and Stripe's objects."""
-        by_text, by_promotion = self._known_codes(account)
+        by_text, by_promotion = self._known_codes(account, facts)
+        earners = self._earners(people)
         emails = {}
         for person in people:
             # Who is bound keeps the address he was bound by: a claim for one he takes
@@ -409,17 +417,17 @@ class AffiliateReferral(models.Model):
             if person:
                 candidates[person].append(claim._to_candidate())
         for person in people:
-            owner = person.referral_ids.commission_ids.affiliate_id
+            owners = set().union(*(earners[r.id] for r in person.referral_ids))
             for customer in person:
                 for raw_evidence in facts.evidence[customer.stripe_id]:
                     candidate = _stripe_candidate(raw_evidence, by_text, by_promotion)
                     if not candidate:
                         continue
-                    if candidate.source == attribution.METADATA and owner:
+                    if candidate.source == attribution.METADATA and owners:
                         # Metadata can be written at any time and bears no date of its
                         # own: it never takes a customer who has earned for another.
                         candidate = dataclasses.replace(
-                            candidate, powerless=candidate.affiliate not in owner.ids
+                            candidate, powerless=candidate.affiliate not in owners
                         )
                     candidates[person].append(candidate)
             for bound_ in person.referral_ids:
@@ -443,15 +451,32 @@ class AffiliateReferral(models.Model):
         )
 
     @api.model
-    def _known_codes(self, account):
-        """Return our codes of an account by text and by Stripe promotion code id."""
+    def _earners(self, people):
+        """Return ``{referral id: {ids of affiliates who have earned by it}}``."""
+        referrals = [r.id for person in people for r in person.referral_ids]
+        earners = defaultdict(set)
+        for referral, affiliate in self.env["affiliate.commission"]._read_group(
+            [("referral_id", "in", referrals)], ["referral_id", "affiliate_id"]
+        ):
+            earners[referral.id].add(affiliate.id)
+        return earners
+
+    @api.model
+    def _known_codes(self, account, facts):
+        """Return our codes that ``facts`` speak of, by text and by Stripe id."""
+        values = {
+            value for found in facts.evidence.values() for _s, _at, value, _w in found
+        }
         known = self.env["affiliate.code"].search(
             [
                 ("stripe_account_id", "=", account.id),
                 ("affiliate_id.state", "in", WORKING_STATES),
+                "|",
+                ("code", "in", [codes.normalise(value) for value in values]),
+                ("promotion_code_ids.stripe_id", "in", list(values)),
             ]
         )
-        by_text = {code.code.upper(): code for code in known}
+        by_text = {code.code: code for code in known}
         by_promotion = {
             promotion.stripe_id: code
             for code in known
@@ -482,28 +507,53 @@ class AffiliateReferral(models.Model):
         )
 
     @api.model
-    def _bind(self, person, decision):
-        """Make the decision the binding of a person; return the referral or none."""
-        current = person.referral_ids[:1]
-        if not decision:
-            return current.browse()
-        winner = decision.winner
-        if winner.claim:
-            referral = self.browse(winner.claim)
-        else:
-            referral = current.filtered(lambda r: r.source not in CLAIM_SOURCES)
-            referral = referral or self.create(
+    def _bind(self, decisions):
+        """Make the decisions the bindings of people.
+
+        :param decisions: ``{person: Decision or None}``
+        :return: ``{person: referral}`` of those with a decision
+        """
+        held, freed, lost = {}, self.browse(), self.browse()
+        for person, decision in decisions.items():
+            if not decision:
+                continue
+            current = person.referral_ids[:1]
+            held[person] = referral = (
+                self.browse(decision.winner.claim)
+                if decision.winner.claim
+                else current.filtered(lambda r: r.source not in CLAIM_SOURCES)
+            )
+            freed |= person.referral_ids - referral
+            if decision.decided_at:
+                lost |= self.browse([c.claim for c in decision.losers if c.claim])
+        if freed:
+            freed.write({"customer_ids": [Command.clear()], "state": "rejected"})
+            # The unique index sees each statement: these customers are free now.
+            self.env.flush_all()
+        known = self.union(*held.values())
+        new = [person for person, referral in held.items() if not referral]
+        created = self.create(
+            [
                 {
-                    "affiliate_id": winner.affiliate,
-                    "source": winner.source,
-                    "date": _moment(winner.at),
+                    **self._binding(person, decisions[person]),
                     "email": next(filter(None, person.mapped("email")), False),
                 }
-            )
-        for loser in person.referral_ids - referral:
-            loser.write({"customer_ids": [(5,)], "state": "rejected"})
-        # The unique index sees each statement: free the customers first.
-        self.env.flush_all()
+                for person in new
+            ]
+        )
+        for person, referral in held.items():
+            held[person] = referral = referral.with_prefetch(known._ids)
+            if referral:
+                values = self._binding(person, decisions[person])
+                referral.write(referral._changed(values))
+        lost.filtered(lambda r: r.state == "lead").state = "rejected"
+        held.update(zip(new, created, strict=True))
+        return held
+
+    @api.model
+    def _binding(self, person, decision):
+        """Return the values of the referral that binds ``person``."""
+        winner = decision.winner
         values = {
             "affiliate_id": winner.affiliate,
             "code_id": winner.code,
@@ -513,17 +563,11 @@ class AffiliateReferral(models.Model):
                 "winner": winner.evidence,
                 "losers": [candidate.evidence for candidate in decision.losers],
             },
-            "customer_ids": [(6, 0, person.ids)],
+            "customer_ids": [Command.set(person.ids)],
         }
         if not winner.claim:
             values.update(source=winner.source, date=_moment(winner.at))
-        referral.write(referral._changed(values))
-        lost = self.browse(
-            [candidate.claim for candidate in decision.losers if candidate.claim]
-        )
-        if decision.decided_at:
-            lost.filtered(lambda r: r.state == "lead").state = "rejected"
-        return referral
+        return values
 
     def _changed(self, values):
         """Return the values that differ, so that nothing is tracked for nothing."""

@@ -18,6 +18,7 @@ from . import (
     test_money_examples,
     test_plans,
     test_portal,
+    test_queries,
     test_reviewed,
     test_runs,
     test_security,

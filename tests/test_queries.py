@@ -1,0 +1,75 @@
+"""A batch of events asks the database as often for many customers as for a few."""
+
+import json
+
+from odoo.tests import tagged
+
+from .common import StripeCase
+
+
+@tagged("post_install", "-at_install")
+class TestQueries(StripeCase):
+    def setUp(self):
+        super().setUp()
+        self.drona = self.make_affiliate(self.make_program(discount=20))
+        self.deliver()
+
+    def queries(self):
+        """Process what the double has sent as one batch; return how many queries."""
+        bodies = []
+        for delivery in self.double.deliveries():
+            bodies.append(json.loads(delivery.request()[2]))
+            delivery.drop()
+        inbox = self.env["affiliate.stripe.event"]
+        inbox._insert(self.account.id, bodies)
+        self.env.flush_all()
+        self.env.invalidate_all()
+        before = self.cr.sql_log_count
+        inbox._process_batch()
+        queries = self.cr.sql_log_count - before
+        self.assertFalse(inbox._process_batch(), "all was one batch")
+        return queries
+
+    def customers(self, *emails):
+        return [self.shop.customer(email) for email in emails]
+
+    def pay(self, customers, **values):
+        for customer in customers:
+            self.shop.invoice(customer, 10000, **values)
+        return self.queries()
+
+    def test_new_customers_with_a_code(self):
+        code = {"discounts": [{"promotion_code": self.promotion(self.drona)}]}
+        self.pay(self.customers("first@example.com"), **code)
+        few = self.pay(self.customers("a@example.com", "b@example.com"), **code)
+        names = "cdefghij"
+        many = self.pay(self.customers(*[f"{n}@example.com" for n in names]), **code)
+        self.assertEqual(len(self.rows()), 11)
+        self.assertLessEqual(many, few + 2, f"{few} for two, {many} for eight")
+
+    def test_customers_who_come_back(self):
+        code = {"discounts": [{"promotion_code": self.promotion(self.drona)}]}
+        names = "abcdefghij"
+        people = self.customers(*[f"{n}@example.com" for n in names])
+        self.pay(people, **code)
+        self.pay(people)
+        few = self.pay(people[:2])
+        many = self.pay(people[2:])
+        self.assertEqual(len(self.rows()), 30)
+        self.assertLessEqual(many, few + 2, f"{few} for two, {many} for eight")
+
+    def test_people_who_were_claimed(self):
+        names = "abcdefghij"
+        emails = [f"{n}@example.com" for n in names]
+        self.env["affiliate.referral"].create(
+            [
+                {"email": email, "affiliate_id": self.drona.id, "date": "2025-12-01"}
+                for email in emails
+            ]
+        )
+        few = self.pay(self.customers(*emails[:2]))
+        many = self.pay(self.customers(*emails[2:]))
+        self.assertEqual(len(self.rows()), 10)
+        # Once in its life a claim gets its customer: Odoo writes that one by one.
+        once = 2 * (8 - 2)
+        self.assertLessEqual(many, few + 2 + once, f"{few} for two, {many} for eight")
