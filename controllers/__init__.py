@@ -1,3 +1,4 @@
 from . import portal
 from . import stripe_webhook
+from . import tracking
 from . import website

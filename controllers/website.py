@@ -5,9 +5,9 @@ from werkzeug.exceptions import NotFound
 
 from odoo import http
 from odoo.http import request
-from odoo.tools import config, email_normalize
 
 from ..lib import codes
+from .visitor import email_address, visitor_address
 
 # What the form asks for, and how long the answers may be.
 MAX_LENGTHS = {
@@ -81,7 +81,7 @@ class AffiliateWebsite(http.Controller):
             return self._render_program(program, typed, errors, status=422)
         if not post.get(HONEYPOT):
             if not request.env["affiliate.rate.limit.log"]._allow(
-                "apply", _visitor_address(), APPLICATIONS_AN_HOUR
+                "apply", visitor_address(), APPLICATIONS_AN_HOUR
             ):
                 return self._render_program(program, typed, limited=True, status=429)
             request.env["affiliate.affiliate"].sudo()._apply(program, values)
@@ -154,7 +154,7 @@ class AffiliateWebsite(http.Controller):
         }
         if not typed["name"]:
             errors["name"] = env._("Please tell us your name.")
-        values["email"] = _email_address(typed["email"])
+        values["email"] = email_address(typed["email"])
         if not typed["email"]:
             errors["email"] = env._("Please tell us your e-mail address.")
         elif not values["email"]:
@@ -184,12 +184,6 @@ def _clean(name, text):
     return text.strip() if name == "motivation" else " ".join(text.split())
 
 
-def _email_address(text):
-    """Return the normalised address, or None. Mail to a host without a dot is lost."""
-    address = email_normalize(text) or ""
-    return address if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}", address) else None
-
-
 def _web_address(text):
     """Return an address that is safe as a link, "" for none, None if it is wrong."""
     if not text:
@@ -202,15 +196,3 @@ def _web_address(text):
         return None
     fits = parts.scheme in ("http", "https") and re.fullmatch(r"[^\s<>\"']+", address)
     return address if fits and "." in host.strip(".") else None
-
-
-def _visitor_address():
-    """Return the visitor's address, or None where Odoo cannot know it.
-
-    Behind a proxy that Odoo is not told of (``proxy_mode``), all visitors have the
-    address of the proxy.
-    """
-    forwarded = request.httprequest.headers.get("X-Forwarded-For")
-    if forwarded and not config["proxy_mode"]:
-        return None
-    return request.httprequest.remote_addr

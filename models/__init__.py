@@ -31,10 +31,13 @@ from . import affiliate_stripe_event_retention
 
 # Business: who brought whom, and what that earns.
 from . import affiliate_program
+from . import affiliate_program_tracking
 from . import affiliate_commission_rule
 from . import affiliate_affiliate
 from . import affiliate_code
+from . import affiliate_click
 from . import affiliate_referral
+from . import affiliate_referral_capture
 from . import affiliate_commission
 from . import affiliate_commission_facts
 from . import affiliate_commission_booking

@@ -1,16 +1,14 @@
 import logging
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from ..lib import codes
+from ..lib import codes, visits
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import KINDS
 
 _logger = logging.getLogger(__name__)
 
-LINK_PARAMETER = "via"
 # Our mark on promotion codes: whose code it is.
 OWNER_KEY = "odoo_affiliate_code"
 
@@ -96,8 +94,8 @@ class AffiliateCode(models.Model):
     def _compute_link(self):
         for code in self:
             url = code.program_id.signup_url
-            code.link = (
-                _with_parameter(url, LINK_PARAMETER, code.code) if url else False
+            code.link = url and visits.with_parameters(
+                url, {visits.LINK_PARAMETER: code.code}
             )
 
     # === CONSTRAINT METHODS === #
@@ -448,9 +446,3 @@ class _ForeignCode(Exception):
 def _coupon_of(raw):
     coupon = (raw.get("promotion") or {}).get("coupon")
     return coupon.get("id") if isinstance(coupon, dict) else coupon
-
-
-def _with_parameter(url, name, value):
-    parts = urlsplit(url)
-    query = [(k, v) for k, v in parse_qsl(parts.query) if k != name]
-    return urlunsplit(parts._replace(query=urlencode([*query, (name, value)])))

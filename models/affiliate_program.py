@@ -1,5 +1,3 @@
-import secrets
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
@@ -32,9 +30,6 @@ class AffiliateProgram(models.Model):
         tracking=True,
         string="Stripe account",
     )
-    public_key = fields.Char(
-        default=lambda self: secrets.token_urlsafe(12), readonly=True, copy=False
-    )
     currency_id = fields.Many2one(
         "res.currency",
         required=True,
@@ -44,29 +39,6 @@ class AffiliateProgram(models.Model):
     description = fields.Html(
         translate=True,
         help="Shown on the public page: why to join, what you expect.",
-    )
-
-    # --- attribution ---
-    cookie_days = fields.Integer(
-        string="Days a link counts",
-        default=60,
-        help="Days between the click on an affiliate's link and the sign-up or first "
-        "payment. It never limits later payments. Without effect until visits are "
-        "recorded (a later version).",
-    )
-    attribution_model = fields.Selection(
-        [("first", "First contact"), ("last", "Last contact")],
-        default="first",
-        required=True,
-        help="Who wins when several affiliates brought the same e-mail address before "
-        "its first payment.",
-        string="Who counts",
-    )
-    code_beats_link = fields.Boolean(
-        default=True,
-        help="A customer who came over one affiliate's link and pays with another's "
-        "code belongs to the code.",
-        string="A code beats a link",
     )
 
     # --- commission ---
@@ -139,11 +111,6 @@ class AffiliateProgram(models.Model):
     )
     coupon_key = fields.Char(readonly=True, copy=False)
 
-    # --- site ---
-    signup_url = fields.Char(
-        string="Site",
-        help="Where the affiliates' links lead: your home, pricing or sign-up page.",
-    )
     auto_approve_affiliates = fields.Boolean(string="Accept every application")
 
     # --- books ---
@@ -169,7 +136,6 @@ class AffiliateProgram(models.Model):
     commission_count = fields.Integer(compute="_compute_counts")
     rule_summary = fields.Char(compute="_compute_rule_summary")
 
-    _public_key_uniq = models.UniqueIndex("(public_key)")
     _hold_positive = models.Constraint(
         "CHECK (hold_days >= 0)", "The hold cannot be negative."
     )

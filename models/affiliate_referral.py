@@ -85,6 +85,12 @@ class AffiliateReferral(models.Model):
         copy=False,
         tracking=True,
     )
+    visitor = fields.Char(
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="Of the browser in which the person left the e-mail; leads to the visits.",
+    )
     token = fields.Char(
         default=lambda self: secrets.token_urlsafe(16), readonly=True, copy=False
     )

@@ -172,7 +172,7 @@ class AffiliateStripeEvent(models.Model):
         """Wake the processing crons, at most once a second.
 
         Coalesced by time, not by "a trigger is there already": that one may belong to
-        a run that is about to end. The run itself looks once more a second after it
+        a run that is about to end. The run itself looks once more a little after it
         found nothing (see _cron_process), which covers what was coalesced.
         """
         self.env.cr.execute(SQL("SELECT %s", _is_awake(self._cron_id())))
@@ -193,7 +193,7 @@ class AffiliateStripeEvent(models.Model):
     def _cron_process(self):
         """Process pending events until none is left, and look once more.
 
-        The second look, a second later, finds what arrived while waking was coalesced
+        The second look, a little later, finds what arrived while waking was coalesced
         (see _wake).
         """
         crons = self.env["ir.cron"]

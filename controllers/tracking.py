@@ -1,0 +1,244 @@
+import json
+from urllib.parse import urljoin
+
+from werkzeug.exceptions import NotFound
+
+from odoo import http
+from odoo.http import request
+
+from ..lib import visits
+from .visitor import email_address, visitor_address
+
+COOKIE = "affiliate_ref"
+MAX_BODY_BYTES = 8 * 1024
+LEADS_AN_HOUR = 60
+DAY = 86400
+
+
+class AffiliateTracking(http.Controller):
+    """What browsers on foreign sites ask. No session, no user, no website."""
+
+    @http.route(
+        "/a/<string:code>",
+        type="http",
+        auth="none",
+        methods=["GET"],
+        readonly=False,
+        save_session=False,
+    )
+    def follow(self, code, to="", **parameters):
+        """Lead a visitor by an affiliate's link to the programme's site.
+
+        :param to: a page of the site, or an address in one of its domains
+        """
+        try:
+            asked = visits.parse_reference(code)
+        except ValueError:
+            raise NotFound()
+        carried = {
+            name: value
+            for name, value in parameters.items()
+            if name in ("sub", "sub_id", *visits.UTM, *visits.AD_PARAMETERS)
+        }
+        reference = visits.Reference(asked.code, _visitor() or visits.new_visitor())
+        here = visits.with_parameters(
+            request.httprequest.base_url.partition("?")[0], carried
+        )
+        counted = _is_person() and not _wants_privacy()
+        key, known = request.env["affiliate.click"]._record(
+            None,
+            reference,
+            _visit(here, request.httprequest.referrer or "") if counted else None,
+            visitor_address(),
+            request.geoip.country_code,
+        )
+        tracking = key and request.env["affiliate.program"]._tracking(key)
+        if not tracking or not tracking["site"]:
+            raise NotFound()
+        carried[tracking["parameters"][0]] = known and str(
+            reference if counted else visits.Reference(reference.code)
+        )
+        target = visits.with_parameters(_destination(tracking, to), carried)
+        response = request.redirect(target, code=302, local=False)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Referrer-Policy"] = "no-referrer-when-downgrade"
+        if known and counted and not tracking["consent"]:
+            _remember(response, tracking, reference)
+        return response
+
+    @http.route(
+        "/affiliate/v1/<string:key>/<string:what>",
+        type="http",
+        auth="none",
+        methods=["OPTIONS"],
+        csrf=False,
+        readonly=False,
+        save_session=False,
+    )
+    def preflight(self, key, what):
+        """Tell a browser that a site of the programme may send JSON."""
+        tracking = request.env["affiliate.program"]._tracking(key)
+        return _answer(tracking, 204 if tracking else 404)
+
+    @http.route(
+        "/affiliate/v1/<string:key>/click",
+        type="http",
+        auth="none",
+        methods=["POST"],
+        csrf=False,
+        readonly=False,
+        save_session=False,
+        max_content_length=MAX_BODY_BYTES,
+    )
+    def click(self, key):
+        """Record a visit that the script has seen.
+
+        Body: JSON with ``reference url referrer was store``; 204, or 400, 403, 404.
+        """
+        tracking, body, status = _read(key)
+        if status:
+            return _answer(tracking, status)
+        try:
+            reference = visits.parse_reference(body.get("reference"))
+            visit = visits.parse_visit(body.get("url"), body.get("referrer"))
+            was = body.get("was") and visits.parse_reference(f"AFF_{body['was']}")
+        except (ValueError, TypeError):
+            return _answer(tracking, 400)
+        if not reference.visitor or not _is_own(visit.landing_url, tracking):
+            return _answer(tracking, 400)
+        if _is_person() and not (tracking["privacy"] and _wants_privacy()):
+            request.env["affiliate.click"]._record(
+                tracking["id"],
+                reference,
+                visit,
+                visitor_address(),
+                request.geoip.country_code,
+                was=was and was.visitor,
+            )
+        response = _answer(tracking, 204)
+        if body.get("store") is True:
+            _remember(response, tracking, reference)
+        return response
+
+    @http.route(
+        "/affiliate/v1/<string:key>/lead",
+        type="http",
+        auth="none",
+        methods=["POST"],
+        csrf=False,
+        readonly=False,
+        save_session=False,
+        max_content_length=MAX_BODY_BYTES,
+    )
+    def lead(self, key):
+        """Map an e-mail address to the affiliate who brought the visitor.
+
+        Body: JSON with ``email reference``. 204 whether the address is known or not;
+        422 where it is none; 429 after too many.
+        """
+        tracking, body, status = _read(key)
+        if status:
+            return _answer(tracking, status)
+        email = email_address(body.get("email"))
+        if not email:
+            return _answer(tracking, 422, error="email")
+        log = request.env["affiliate.rate.limit.log"]
+        if not log._allow("lead", visitor_address(), LEADS_AN_HOUR):
+            return _answer(tracking, 429)
+        referrals = request.env["affiliate.referral"]
+        referrals._capture(
+            tracking["id"], email, referrals._reference_of(body.get("reference")), "sdk"
+        )
+        return _answer(tracking, 204)
+
+
+def _read(key):
+    """Return (programme, JSON body, None or the status that refuses the request)."""
+    tracking = request.env["affiliate.program"]._tracking(key)
+    if not tracking:
+        return None, None, 404
+    if not _is_own(request.httprequest.headers.get("Origin"), tracking):
+        return None, None, 403
+    try:
+        body = json.loads(request.httprequest.get_data())
+    except (ValueError, RecursionError):
+        return tracking, None, 400
+    return tracking, body, None if isinstance(body, dict) else 400
+
+
+def _answer(tracking, status, **values):
+    """Answer a script; only sites of the programme may read it."""
+    response = request.make_json_response(values, status=status)
+    if status == 204:
+        response.data = b""
+    origin = request.httprequest.headers.get("Origin")
+    if tracking and _is_own(origin, tracking):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.headers["Access-Control-Allow-Headers"] = "Content-Type"
+    response.headers["Vary"] = "Origin"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _is_own(address, tracking):
+    """Tell whether an address or origin belongs to the programme, or to this Odoo."""
+    host = visits.host_of(address)
+    own = visits.host_of(request.httprequest.host_url)
+    return bool(host) and (host == own or visits.is_within(host, tracking["domains"]))
+
+
+def _is_person():
+    headers = request.httprequest.headers
+    purpose = f"{headers.get('Sec-Purpose', '')} {headers.get('Purpose', '')}"
+    return not (
+        "prefetch" in purpose
+        or headers.get("X-Moz") == "prefetch"
+        or request.env["ir.http"].is_a_bot()
+    )
+
+
+def _wants_privacy():
+    headers = request.httprequest.headers
+    return headers.get("Sec-GPC") == "1" or headers.get("DNT") == "1"
+
+
+def _visitor():
+    """Return the id of a visitor we know by his cookie, or None."""
+    try:
+        return visits.parse_reference(request.httprequest.cookies.get(COOKIE)).visitor
+    except ValueError:
+        return None
+
+
+def _visit(url, referrer):
+    """Return the Visit, without what is no address; None where nothing is left."""
+    for came_from in (referrer, ""):
+        try:
+            return visits.parse_visit(url, came_from)
+        except ValueError:
+            continue
+    return None
+
+
+def _destination(tracking, to):
+    """Return where a link leads: never to a foreign site."""
+    target = urljoin(tracking["site"], to) if to else tracking["site"]
+    return target if _is_own(target, tracking) else tracking["site"]
+
+
+def _remember(response, tracking, reference):
+    """Set the cookie, for the site's whole domain where this server is part of it.
+
+    Browsers keep it longer than a cookie that a script has set (Safari: 7 days).
+    """
+    host = visits.host_of(request.httprequest.host_url)
+    domain = next((d for d in tracking["domains"] if visits.is_within(host, [d])), None)
+    response.set_cookie(
+        COOKIE,
+        str(reference),
+        max_age=tracking["days"] * DAY,
+        domain=domain if domain and "." in domain else None,
+        secure=request.httprequest.scheme == "https",
+        samesite="Lax",
+    )

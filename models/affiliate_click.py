@@ -1,0 +1,151 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+from odoo.tools.misc import hmac
+
+from ..lib import visits
+
+# A second hit within that time belongs to the same visit.
+SAME_VISIT = timedelta(minutes=30)
+CLICK_DAYS = 400  # kept, unless the setting says otherwise
+VISITS_A_MINUTE = 60  # of one address; more are not recorded
+
+
+class AffiliateClick(models.Model):
+    """A visit: somebody came by an affiliate's link.
+
+    All visits of one browser share the visitor's id, so that first and last contact,
+    the window and who else brought this person are known when he pays.
+    """
+
+    _name = "affiliate.click"
+    _description = "Affiliate visit"
+    _order = "date desc, id desc"
+    _rec_name = "landing_url"
+
+    visitor = fields.Char(required=True, readonly=True)
+    code_id = fields.Many2one(
+        "affiliate.code", required=True, readonly=True, ondelete="cascade"
+    )
+    affiliate_id = fields.Many2one(
+        "affiliate.affiliate", required=True, readonly=True, ondelete="cascade"
+    )
+    program_id = fields.Many2one(
+        "affiliate.program", required=True, readonly=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    date = fields.Datetime(required=True, readonly=True)
+    landing_url = fields.Char(string="Page", readonly=True)
+    referrer = fields.Char(string="Came from", readonly=True)
+    sub_id = fields.Char(string="Sub-id", readonly=True)
+    utm_source = fields.Char(string="Source", readonly=True)
+    utm_medium = fields.Char(string="Medium", readonly=True)
+    utm_campaign = fields.Char(string="Campaign", readonly=True)
+    ad_network = fields.Char(
+        string="Paid advertising",
+        readonly=True,
+        help="Whose advertisement the visitor clicked, by the parameters it adds.",
+    )
+    ip_hash = fields.Char(readonly=True)  # keyed: can be counted, but not read
+    country_code = fields.Char(string="Country", readonly=True)
+
+    _visitor_idx = models.Index("(visitor, date)")
+    _affiliate_idx = models.Index("(affiliate_id, date)")
+    _code_idx = models.Index("(code_id)")
+    _ip_idx = models.Index("(ip_hash, date)")
+
+    @api.model
+    def _record(self, program_id, reference, visit, address, country=None, was=None):
+        """Record a visit, in one statement and a transaction of its own.
+
+        Hits of the same visitor by the same code are one visit; unknown codes,
+        affiliates who do not work and floods are not recorded.
+
+        :param int program_id: whose code it must be; None: any programme
+        :param Reference reference: its ``visitor`` is set
+        :param Visit visit: where he landed; None: only look the code up
+        :param address: of the visitor, None where it is not known
+        :param str was: another id of the same visitor, made on his way here
+        :return: (key of the programme, code); the code is None where it counts no more, both
+            are where it is nobody's
+        """
+        counted, visit = visit is not None, visit or visits.Visit()
+        ip_hash = self._hash(address)
+        columns = {
+            "landing_url": visit.landing_url or None,
+            "referrer": visit.referrer or None,
+            "sub_id": visit.sub_id or None,
+            **{name: getattr(visit, name) or None for name in visits.UTM},
+            "ad_network": visit.ad_network or None,
+            "ip_hash": ip_hash,
+            "country_code": country or None,
+        }
+        statement = SQL(
+            """WITH code AS (
+                   SELECT c.id, c.code, c.affiliate_id, c.program_id, c.company_id,
+                          p.public_key,
+                          a.state = 'active' AND c.state != 'inactive' AS live
+                     FROM affiliate_code c
+                     JOIN affiliate_affiliate a ON a.id = c.affiliate_id
+                     JOIN affiliate_program p ON p.id = c.program_id AND p.active
+                     JOIN affiliate_stripe_account s ON s.id = c.stripe_account_id
+                    WHERE upper(c.code) = %(code)s
+                      AND COALESCE(%(program)s, c.program_id) = c.program_id
+                 ORDER BY s.livemode DESC, c.id
+                    LIMIT 1
+               ), moved AS (
+                   UPDATE affiliate_click SET visitor = %(visitor)s
+                    WHERE visitor = %(was)s AND date > %(recently)s
+                      AND program_id = (SELECT program_id FROM code)
+                RETURNING code_id
+               ), stored AS (
+                   INSERT INTO affiliate_click
+                          (visitor, code_id, affiliate_id, program_id, company_id,
+                           date, %(names)s)
+                   SELECT %(visitor)s, code.id, affiliate_id, program_id, company_id,
+                          clock_timestamp() AT TIME ZONE 'UTC', %(values)s
+                     FROM code
+                    WHERE live AND %(counted)s AND code.id NOT IN (SELECT code_id FROM moved)
+                      AND NOT EXISTS (
+                          SELECT FROM affiliate_click known
+                           WHERE visitor = %(visitor)s AND code_id = code.id
+                             AND date > %(recently)s)
+                      AND (SELECT COUNT(*) FROM (
+                               SELECT FROM affiliate_click busy
+                                WHERE ip_hash = %(ip_hash)s
+                                  AND date > (clock_timestamp() AT TIME ZONE 'UTC')
+                                             - INTERVAL '1 minute'
+                                LIMIT %(limit)s) lately) < %(limit)s
+               )
+               SELECT public_key, CASE WHEN live THEN code END FROM code""",
+            code=reference.code,
+            program=program_id,
+            counted=counted,
+            visitor=reference.visitor,
+            was=was,
+            recently=SQL("(clock_timestamp() AT TIME ZONE 'UTC') - %s", SAME_VISIT),
+            names=SQL(", ").join(map(SQL.identifier, columns)),
+            values=SQL(", ").join(SQL("%s", value) for value in columns.values()),
+            ip_hash=ip_hash,
+            limit=VISITS_A_MINUTE,
+        )
+        with self.env["affiliate.stripe.sync"]._statements() as cr:
+            cr.execute(statement)
+            return cr.fetchone() or (None, None)
+
+    @api.model
+    def _hash(self, address):
+        """Return what an address can be recognised by, not read from; None for None."""
+        if not address:
+            return None
+        return hmac(self.env(su=True), "affiliate_stripe.click", address)[:32]
+
+    @api.autovacuum
+    def _gc_clicks(self):
+        """Forget visits older than the setting; nobody is paid by them any more."""
+        days = self.env["affiliate.stripe.event"]._retention_days(
+            "click_days", CLICK_DAYS
+        )
+        limit = fields.Datetime.now() - timedelta(days=days)
+        self.search([("date", "<", limit)], limit=10_000).unlink()

@@ -1,0 +1,172 @@
+import re
+import secrets
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import ormcache
+
+from ..lib import visits
+
+# What is forgotten when one of these changes (see _tracking).
+TRACKING_FIELDS = {
+    "active",
+    "allowed_domains",
+    "consent_mode",
+    "cookie_days",
+    "link_parameters",
+    "respect_privacy_signals",
+    "signup_url",
+}
+
+
+class AffiliateProgram(models.Model):
+    """How the programme recognises who came by whom: links, script and form."""
+
+    _inherit = "affiliate.program"
+
+    public_key = fields.Char(
+        default=lambda self: secrets.token_urlsafe(12), readonly=True, copy=False
+    )
+
+    # --- site ---
+    signup_url = fields.Char(
+        string="Site",
+        help="Where the affiliates' links lead: your home, pricing or sign-up page.",
+    )
+    allowed_domains = fields.Char(
+        string="More domains",
+        help="Domains beside your site's on which script and form work, and to which "
+        "links may lead, e.g. acme.io, app.acme.com. Each includes what is below it.",
+    )
+    link_parameters = fields.Char(
+        default=visits.LINK_PARAMETER,
+        required=True,
+        string="Link parameters",
+        help="Parameters of an address that carry a tracking code, e.g. via, ref, aff. "
+        "Links we make use the first.",
+    )
+    consent_mode = fields.Selection(
+        [
+            ("none", "Remember visits at once"),
+            ("required", "Only after the visitor agrees"),
+        ],
+        default="none",
+        required=True,
+        string="Consent",
+        help="Until a visitor agrees, nothing is stored in his browser; who sent him "
+        "is known on that page only.",
+    )
+    respect_privacy_signals = fields.Boolean(
+        string="Respect Do Not Track",
+        help="Store nothing in browsers that send Do Not Track or Global Privacy "
+        "Control.",
+    )
+
+    # --- attribution ---
+    cookie_days = fields.Integer(
+        string="Days a link counts",
+        default=60,
+        help="Days between the click on an affiliate's link and the sign-up or first "
+        "payment. It never limits later payments.",
+    )
+    attribution_model = fields.Selection(
+        [("first", "First contact"), ("last", "Last contact")],
+        default="first",
+        required=True,
+        help="Who wins when several affiliates brought the same person before the "
+        "first payment.",
+        string="Who counts",
+    )
+    code_beats_link = fields.Boolean(
+        default=True,
+        help="A customer who came over one affiliate's link and pays with another's "
+        "code belongs to the code.",
+        string="A code beats a link",
+    )
+
+    _public_key_uniq = models.UniqueIndex("(public_key)")
+    _cookie_days_positive = models.Constraint(
+        "CHECK (cookie_days > 0)", "A link counts for one day at least."
+    )
+
+    # === CONSTRAINT METHODS === #
+
+    @api.constrains("allowed_domains")
+    def _check_allowed_domains(self):
+        for program in self:
+            try:
+                visits.parse_domains(program.allowed_domains)
+            except ValueError as wrong:
+                raise ValidationError(
+                    self.env._(
+                        "%s is not a domain. Example: acme.io, app.acme.com", wrong
+                    )
+                ) from wrong
+
+    @api.constrains("link_parameters")
+    def _check_link_parameters(self):
+        for program in self:
+            for name in program._link_parameters() or [""]:
+                if not re.fullmatch(r"[A-Za-z][\w.-]{0,29}", name, re.ASCII):
+                    raise ValidationError(
+                        self.env._(
+                            "%s cannot be a link parameter. Example: via, ref, aff",
+                            name or program.link_parameters,
+                        )
+                    )
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        programs = super().create(vals_list)
+        self.env.registry.clear_cache()
+        return programs
+
+    def write(self, vals):
+        result = super().write(vals)
+        if TRACKING_FIELDS & vals.keys():
+            self.env.registry.clear_cache()
+        return result
+
+    def unlink(self):
+        result = super().unlink()
+        self.env.registry.clear_cache()
+        return result
+
+    # === BUSINESS METHODS === #
+
+    @api.model
+    @ormcache("public_key")
+    def _tracking(self, public_key):
+        """Return what public requests need to know of a programme, or None.
+
+        :return: dict with ``id site domains days parameters consent privacy``
+        """
+        program = self.sudo().search([("public_key", "=", public_key)], limit=1)
+        if not program:
+            return None
+        return {
+            "id": program.id,
+            "site": program.signup_url or "",
+            "domains": tuple(program._get_domains()),
+            "days": program.cookie_days,
+            "parameters": tuple(program._link_parameters()),
+            "consent": program.consent_mode == "required",
+            "privacy": program.respect_privacy_signals,
+        }
+
+    def _get_domains(self):
+        """Return the domains on which script, form and links work."""
+        self.ensure_one()
+        site = visits.host_of(self.signup_url)
+        site = site.removeprefix("www.")
+        return list(dict.fromkeys(filter(None, [site, *self._more_domains()])))
+
+    def _more_domains(self):
+        return visits.parse_domains(self.allowed_domains)
+
+    def _link_parameters(self):
+        return [
+            word for word in re.split(r"[\s,;]+", self.link_parameters or "") if word
+        ]

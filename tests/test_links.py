@@ -1,0 +1,241 @@
+"""Affiliates' links, visits, and the e-mail addresses scripts hand in."""
+
+import json
+
+from odoo.tests import tagged
+
+from ..lib import visits
+from .common import StripeCase
+
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}
+SITE = "https://acme.example"
+
+
+class TrackingCase(StripeCase):
+    """A programme on a foreign site, and what its script would send."""
+
+    def setUp(self):
+        super().setUp()
+        self.program = self.make_program(allowed_domains="acme.io")
+        self.drona = self.make_affiliate(self.program)
+        self.bob = self.make_affiliate(self.program, "Bob Ray")
+
+    def visits(self, **domain):
+        self.env.invalidate_all()
+        domain = [(name, "=", value) for name, value in domain.items()]
+        return self.env["affiliate.click"].search(domain, order="id")
+
+    def follow(self, path, headers=None):
+        return self.url_open(
+            f"/a/{path}", headers=headers or BROWSER, allow_redirects=False
+        )
+
+    def send(self, what, body, origin=SITE, key=None, headers=None):
+        self.env.flush_all()
+        return self.url_open(
+            f"/affiliate/v1/{key or self.program.public_key}/{what}",
+            data=body if isinstance(body, bytes | str) else json.dumps(body),
+            headers={
+                **BROWSER,
+                "Content-Type": "text/plain",
+                **({"Origin": origin} if origin else {}),
+                **(headers or {}),
+            },
+        )
+
+    def visit(self, code="DRONA29", visitor=None, url=f"{SITE}/pricing", **body):
+        visitor = visitor or visits.new_visitor()
+        reference = f"{code}_{visitor}"
+        answer = self.send("click", {"reference": reference, "url": url, **body})
+        self.assertEqual(answer.status_code, 204, answer.text)
+        return reference
+
+    def leads(self):
+        self.env.invalidate_all()
+        return self.env["affiliate.referral"].search([("source", "=", "sdk")])
+
+
+@tagged("post_install", "-at_install")
+class TestLinks(TrackingCase):
+    def test_leads_to_the_site_and_counts(self):
+        answer = self.follow("drona29?utm_source=mail&sub=footer&x=1")
+        self.assertEqual(answer.status_code, 302)
+        visit = self.visits()
+        self.assertEqual(visit.affiliate_id, self.drona)
+        self.assertEqual((visit.utm_source, visit.sub_id), ("mail", "footer"))
+        self.assertEqual(
+            answer.headers["Location"],
+            "https://acme.example/pricing?utm_source=mail&sub=footer"
+            f"&via=DRONA29_{visit.visitor}",
+        )
+        self.assertIn(f"affiliate_ref=DRONA29_{visit.visitor}", str(answer.headers))
+
+    def test_deep_links_stay_on_the_programmes_domains(self):
+        for to, leads_to in (
+            ("/features", "https://acme.example/features"),
+            ("https://app.acme.io/x", "https://app.acme.io/x"),
+            ("https://evil.example/", "https://acme.example/pricing"),
+            ("//evil.example/", "https://acme.example/pricing"),
+            ("https://acme.example.evil.example", "https://acme.example/pricing"),
+            ("https://acme.example@evil.example", "https://acme.example/pricing"),
+            ("javascript:alert(1)", "https://acme.example/pricing"),
+            ("\\\\evil.example", None),
+        ):
+            with self.subTest(to):
+                answer = self.follow(f"DRONA29?to={to}")
+                target = answer.headers["Location"].partition("?")[0]
+                if leads_to:
+                    self.assertEqual(target, leads_to)
+                else:
+                    self.assertTrue(target.startswith("https://acme.example/"))
+
+    def test_repeated_hits_are_one_visit(self):
+        self.follow("DRONA29")
+        self.follow("DRONA29")
+        self.assertEqual(len(self.visits()), 1, "the cookie tells who it is")
+        self.follow("BOB30")
+        self.assertEqual(len(self.visits().mapped("visitor")), 2)
+        self.assertEqual(len(set(self.visits().mapped("visitor"))), 1)
+
+    def test_robots_and_prefetching_lead_on_but_do_not_count(self):
+        for headers in (
+            {"User-Agent": "Googlebot/2.1"},
+            {**BROWSER, "Sec-Purpose": "prefetch;prerender"},
+            {**BROWSER, "Purpose": "prefetch"},
+            {**BROWSER, "Sec-GPC": "1"},
+        ):
+            answer = self.follow("DRONA29", headers)
+            self.assertTrue(answer.headers["Location"].endswith("?via=DRONA29"))
+        self.assertFalse(self.visits())
+
+    def test_unknown_and_suspended(self):
+        for code in ("NOBODY", "<b>", "x" * 300, "DRONA29_short"):
+            self.assertEqual(self.follow(code).status_code, 404)
+        self.bob.action_suspend()
+        answer = self.follow("BOB30")
+        self.assertEqual(answer.headers["Location"], "https://acme.example/pricing")
+        self.assertFalse(self.visits())
+
+
+@tagged("post_install", "-at_install")
+class TestVisits(TrackingCase):
+    def test_the_script_tells_of_a_visit(self):
+        url = f"{SITE}/pricing?via=DRONA29&gclid=1&utm_campaign=a%20b#x"
+        reference = self.visit(url=url, referrer="https://blog.example/post?a=b")
+        visit = self.visits()
+        self.assertEqual(f"DRONA29_{visit.visitor}", reference)
+        self.assertEqual(visit.landing_url, f"{SITE}/pricing")
+        self.assertEqual(visit.referrer, "blog.example")
+        self.assertEqual(visit.ad_network, "Google Ads")
+        self.assertEqual(visit.utm_campaign, "a b")
+        self.assertTrue(visit.ip_hash)
+        self.assertNotIn("127.0.0.1", visit.ip_hash)
+
+    def test_one_visitor_keeps_one_id(self):
+        answer = self.follow("DRONA29")
+        on_the_way = self.visits().visitor
+        own = visits.new_visitor()
+        self.visit(visitor=own, was=on_the_way)
+        self.assertEqual(self.visits().visitor, own, answer.headers)
+
+    def test_refused(self):
+        good = {"reference": f"DRONA29_{visits.new_visitor()}", "url": f"{SITE}/"}
+        for status, body, options in (
+            (403, good, {"origin": "https://evil.example"}),
+            (403, good, {"origin": None}),
+            (403, good, {"origin": "null"}),
+            (404, good, {"key": "unknown"}),
+            (413, "x" * 20_000, {}),
+            (400, "{", {}),
+            (400, "[]", {}),
+            (400, b"\xff\xfe", {}),
+            (400, "[" * 5000, {}),
+            (400, {**good, "reference": "<script>"}, {}),
+            (400, {**good, "reference": "DRONA29"}, {}),
+            (400, {**good, "reference": 7}, {}),
+            (400, {**good, "url": "https://evil.example/"}, {}),
+            (400, {**good, "url": "javascript:alert(1)"}, {}),
+            (400, {**good, "url": f"{SITE}/<b>"}, {}),
+            (400, {**good, "url": f"{SITE}/?utm_source=%3Cb%3E"}, {}),
+            (400, {**good, "url": f"{SITE}/?sub=%3Cb%3E"}, {}),
+            (400, {**good, "url": ["x"]}, {}),
+            (400, {**good, "referrer": "<b>"}, {}),
+            (400, {**good, "was": "'; drop table"}, {}),
+        ):
+            with self.subTest(status=status, body=str(body)[:60]):
+                answer = self.send("click", body, **options)
+                self.assertEqual(answer.status_code, status)
+        self.assertFalse(self.visits())
+
+    def test_another_programmes_code_is_not_counted(self):
+        other = self.make_program(name="Other", signup_url="https://other.example")
+        self.make_affiliate(other, "Cleo Otto")
+        code = self.env["affiliate.code"].search([("program_id", "=", other.id)]).code
+        self.visit(code)
+        self.assertFalse(self.visits())
+
+    def test_a_flood_is_not_recorded_and_hinders_nobody(self):
+        for _number in range(61):
+            self.visit()
+        self.assertEqual(len(self.visits()), 60)
+        self.env["affiliate.click"].sudo().search([]).write({"ip_hash": "another"})
+        self.env.flush_all()
+        self.visit()
+        self.assertEqual(len(self.visits()), 61)
+
+    def test_only_own_sites_may_read_the_answer(self):
+        answer = self.url_open(
+            f"/affiliate/v1/{self.program.public_key}/click",
+            method="OPTIONS",
+            headers={"Origin": "https://app.acme.io"},
+        )
+        self.assertEqual(
+            answer.headers["Access-Control-Allow-Origin"], "https://app.acme.io"
+        )
+        answer = self.url_open(
+            f"/affiliate/v1/{self.program.public_key}/click",
+            method="OPTIONS",
+            headers={"Origin": "https://evil.example"},
+        )
+        self.assertNotIn("Access-Control-Allow-Origin", answer.headers)
+
+
+@tagged("post_install", "-at_install")
+class TestLeads(TrackingCase):
+    def test_an_address_is_mapped_once(self):
+        reference = self.visit()
+        for _time in range(2):
+            answer = self.send(
+                "lead", {"email": " Jane.Doe@Example.com ", "reference": reference}
+            )
+            self.assertEqual((answer.status_code, answer.text), (204, ""))
+        lead = self.leads()
+        self.assertEqual(lead.affiliate_id, self.drona)
+        self.assertEqual(lead.email_normalized, "jane.doe@example.com")
+
+    def test_without_a_visit_the_code_counts(self):
+        for reference in ("BOB30", f"BOB30_{visits.new_visitor()}"):
+            self.send("lead", {"email": "x@example.com", "reference": reference})
+        self.assertEqual(self.leads().affiliate_id, self.bob)
+
+    def test_nobody_brought_him(self):
+        for reference in (None, "", "NOBODY", "<b>", 7, ["x"], "x" * 500):
+            body = {"email": "x@example.com", "reference": reference}
+            self.assertEqual(self.send("lead", body).status_code, 204)
+        self.assertFalse(self.leads())
+
+    def test_no_address(self):
+        for email in (None, "", "jane", "jane@localhost", "a@b.c, d@e.f", 7, "<b>@x"):
+            body = {"email": email, "reference": "BOB30"}
+            self.assertEqual(self.send("lead", body).status_code, 422, email)
+        self.assertFalse(self.leads())
+
+    def test_too_many_from_one_address(self):
+        statuses = [
+            self.send(
+                "lead", {"email": f"x{number}@example.com", "reference": "BOB30"}
+            ).status_code
+            for number in range(62)
+        ]
+        self.assertEqual(statuses.count(429), 2)
+        self.assertEqual(len(self.leads()), 60)
