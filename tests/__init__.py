@@ -34,6 +34,8 @@ from . import (
     test_stripe_double_events,
     test_stripe_double_extras,
     test_stripe_double_hostile,
+    test_stripe_double_pages,
+    test_stripe_double_process,
     test_stripe_double_scenarios,
     test_stripe_double_subscriptions,
     test_stripe_double_webhooks,

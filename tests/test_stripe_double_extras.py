@@ -1,51 +1,10 @@
-"""Hosted pages, old and thin payloads, payouts, and what no act leads to."""
+"""Old and thin payloads, payouts, and what no act leads to."""
 
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import stripe
 
 from .stripe_double.testing import DoubleCase
-
-
-class Pages(DoubleCase):
-    def open(self, url, **form):
-        data = urllib.parse.urlencode(form).encode() if form else None
-        try:
-            with urllib.request.urlopen(url, data, timeout=5) as answer:
-                return answer.url, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.url, error.read().decode()
-
-    def test_payment_link_to_thanks(self):
-        self.shop.code("PAGE", 50)
-        link = self.shop.link(self.shop.price(1000))
-        url, html = self.open(link["url"] + "?client_reference_id=aff-1")
-        self.assertIn("/c/pay/cs_test_", url)
-        self.assertIn("promotion_code", html)
-        url, html = self.open(url, email="p@example.com", promotion_code="nonsense")
-        self.assertIn("This code is invalid", html)
-        url, html = self.open(url, email="p@example.com", promotion_code="page")
-        self.assertIn("Thank you", html)
-        session = self.shop.get("checkout/sessions", status="complete")["data"][0]
-        self.assertEqual(session["client_reference_id"], "aff-1")
-        self.assertEqual(session["amount_total"], 500)
-        self.assertIn("Thank you", self.open(url)[1])
-
-    def test_success_url(self):
-        session = self.shop.checkout(
-            self.shop.price(1000),
-            success_url=self.double.url + "/nowhere?s={CHECKOUT_SESSION_ID}",
-        )
-        url, _html = self.open(session["url"], email="<b>@example.com")
-        self.assertEqual(url, f"{self.double.url}/nowhere?s={session['id']}")
-
-    def test_unknown(self):
-        for path in ("/buy/none", "/c/pay/none", "/", "/_double/none"):
-            self.assertTrue(self.open(self.double.url + path)[1])
 
 
 class Payloads(DoubleCase):

@@ -1,17 +1,22 @@
-"""An Odoo server for a bench: real processes, as in production, on a free port."""
+"""Odoo for a bench: a server of real processes, as in production, on a free port; and
+a script that runs inside Odoo, without a server."""
 
 import http.client
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .paths import REPOSITORY
 from .provision import Ground
-from .say import fail, step
+from .say import explain, fail, step
 
 START_SECONDS = 120
 STOP_SECONDS = 20
@@ -138,3 +143,41 @@ def stop(process):
     except ProcessLookupError:
         pass
     process.wait()
+
+
+def inside_odoo(ground, database, script, keep=None, **arguments):
+    """Type a script into `odoo shell`; what it answers.
+
+    It finds its arguments as JSON in BENCH, the folder of our tests in BENCH_TESTS, and
+    writes its answer as JSON into the file BENCH_OUT.
+
+    :param keep: a folder for what else it writes beside BENCH_OUT
+    """
+    log = ground.cache / "log" / f"{script.stem.replace('_', '-')}.log"
+    shell = [ground.python, "-m", "odoo", "shell", "-c", ground.config, "-d", database]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.json"
+        environment = {
+            **ground.environ(),
+            "BENCH": json.dumps(arguments),
+            "BENCH_OUT": str(out),
+            "BENCH_TESTS": str(REPOSITORY / "tests"),
+        }
+        with script.open("rb") as source, log.open("wb") as output:
+            result = subprocess.run(
+                [*map(str, shell), "--no-http", "--max-cron-threads=0"],
+                env=environment,
+                cwd="/",
+                stdin=source,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if result.returncode or not out.exists():
+            last = explain(log.read_text(errors="replace"))
+            fail(f"{script.name} failed inside Odoo: {last} (see {log}).")
+        answer = json.loads(out.read_text())
+        out.unlink()
+        if keep:
+            shutil.copytree(folder, keep, dirs_exist_ok=True)
+        return answer

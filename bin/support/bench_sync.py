@@ -10,7 +10,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import statistics
@@ -25,10 +24,10 @@ from urllib.parse import urlsplit
 
 from .bench import table
 from .bench_load import exchange
-from .bench_server import free_ports, odoo_server
+from .bench_server import free_ports, inside_odoo, odoo_server
 from .paths import REPOSITORY
 from .provision import provision
-from .say import explain, fail, say, step
+from .say import fail, say, step
 from .testing import new_log
 
 INSIDE = Path(__file__).with_name("bench_sync_odoo.py")
@@ -568,33 +567,7 @@ def stripe_double(ground, *options):
 
 def inside(ground, database, do, keep=None, **arguments):
     """Run a function of bench_sync_odoo.py; its result. `keep`: a folder for files."""
-    log = ground.cache / "log" / "bench-sync-inside.log"
-    shell = [ground.python, "-m", "odoo", "shell", "-c", ground.config, "-d", database]
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.json"
-        environment = {
-            **ground.environ(),
-            "BENCH_OUT": str(out),
-            "BENCH_TESTS": str(REPOSITORY / "tests"),
-            "BENCH": json.dumps({"do": do, **arguments}),
-        }
-        with log.open("wb") as output:
-            result = subprocess.run(
-                [*map(str, shell), "--no-http", "--max-cron-threads=0"],
-                env=environment,
-                cwd="/",
-                stdin=INSIDE.open("rb"),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        if result.returncode or not out.exists():
-            last = explain(log.read_text(errors="replace"))
-            fail(f"the bench failed inside Odoo ({do}): {last} (see {log}).")
-        for path in Path(folder).glob("*.*"):
-            if keep:
-                shutil.copy(path, keep)
-        return json.loads(out.read_text())
+    return inside_odoo(ground, database, INSIDE, keep, do=do, **arguments)
 
 
 def profile(ground, options):

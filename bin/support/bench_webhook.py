@@ -15,22 +15,18 @@ signature and sets the transaction to done.
 Afterwards the database is asked whether it holds each event that we answered with 200.
 """
 
-import json
 import os
 import statistics
-import subprocess
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 from . import odoo_log
 from .bench import table
 from .bench_load import Clients, Target
-from .bench_server import odoo_server
+from .bench_server import inside_odoo, odoo_server
 from .database import STRIPE_CHECKOUT
-from .paths import REPOSITORY
 from .provision import provision
-from .say import explain, fail, say, step
+from .say import fail, say, step
 from .testing import new_log
 
 SETUP = Path(__file__).with_name("bench_webhook_odoo.py")
@@ -75,7 +71,8 @@ def measure(options):
     database = f"bench_{os.getpid()}"
     ground.fresh_database(database, extra=STRIPE_CHECKOUT)
     try:
-        setup = prepare(ground, database, options.event)
+        with step("preparing accounts and events"):
+            setup = inside_odoo(ground, database, SETUP, event=options.event)
         log = new_log(ground.cache / "log", database)
         workers = ("--workers", WORKERS, "--max-cron-threads", 0)
         with odoo_server(ground, database, log, *workers) as server:
@@ -87,34 +84,6 @@ def measure(options):
         return report(bench, setup)
     finally:
         ground.drop_database(database)
-
-
-def prepare(ground, database, event):
-    """Make the accounts and the events; see bench_webhook_odoo.py."""
-    log = ground.cache / "log" / "bench-setup.log"
-    shell = [ground.python, "-m", "odoo", "shell", "-c", ground.config, "-d", database]
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.json"
-        environment = {
-            **ground.environ(),
-            "BENCH_OUT": str(out),
-            "BENCH_TESTS": str(REPOSITORY / "tests"),
-            "BENCH_EVENT": event,
-        }
-        with step("preparing accounts and events"), log.open("wb") as output:
-            result = subprocess.run(
-                [*map(str, shell), "--no-http", "--max-cron-threads=0"],
-                env=environment,
-                cwd="/",
-                stdin=SETUP.open("rb"),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        if result.returncode or not out.exists():
-            last = explain(log.read_text(errors="replace"))
-            fail(f"the preparation failed: {last} (see {log}).")
-        return json.loads(out.read_text())
 
 
 def targets(setup):

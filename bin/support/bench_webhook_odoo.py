@@ -1,8 +1,8 @@
 """What `bin/bench webhook` needs in its database; typed into `odoo shell`.
 
-Gives back, as JSON in the file BENCH_OUT, the address and the secrets to use and the
-bodies of two events, as the Stripe double would deliver them. Nothing here or later
-calls Stripe.
+BENCH is a JSON object: `event` is the type of the event to ignore. Gives back, as JSON
+in the file BENCH_OUT, the address and the secrets to use and the bodies of two events,
+as the Stripe double would deliver them. Nothing here or later calls Stripe.
 """
 
 import json
@@ -26,7 +26,7 @@ ADDRESS = {
 }
 
 
-def bodies(wanted):
+def bodies(event):
     """An event of the type to ignore, and payment_intent.succeeded, of one sale.
 
     The sale an affiliate programme lives of: a subscription with a promotion code.
@@ -43,9 +43,9 @@ def bodies(wanted):
             metadata={"affiliate": "DRONA29", "campaign": "spring"},
         )
         found = {d.event["type"]: json.loads(d.body()) for d in double.deliveries()}
-    if wanted not in found:
-        sys.exit(f"a sale in Stripe has no event {wanted}, only: {sorted(found)}")
-    ignored, succeeded = found[wanted], found["payment_intent.succeeded"]
+    if event not in found:
+        sys.exit(f"a sale in Stripe has no event {event}, only: {sorted(found)}")
+    ignored, succeeded = found[event], found["payment_intent.succeeded"]
     ignored["id"] = f"evt_bench_{MARK}"
     succeeded["id"] = f"evt_bench_pi_{MARK}"
     # Where payment_stripe looks for the reference of its transaction.
@@ -81,7 +81,7 @@ def prepare_payment_stripe(env, intent):
 
 
 def main(env):
-    ignored, succeeded = bodies(os.environ["BENCH_EVENT"])
+    ignored, succeeded = bodies(**json.loads(os.environ["BENCH"]))
     account = env["affiliate.stripe.account"].create(
         {"name": "Bench", "api_key": "sk_test_bench", "webhook_secret": OUR_SECRET}
     )
