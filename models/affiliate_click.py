@@ -67,8 +67,8 @@ class AffiliateClick(models.Model):
         :param Visit visit: where he landed; None: only look the code up
         :param address: of the visitor, None where it is not known
         :param str was: another id of the same visitor, made on his way here
-        :return: (key of the programme, code); the code is None where it counts no more, both
-            are where it is nobody's
+        :return: (key of the programme, code); the code is None where it counts no
+            more, both are where it is nobody's
         """
         counted, visit = visit is not None, visit or visits.Visit()
         ip_hash = self._hash(address)
@@ -106,7 +106,8 @@ class AffiliateClick(models.Model):
                    SELECT %(visitor)s, code.id, affiliate_id, program_id, company_id,
                           clock_timestamp() AT TIME ZONE 'UTC', %(values)s
                      FROM code
-                    WHERE live AND %(counted)s AND code.id NOT IN (SELECT code_id FROM moved)
+                    WHERE live AND %(counted)s
+                      AND code.id NOT IN (SELECT code_id FROM moved)
                       AND NOT EXISTS (
                           SELECT FROM affiliate_click known
                            WHERE visitor = %(visitor)s AND code_id = code.id
