@@ -34,7 +34,7 @@ class AffiliateTracking(http.Controller):
         try:
             asked = visits.parse_reference(code)
         except ValueError:
-            raise NotFound()
+            raise NotFound() from None
         carried = {
             name: value
             for name, value in parameters.items()
