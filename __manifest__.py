@@ -23,11 +23,13 @@
         "wizards/affiliate_reject_wizard_views.xml",
         "wizards/affiliate_plan_wizard_views.xml",
         "wizards/affiliate_rule_wizard_views.xml",
+        "wizards/affiliate_link_wizard_views.xml",
         # Backend views
         "views/affiliate_commission_rule_views.xml",
         "views/affiliate_program_views.xml",
         "views/affiliate_affiliate_views.xml",
         "views/affiliate_code_views.xml",
+        "views/affiliate_click_views.xml",
         "views/affiliate_referral_views.xml",
         "views/affiliate_commission_views.xml",
         "views/affiliate_settlement_views.xml",

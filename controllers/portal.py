@@ -1,5 +1,7 @@
+from urllib.parse import urlencode
+
 from odoo import http
-from odoo.exceptions import AccessError, MissingError
+from odoo.exceptions import AccessError, MissingError, UserError
 from odoo.http import request
 
 from odoo.addons.portal.controllers.portal import CustomerPortal
@@ -7,6 +9,7 @@ from odoo.addons.portal.controllers.portal import pager as portal_pager
 
 LATEST = 5
 SETTLEMENTS = 24
+QR_SIZE = {"width": 400, "height": 400}
 REPORT = "affiliate_stripe.action_report_settlement"
 
 
@@ -52,6 +55,7 @@ class AffiliatePortal(CustomerPortal):
             figures=affiliate._get_portal_figures(),
             referrals=affiliate._get_portal_referrals(limit=LATEST),
             referral_count=affiliate._get_portal_referral_count(),
+            visit_count=affiliate._get_portal_visit_count(),
             commissions=self._commissions(
                 [("affiliate_id", "=", affiliate_id)], LATEST
             ),
@@ -103,6 +107,46 @@ class AffiliatePortal(CustomerPortal):
             "customers", affiliate=affiliate, referrals=referrals, pager=pager
         )
         return request.render("affiliate_stripe.portal_my_referrals", values)
+
+    @http.route(
+        "/my/affiliate/<int:affiliate_id>/links",
+        type="http",
+        auth="user",
+        website=True,
+        readonly=True,
+    )
+    def portal_my_links(
+        self, affiliate_id, code="", page="", sub="", campaign="", **_kw
+    ):
+        """Put a link together, with its QR code."""
+        try:
+            affiliate = self._document_check_access("affiliate.affiliate", affiliate_id)
+        except (AccessError, MissingError):
+            return request.redirect("/my")
+        codes = affiliate.code_ids.filtered(lambda c: c.state != "inactive")
+        if not codes or not affiliate.link:
+            return request.redirect(affiliate.access_url)
+        chosen = codes.filtered(lambda c: c.code == code) or codes[0]
+        typed = {"page": page.strip(), "sub": sub.strip(), "campaign": campaign.strip()}
+        values = self._affiliate_values(
+            "links",
+            affiliate=affiliate,
+            codes=codes,
+            chosen=chosen,
+            typed=typed,
+        )
+        try:
+            link, short_link = chosen._make_link(*typed.values())
+        except UserError as problem:
+            values["problem"] = str(problem)
+        else:
+            qr_code = {"barcode_type": "QR", "value": short_link, **QR_SIZE}
+            values |= {
+                "link": link,
+                "short_link": short_link,
+                "qr_code": f"/report/barcode?{urlencode(qr_code)}",
+            }
+        return request.render("affiliate_stripe.portal_my_links", values)
 
     @http.route(
         "/my/affiliate/settlement/<int:settlement_id>",

@@ -35,6 +35,7 @@ from . import affiliate_program_tracking
 from . import affiliate_commission_rule
 from . import affiliate_affiliate
 from . import affiliate_code
+from . import affiliate_code_links
 from . import affiliate_click
 from . import affiliate_referral
 from . import affiliate_referral_capture

@@ -74,6 +74,7 @@ class AffiliateAffiliate(models.Model):
 
     referral_count = fields.Integer(compute="_compute_counts")
     customer_count = fields.Integer(compute="_compute_counts")
+    visit_count = fields.Integer(compute="_compute_visit_count")
     commission_count = fields.Integer(compute="_compute_counts")
     settlement_count = fields.Integer(compute="_compute_counts")
     currency_id = fields.Many2one(related="program_id.currency_id")
@@ -133,6 +134,15 @@ class AffiliateAffiliate(models.Model):
             affiliate.settlement_count = counts["affiliate.settlement"].get(
                 affiliate, 0
             )
+
+    def _compute_visit_count(self):
+        counts = dict(
+            self.env["affiliate.click"]._read_group(
+                [("affiliate_id", "in", self.ids)], ["affiliate_id"], ["__count"]
+            )
+        )
+        for affiliate in self:
+            affiliate.visit_count = counts.get(affiliate, 0)
 
     def _compute_balances(self):
         balances = self._get_balances()
@@ -217,6 +227,9 @@ class AffiliateAffiliate(models.Model):
         codes.write({"state": "draft"})
         codes._schedule_push()
         return True
+
+    def action_view_visits(self):
+        return self._action("action_affiliate_click")
 
     def action_view_referrals(self):
         return self._action("action_affiliate_referral")

@@ -118,6 +118,16 @@ class AffiliateAffiliate(models.Model):
             for referral in referrals
         ]
 
+    def _get_portal_visit_count(self):
+        """Return how many visits his links brought in the last 30 days."""
+        self.ensure_one()
+        since = fields.Datetime.subtract(fields.Datetime.now(), days=30)
+        return (
+            self.env["affiliate.click"]
+            .sudo()
+            .search_count([("affiliate_id", "=", self.id), ("date", ">=", since)])
+        )
+
     def _get_portal_referral_count(self):
         self.ensure_one()
         return (

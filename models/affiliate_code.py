@@ -90,12 +90,12 @@ class AffiliateCode(models.Model):
         for code in self:
             code.link_only = code.program_id.discount_type == "none"
 
-    @api.depends("code", "program_id.signup_url")
+    @api.depends("code", "program_id.signup_url", "program_id.link_parameters")
     def _compute_link(self):
         for code in self:
             url = code.program_id.signup_url
             code.link = url and visits.with_parameters(
-                url, {visits.LINK_PARAMETER: code.code}
+                url, {code.program_id._link_parameters()[0]: code.code}
             )
 
     # === CONSTRAINT METHODS === #

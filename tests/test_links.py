@@ -2,7 +2,11 @@
 
 import json
 
+from psycopg2 import IntegrityError
+
+from odoo.exceptions import ValidationError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from ..lib import visits
 from .common import StripeCase
@@ -239,3 +243,52 @@ class TestLeads(TrackingCase):
         ]
         self.assertEqual(statuses.count(429), 2)
         self.assertEqual(len(self.leads()), 60)
+
+
+@tagged("post_install", "-at_install")
+class TestLinkWizard(TrackingCase):
+    def test_link_and_qr_code(self):
+        wizard = self.env["affiliate.link.wizard"].create(
+            {"affiliate_id": self.drona.id, "page": "/features", "sub_id": "card"}
+        )
+        self.assertEqual(wizard.code_id, self.drona.code_ids)
+        self.assertEqual(
+            wizard.link, "https://acme.example/features?sub=card&via=DRONA29"
+        )
+        self.assertTrue(wizard.qr_code)
+        path = wizard.short_link.partition("/a/")[2]
+        self.assertIn(
+            "https://acme.example/features?", self.follow(path).headers["Location"]
+        )
+        self.assertEqual(self.visits().sub_id, "card")
+        self.assertEqual(self.drona.visit_count, 1)
+
+    def test_what_is_wrong_is_said(self):
+        wizard = self.env["affiliate.link.wizard"].create(
+            {"affiliate_id": self.drona.id, "page": "https://evil.example"}
+        )
+        self.assertEqual(wizard.problem, "Links lead to acme.example, acme.io only.")
+        self.assertFalse(wizard.link or wizard.qr_code)
+
+    def test_the_first_link_parameter_is_used(self):
+        self.program.link_parameters = "ref, via"
+        self.assertEqual(self.drona.link, "https://acme.example/pricing?ref=DRONA29")
+        self.env.flush_all()
+        self.assertIn("?ref=DRONA29_", self.follow("DRONA29").headers["Location"])
+
+    def test_settings_that_cannot_work_are_refused(self):
+        for values, refusal in (
+            ({"allowed_domains": "acme.io, not a domain"}, ValidationError),
+            ({"allowed_domains": "<b>"}, ValidationError),
+            ({"link_parameters": "via, re f="}, ValidationError),
+            ({"link_parameters": ","}, ValidationError),
+            ({"cookie_days": 0}, IntegrityError),
+        ):
+            with (
+                self.subTest(values),
+                self.assertRaises(refusal),
+                self.env.cr.savepoint(),
+                mute_logger("odoo.sql_db"),
+            ):
+                self.program.write(values)
+                self.env.flush_all()

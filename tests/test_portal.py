@@ -1,3 +1,7 @@
+import html
+import re
+from urllib.parse import urlencode
+
 from odoo.addons.portal.controllers.portal import CustomerPortal
 
 from .web_common import PASSWORD, AffiliateData, PageCase
@@ -49,6 +53,49 @@ class TestPortalPages(PageCase):
             self.assertNotIn("maria", page)
             self.assertNotIn("secret-shop", page)
 
+    def links(self, **query):
+        self.login()
+        path = f"/my/affiliate/{self.drona.id}/links"
+        return self.get(f"{path}?{urlencode(query)}").text
+
+    def test_links_to_any_page(self):
+        self.assertIn("0 visits", self.own_page())
+        page = self.links(page="/features", sub="mail-5", campaign="spring")
+        link = (
+            "https://acme.example/features?sub=mail-5&amp;utm_campaign=spring&amp;via="
+        )
+        self.assertIn(f"{link}{self.drona.code}", page)
+        self.assertIn(f"/a/{self.drona.code}?to=%2Ffeatures&amp;sub=mail-5", page)
+        source = re.search(r'src="(/report/barcode\?[^"]+)"', page)[1]
+        image = self.url_open(html.unescape(source))
+        self.assertEqual(image.headers["Content-Type"], "image/png")
+
+    def own_page(self):
+        self.login()
+        return self.get(f"/my/affiliate/{self.drona.id}").text
+
+    def test_links_to_foreign_pages_are_refused(self):
+        for typed in (
+            "https://evil.example",
+            "//evil.example",
+            "javascript:alert(1)",
+            "evil.example/x",
+        ):
+            page = self.links(page=typed)
+            self.assertIn("Links lead to acme.example only.", page)
+            self.assertIn("is-invalid", page)
+            self.assertNotIn("/report/barcode", page)
+        for values in ({"sub": "<b>x"}, {"campaign": "<script>alert(1)"}):
+            page = self.links(**values)
+            self.assertIn("A sub-id has at most 64 letters", page)
+            self.assertNotIn("<script>alert(1)", page)
+
+    def test_links_as_people_type_them(self):
+        for typed in ("acme.example/features", "https://acme.example/features"):
+            page = self.links(page=typed)
+            self.assertIn("https://acme.example/features?via=", page)
+        self.assertIn("https://acme.example/pricing?via=", self.links(code="<b>"))
+
     def test_pages_of_others_lead_home(self):
         settlement = self.settle(self.drona)
         self.login("nora")
@@ -56,6 +103,7 @@ class TestPortalPages(PageCase):
             f"/my/affiliate/{self.drona.id}",
             f"/my/affiliate/{self.drona.id}/commissions",
             f"/my/affiliate/{self.drona.id}/customers",
+            f"/my/affiliate/{self.drona.id}/links",
             settlement.access_url,
             "/my/affiliate/99999999",
         ]

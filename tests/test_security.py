@@ -35,6 +35,7 @@ PUBLIC_METHODS = {
         "action_suspend",
         "action_view_referrals",
         "action_view_settlements",
+        "action_view_visits",
         *VIEWS,
     },
     "affiliate.code": {
