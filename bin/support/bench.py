@@ -13,6 +13,7 @@ from .say import fail
 # options, `measure(options)` prints a table and returns the figures as a dict.
 BENCHES = {
     "sync": "reading a history from Stripe, and events from webhook to commission",
+    "tracking": "visits by our links against Odoo's link_tracker, and /web/health",
     "webhook": "our webhook against that of Odoo's payment_stripe, and /web/health",
 }
 

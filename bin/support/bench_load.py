@@ -7,6 +7,7 @@ send ready bytes, read the answer. What they use of the processor is measured an
 
 import hashlib
 import hmac
+import ipaddress
 import multiprocessing
 import re
 import socket
@@ -14,6 +15,17 @@ import time
 from dataclasses import dataclass, field
 
 TIMEOUT = 30
+FIRST = int(ipaddress.ip_address("10.0.0.0"))
+STRIPE = {
+    "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+    "Accept": "*/*; q=0.5, application/xml",
+    "Content-Type": "application/json; charset=utf-8",
+}
+BROWSER = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language": "en-US,en;q=0.5",
+}
 MARK = b"@@@@@@@@"  # stands in a body where the number of the event goes
 
 
@@ -24,22 +36,26 @@ class Target:
     name: str
     path: str
     body: bytes = b""  # empty: GET
-    secret: str = ""
+    headers: dict = field(default_factory=dict)
+    secret: str = ""  # signs the body as Stripe does
+    # Each request comes from another address, by way of a proxy.
+    from_everywhere: bool = False
+    status: str = "200"  # of a good answer
 
     def request(self, number, port):
         """The whole n-th request, signed now."""
-        head = f"HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
-        if not self.body:
-            return f"GET {self.path} {head}\r\n".encode()
         body = self.body.replace(MARK, b"%08d" % number)
-        head += (
-            "User-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\n"
-            "Accept: */*; q=0.5, application/xml\r\n"
-            "Content-Type: application/json; charset=utf-8\r\n"
-            f"Content-Length: {len(body)}\r\n"
-            f"Stripe-Signature: {signature(body, self.secret)}\r\n"
-        )
-        return f"POST {self.path} {head}\r\n".encode() + body
+        headers = {"Host": f"127.0.0.1:{port}", "Connection": "close", **self.headers}
+        if self.from_everywhere:
+            headers["X-Forwarded-Host"] = headers["Host"]
+            headers["X-Forwarded-For"] = str(ipaddress.ip_address(FIRST + number))
+        if body:
+            headers["Content-Length"] = len(body)
+        if self.secret:
+            headers["Stripe-Signature"] = signature(body, self.secret)
+        lines = [f"{'POST' if body else 'GET'} {self.path} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def signature(body, secret):
@@ -54,9 +70,9 @@ def signature(body, secret):
 class Phase:
     """What came out of one target in one round, or of several rounds together."""
 
-    latencies: list = field(default_factory=list)  # seconds, of what was answered 200
-    accepted: list = field(default_factory=list)  # numbers of what was answered 200
-    errors: list = field(default_factory=list)  # what came instead of 200
+    latencies: list = field(default_factory=list)  # seconds, of good answers
+    accepted: list = field(default_factory=list)  # numbers of good answers
+    errors: list = field(default_factory=list)  # what came instead
     start: float = float("inf")
     end: float = 0.0
     client_cpu: float = 0.0
@@ -128,12 +144,12 @@ def client(pipe, port):
             requests = [(number, target.request(number, port)) for number in numbers]
             pipe.send("ready")
             pipe.recv()
-            pipe.send(send_all(requests, port, seconds))
+            pipe.send(send_all(requests, port, seconds, target.status))
     except (EOFError, KeyboardInterrupt):
         pass
 
 
-def send_all(requests, port, seconds):
+def send_all(requests, port, seconds, status):
     phase = Phase()
     cpu = time.process_time()
     phase.start = now = time.monotonic()
@@ -143,7 +159,7 @@ def send_all(requests, port, seconds):
         before = now
         answer = exchange(request, port)
         now = time.monotonic()
-        if answer == "200":
+        if answer == status:
             phase.latencies.append(now - before)
             phase.accepted.append(number)
         else:
@@ -175,5 +191,7 @@ def exchange(request, port):
 
 def is_complete(answer):
     head, end, body = answer.partition(b"\r\n\r\n")
+    if end and head[9:12] == b"204":  # has no body
+        return True
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
     return bool(end and length) and len(body) >= int(length[1])

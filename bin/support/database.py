@@ -10,7 +10,8 @@ from .say import Trouble, fail, run, say
 
 # What the addon depends on, and what its tests and its demo use besides.
 BASE_MODULES = ("account", "website", "portal")
-STRIPE_CHECKOUT = ("payment_stripe",)  # only the benchmark compares with it
+STRIPE_CHECKOUT = ("payment_stripe",)  # only benchmarks compare with these
+LINK_TRACKER = ("link_tracker",)
 KEPT = 2  # templates of the addon that are kept
 # Folders of the repository that do not change what an installation does.
 BESIDE = {"bin", "tests", ".git", ".ci", "doc", "docs", "__pycache__"}
