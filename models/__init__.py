@@ -39,6 +39,7 @@ from . import affiliate_code_links
 from . import affiliate_click
 from . import affiliate_referral
 from . import affiliate_referral_capture
+from . import affiliate_referral_api
 from . import affiliate_commission
 from . import affiliate_commission_facts
 from . import affiliate_commission_booking

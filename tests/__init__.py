@@ -24,6 +24,7 @@ from . import (
     test_reviewed,
     test_runs,
     test_security,
+    test_server_api,
     test_settlement,
     test_stripe_cases,
     test_stripe_double_api,

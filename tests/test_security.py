@@ -54,7 +54,7 @@ PUBLIC_METHODS = {
     },
     "affiliate.plan.wizard": {"action_fetch"},
     "affiliate.program": {"action_view_affiliates", *VIEWS},
-    "affiliate.referral": {*VIEWS},
+    "affiliate.referral": {"track_customer", "track_lead", *VIEWS},
     "affiliate.reject.wizard": {"action_reject"},
     "affiliate.rule.wizard": {"action_assign"},
     "affiliate.settlement": {
