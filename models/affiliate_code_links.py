@@ -14,6 +14,7 @@ class AffiliateCode(models.Model):
     _inherit = "affiliate.code"
 
     short_link = fields.Char(
+        string="Short link",
         compute="_compute_short_link",
         help="Leads to the site by way of Odoo, which counts the visit: for print, QR "
         "codes and sites without our script.",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..lib import money
 from ..lib.stripe_lists import next_places, read_page
 from ..lib.stripe_objects import KINDS, storable
 from .affiliate_stripe_account import EVENT_RETENTION_DAYS
@@ -215,5 +216,6 @@ def _sums(pairs):
         if currency:
             sums[currency.upper()] += Decimal(str(amount))
     return ", ".join(
-        f"{amount.normalize():,f} {code}" for code, amount in sorted(sums.items())
+        f"{amount:,.{money.exponent(code)}f} {code}"
+        for code, amount in sorted(sums.items())
     )

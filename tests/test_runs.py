@@ -232,7 +232,7 @@ class TestRuns(StripeCase):
         invoices = run.part_ids.filtered(lambda part: part.kind == "invoice")
         self.assertEqual(sum(invoices.mapped("stripe_count")), 3)
         self.assertEqual(sum(invoices.mapped("mirror_count")), 3)
-        self.assertIn("100 USD", invoices.mapped("stripe_sum"))
+        self.assertIn("100.00 USD", invoices.mapped("stripe_sum"))
         self.assertEqual(invoices.mapped("stripe_sum"), invoices.mapped("mirror_sum"))
 
     def test_differences_are_found_and_mended(self):

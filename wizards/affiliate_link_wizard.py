@@ -28,7 +28,7 @@ class AffiliateLinkWizard(models.TransientModel):
     )
     campaign = fields.Char(help="Goes into utm_campaign.")
     link = fields.Char(compute="_compute_link")
-    short_link = fields.Char(compute="_compute_link")
+    short_link = fields.Char(string="Short link", compute="_compute_link")
     problem = fields.Char(compute="_compute_link")
     qr_code = fields.Binary(string="QR code", compute="_compute_link", attachment=False)
 
