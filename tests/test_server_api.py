@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.tests import new_test_user, tagged
+from odoo.tools import mute_logger
 
 from ..lib import visits
 from .test_links import TrackingCase
@@ -70,6 +71,7 @@ class TestServerApi(TrackingCase):
         self.assertEqual((status, found["affiliate"]), (200, self.drona.id))
         self.assertEqual(self.leads().email_normalized, "jane@example.com")
 
+    @mute_logger("odoo.http")
     def test_what_is_wrong_is_said(self):
         key = self.key_of("affiliate_stripe.group_affiliate_officer")
         self.make_program(name="Other")
@@ -103,6 +105,7 @@ class TestServerApi(TrackingCase):
             self.assertIn("programme", answer["message"])
         self.assertFalse(self.leads())
 
+    @mute_logger("odoo.http")
     def test_only_officers_may(self):
         for groups in ("base.group_portal", "base.group_user"):
             status, _answer = self.call(
@@ -115,6 +118,7 @@ class TestServerApi(TrackingCase):
         self.assertEqual(status, 401)
         self.assertFalse(self.leads())
 
+    @mute_logger("odoo.http")
     def test_another_programmes_visitor(self):
         other = self.make_program(name="Other")
         status, _answer = self.call(

@@ -136,7 +136,7 @@ class Databases:
     def drop_stale(self):
         """Drop the databases that interrupted runs have left behind."""
         for name in self.postgres.databases():
-            match = re.fullmatch(r"(?:test|lint|making)_(\d+)", name)
+            match = re.fullmatch(r"(?:test|lint|making)_(\d+)(?:_\d+)?", name)
             if match and not os.path.exists(f"/proc/{match[1]}"):
                 self.drop(name)
 

@@ -62,14 +62,21 @@ def parse(arguments):
     parser.add_argument(
         "--stripe-port", type=int, default=4242, help="port of the Stripe double (4242)"
     )
+    parser.add_argument(
+        "--site-port", type=int, default=8070, help="port of the sample site (8070)"
+    )
     return parser.parse_args(arguments)
 
 
 def check_ports(options):
     """Complain before anything takes time."""
-    wanted = {"--port": options.port, "--stripe-port": options.stripe_port}
-    if options.port == options.stripe_port:
-        fail("--port and --stripe-port must be two different ports.")
+    wanted = {
+        "--port": options.port,
+        "--stripe-port": options.stripe_port,
+        "--site-port": options.site_port,
+    }
+    if len(set(wanted.values())) < len(wanted):
+        fail(f"{', '.join(wanted)} must be different ports.")
     for option, port in wanted.items():
         if not 0 < port < 65536:
             fail(f"{option} {port} is not a port: choose one from 1024 to 65535.")
@@ -137,16 +144,20 @@ class Demo:
         self.mailbox = mailbox
         self.odoo_url = f"http://{HOST}:{options.port}"
         self.stripe_url = f"http://{HOST}:{options.stripe_port}"
+        # Another name of this machine: for browsers another site.
+        self.site_url = f"http://localhost:{options.site_port}"
         self.environ = dict(ground.environ(), PYTHONUNBUFFERED="1")
         self.servers = {}
 
     def run(self):
-        with step("starting Odoo and the Stripe double"):
+        with step("starting Odoo, the Stripe double and the sample site"):
             self.start_stripe()
+            self.start_site()
             self.start_odoo()
             self.wait_until_up(
                 "the Stripe double", self.options.stripe_port, "/_double"
             )
+            self.wait_until_up("the sample site", self.options.site_port, "/style.css")
             self.wait_until_up("Odoo", self.options.port, "/web/health")
         status = self.tell_story()
         if status:
@@ -165,6 +176,16 @@ class Demo:
                 *("--port", self.options.stripe_port, "--now", now, "--ticking"),
             ],
             self.ground.cache / "log" / "demo-stripe.log",
+            self.environ,
+        )
+
+    def start_site(self):
+        self.servers["the sample site"] = Server(
+            [
+                *(self.ground.python, "-m", "support.site"),
+                *("--port", self.options.site_port),
+            ],
+            self.ground.cache / "log" / "demo-site.log",
             self.environ,
         )
 
@@ -211,6 +232,7 @@ class Demo:
         command = [
             *(self.ground.python, "-m", "support.story"),
             *("--odoo", self.odoo_url, "--stripe", self.stripe_url),
+            *("--site", self.site_url),
             *("--database", DATABASE, "--mail", self.mailbox.folder),
             *("--manager", ":".join(LOGINS["manager"])),
             *("--affiliate", ":".join(LOGINS["affiliate"])),
@@ -249,7 +271,7 @@ class Demo:
                     say(f"Odoo sent a mail to {to}: {subject}")
                 shown = len(letters)
         except KeyboardInterrupt:
-            print("\nStopping Odoo and the Stripe double ...", flush=True)
+            print("\nStopping ...", flush=True)
             return
         name = next(name for name, server in self.servers.items() if not server.runs)
         print("\n".join(tail(self.servers[name].log)), file=sys.stderr)
@@ -264,11 +286,12 @@ class Demo:
                 f"    manager    {' / '.join(LOGINS['manager'])}",
                 f"    affiliate  {' / '.join(LOGINS['affiliate'])}, at /my/affiliate",
                 f"    public     {self.odoo_url}/affiliates",
+                f"  Site         {self.site_url}/?via=DRONA29 (a sample, to play with)",
                 f"  Stripe       {self.stripe_url} (the test double)",
                 f"  Mails        stay here: {self.mailbox.folder}",
                 f"  Logs         {self.ground.cache / 'log'}/demo-*.log",
                 "",
-                "  Ctrl-C stops Odoo and the Stripe double.",
+                "  Ctrl-C stops all of it.",
                 "─" * width,
             )
         )

@@ -22,6 +22,7 @@ from .odoo_log import complaints, is_ours
 from .paths import ADDON, REPOSITORY
 
 LIVE_TAG = "external"
+HEAP = "AFFILIATE_STRIPE_HEAP"
 python_place = _pytest.pathlib.resolve_pkg_root_and_module_name
 
 
@@ -62,6 +63,38 @@ def pytest_collection_modifyitems(config, items):
     items[:] = chosen
     if left:
         config.hook.pytest_deselected(items=left)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    """Take classes of tests from the heap that several processes share, until it is
+    empty. A class is taken by making a file with its name."""
+    heap = os.environ.get(HEAP)
+    if not heap or session.testsfailed or session.config.option.collectonly:
+        return None
+    classes = {}
+    for item in session.items:
+        classes.setdefault(item.nodeid.rpartition("::")[0], []).append(item)
+    # The longest first would be best; how many tests a class has is a good guess.
+    order = sorted(classes.values(), key=len, reverse=True)
+    taken = (item for items in order if _take(Path(heap), items[0]) for item in items)
+    item = next(taken, None)
+    while item:
+        following = next(taken, None)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail or session.shouldstop:
+            raise session.Interrupted(session.shouldfail or session.shouldstop)
+        item = following
+    return True
+
+
+def _take(heap, item):
+    name = item.nodeid.rpartition("::")[0].replace("/", ".").replace(":", ".")
+    try:
+        (heap / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 class Complaints(logging.Handler):

@@ -3,12 +3,20 @@
 import os
 import re
 import subprocess
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 
 from .paths import REPOSITORY
 from .provision import provision
-from .say import fail, say
+from .say import fail, say, step
 
-KEPT_LOGS = 5
+KEPT_LOGS = 10
+# Of all tests; each needs a core, and about 1 GB with its browser.
+PROCESSES = min(4, len(os.sched_getaffinity(0)))
+OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped|deselected|warnings?)")
 API_KEY = re.compile(r"\b([sr]k_(?:test|live)_)\w+")
 
 
@@ -19,16 +27,55 @@ def main(arguments):
     ground.databases.drop_stale()
     if "--chaos" in arguments:
         return run_chaos(ground, [a for a in arguments if a != "--chaos"])
-    database = f"test_{os.getpid()}"
-    template = ground.fresh_database(database)
-    try:
+    if not arguments and PROCESSES > 1:
+        return run_all(ground)
+    with odoo_database(ground, f"test_{os.getpid()}") as (database, template):
         return run_pytest(ground, database, template, arguments)
+
+
+@contextmanager
+def odoo_database(ground, name):
+    template = ground.fresh_database(name)
+    try:
+        yield name, template
     finally:
-        ground.drop_database(database)
+        ground.drop_database(name)
 
 
-def run_pytest(ground, database, template, arguments, **environ):
-    """Run pytest on an Odoo database made from `template`; its exit status."""
+def run_all(ground):
+    """Run all tests in several processes, each with a database of its own.
+
+    They take classes of tests from a common heap, so that they end together (see
+    pytest_plugin.py). What they say is shown afterwards, one after the other.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        names = [f"test_{os.getpid()}_{number}" for number in range(PROCESSES)]
+        made = [stack.enter_context(odoo_database(ground, name)) for name in names]
+
+        def run(database, template):
+            output = folder / f"{database}.txt"
+            heap = {"AFFILIATE_STRIPE_HEAP": str(folder)}
+            return run_pytest(ground, database, template, [], output, **heap)
+
+        with step(f"running all tests in {PROCESSES} processes"):
+            with ThreadPoolExecutor(PROCESSES) as pool:
+                statuses = list(pool.map(run, *zip(*made, strict=True)))
+        totals = Counter()
+        for name in names:
+            text = (folder / f"{name}.txt").read_text(errors="replace")
+            print(text)
+            for count, what in OUTCOME.findall(text.rstrip().rpartition("\n")[2]):
+                totals[what] += int(count)
+    say("all together: " + ", ".join(f"{n} {what}" for what, n in totals.items()))
+    return max(statuses) or (0 if totals["passed"] else 1)
+
+
+def run_pytest(ground, database, template, arguments, output=None, **environ):
+    """Run pytest on an Odoo database made from `template`; its exit status.
+
+    :param Path output: a file for what it says
+    """
     log = new_log(ground.cache / "log", database)
     command = [
         *(ground.python, "-m", "pytest"),
@@ -46,8 +93,12 @@ def run_pytest(ground, database, template, arguments, **environ):
         "AFFILIATE_STRIPE_INSTALL_LOG": str(ground.databases.log(template)),
         **environ,
     }
-    run = run_masked if "--live" in arguments else subprocess.call
-    status = run(list(map(str, command)), env=environment)
+    command = list(map(str, command))
+    if "--live" in arguments:
+        status = run_masked(command, env=environment)
+    else:
+        with output.open("wb") if output else nullcontext() as file:
+            status = subprocess.call(command, env=environment, stdout=file, stderr=file)
     if status:
         say(f"Odoo's log of this run: {log}")
     return status

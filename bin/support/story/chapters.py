@@ -8,14 +8,16 @@ from .opening import Opening
 from .paying import Paying
 from .people import Affiliate, Manager, Stripe
 from .sales import Sales
+from .visiting import Visiting
 
 
-class Story(Opening, Sales, Paying):
+class Story(Opening, Sales, Paying, Visiting):
     """The chapters share the people and what they have made."""
 
     def __init__(self, tell, options):
         self.tell = tell
         self.odoo_url, self.stripe_url = options.odoo, options.stripe
+        self.site_url = options.site
         self.manager_login = options.manager.split(":")
         self.manager = Manager(options.odoo)
         login = options.affiliate.split(":")
@@ -39,6 +41,7 @@ class Story(Opening, Sales, Paying):
             self.holds,
             self.settlement,
             self.bill,
+            self.visit,
             self.what_drona_sees,
         ):
             chapter()
