@@ -23,6 +23,7 @@ from . import (
     test_queries,
     test_reviewed,
     test_runs,
+    test_sdk,
     test_security,
     test_settlement,
     test_stripe_cases,
