@@ -28,7 +28,7 @@ class AffiliateSdk(http.Controller):
         save_session=False,
     )
     def script(self, key, part="affiliate"):
-        """Serve the script with the programme's settings, or what it loads on demand."""
+        """Serve the script with the programme's settings, or a part it loads."""
         tracking = request.env["affiliate.program"]._tracking(key)
         if not tracking:
             raise NotFound()

@@ -24,6 +24,8 @@ from . import (
     test_reviewed,
     test_runs,
     test_sdk,
+    test_sdk_parts,
+    test_sdk_served,
     test_security,
     test_settlement,
     test_stripe_cases,

@@ -5,10 +5,10 @@ sites for the browser's cookies.
 """
 
 import json
+import threading
 import time
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from urllib.parse import urlsplit
 
 from odoo.tests.common import ChromeBrowser
@@ -42,7 +42,7 @@ class Site:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property
     def port(self):
@@ -88,9 +88,13 @@ class Visitor(ChromeBrowser):
         self.refused = ()  # parts of addresses that cannot be reached
         self.answers = {}  # part of an address: the page it shows
         self.console = []
+        self.unanswered = set()
         super().__init__(case)
+        for event in ("loadingFinished", "loadingFailed"):
+            self._handlers[f"Network.{event}"] = self._handle_end
+        self.command("Network.enable")
 
-    def _handle_request_paused(self, requestId, request, **_event):
+    def _handle_request_paused(self, requestId, request, networkId=None, **_event):
         url = request["url"]
         self.requests.append((request["method"], url, request.get("postData", "")))
         host = urlsplit(url).hostname or ""
@@ -103,10 +107,15 @@ class Visitor(ChromeBrowser):
             answer = self.test_case.make_fetch_proxy_response(None, page)
         elif host == "127.0.0.1" or host.endswith("localhost"):
             command, answer = "Fetch.continueRequest", {}
+            if request["method"] == "POST":
+                self.unanswered.add(networkId)
         else:
             command = "Fetch.fulfillRequest"
             answer = self.test_case.make_fetch_proxy_response(None, "elsewhere")
         self._websocket_send(command, params={"requestId": requestId, **answer})
+
+    def _handle_end(self, requestId, **_event):
+        self.unanswered.discard(requestId)
 
     def _handle_console(self, type, args=None, **_event):
         self.console.append(
@@ -117,7 +126,11 @@ class Visitor(ChromeBrowser):
         return self._websocket_request(method, params=params)
 
     def forget(self):
-        """Become another visitor."""
+        """Become another visitor, when the last words of this one are answered."""
+        end = time.monotonic() + 1
+        while self.unanswered and time.monotonic() < end:
+            time.sleep(0.02)
+        self.unanswered.clear()
         self.refused, self.answers = (), {}
         self.go("about:blank")
         self.command("Network.clearBrowserCookies")
@@ -146,15 +159,14 @@ class Visitor(ChromeBrowser):
         return result["result"].get("value")
 
     def until(self, expression, patience=PATIENCE):
-        """Wait until an expression is true; return its value."""
+        """Wait until an expression is true."""
         end = time.monotonic() + patience
         while True:
             try:
-                value = self.js(expression)
+                if self.js(f"!!({expression})"):
+                    return
             except (AssertionError, KeyError):
-                value = None  # the page is about to change
-            if value:
-                return value
+                pass  # the page is about to change
             if time.monotonic() > end:
                 raise AssertionError(f"never true: {expression}")
             time.sleep(0.02)
@@ -165,16 +177,20 @@ class Visitor(ChromeBrowser):
             f"(box => [box.x + box.width / 2, box.y + box.height / 2])"
             f"(document.querySelector({selector!r}).getBoundingClientRect())"
         )
+        self.click_at(x, y)
+
+    def click_at(self, x, y):
         for kind in ("mousePressed", "mouseReleased"):
             self.command(
                 "Input.dispatchMouseEvent",
                 **{"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1},
             )
 
-    def press(self, key):
-        for kind in ("keyDown", "keyUp"):
+    def escape(self):
+        for kind in ("rawKeyDown", "keyUp"):
             self.command(
-                "Input.dispatchKeyEvent", **{"type": kind, "key": key, "code": key}
+                "Input.dispatchKeyEvent",
+                **{"type": kind, "key": "Escape", "windowsVirtualKeyCode": 27},
             )
 
     def sent(self, what):
@@ -222,8 +238,13 @@ class ForeignSiteCase(AffiliateData, HttpCase):
     def leave(self):
         """End the browsing: the database is the test's again."""
         with self.browsing:
-            self._wait_remaining_requests()
             self.visitor.forget()
+            # Not for connections that the browser has opened and not used.
+            for thread in threading.enumerate():
+                if thread.name.startswith("odoo.service.http.request") and hasattr(
+                    thread, "url"
+                ):
+                    thread.join(PATIENCE)
         self.env.invalidate_all()
 
     @classmethod

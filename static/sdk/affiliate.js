@@ -3,8 +3,8 @@
 //
 // Served minified by controllers/sdk.py with the programme's settings in place of
 // AFFILIATE_CONFIG. Rules: whatever fails, the page works as before; nothing is stored
-// unless it may be; 4 KB gzip at most, so what few need is in debug.js and compat.js.
-// What it offers is in the README ("On your site"); what a reference is, in
+// unless it may be; 4 KB gzip at most, so popup.js, debug.js and compat.js are loaded
+// on demand. What it offers is in the README ("On your site"); what a reference is, in
 // lib/visits.py.
 (function (config) {
     const COOKIE = "affiliate_ref";
@@ -29,7 +29,11 @@
     let agreed = !config.consent;
     let visit; // what this page has told our server
 
-    const note = (...what) => log.push(what);
+    const note = (...what) => {
+        if (log.push(what) > 99) {
+            log.shift();
+        }
+    };
 
     const safe =
         (work) =>
@@ -58,20 +62,20 @@
             trustedTypes.createPolicy("affiliate", {createScriptURL: (url) => url})
     )();
 
-    // The other files: on demand, each once.
-    const load = (name, values) => {
-        if (!loaded[name]) {
-            loaded[name] = create("script", values);
-            const url = `${base}/affiliate/sdk/${config.key}/${name}.js`;
-            loaded[name].src = trust ? trust.createScriptURL(url) : url;
-            document.head.append(loaded[name]);
-        }
-    };
-
-    // Popups that were asked for and could not be loaded.
+    // Popups that were asked for and cannot be shown.
     const goOn = () => {
         for (const {to} of waiting.splice(0)) {
             location.assign(to);
+        }
+    };
+
+    // The other files: on demand, each once.
+    const load = (name) => {
+        if (!loaded[name]) {
+            loaded[name] = create("script", {onerror: goOn});
+            const url = `${base}/affiliate/sdk/${config.key}/${name}.js`;
+            loaded[name].src = trust ? trust.createScriptURL(url) : url;
+            document.head.append(loaded[name]);
         }
     };
 
@@ -105,16 +109,6 @@
         bake(COOKIE, "", 0);
         localStorage.removeItem(COOKIE);
     });
-
-    const store = () => {
-        const age = config.days * DAY;
-        // A cookie that our server has set is left alone: Safari keeps it longer.
-        if (mayStore() && (visit || cookie(COOKIE) !== api.referral)) {
-            forget();
-            bake(COOKIE, api.referral, age);
-            localStorage.setItem(COOKIE, `${api.referral} ${Date.now() + age * 1000}`);
-        }
-    };
 
     const recall = () => {
         const [reference, until] = (localStorage.getItem(COOKIE) || "").split(" ");
@@ -218,9 +212,23 @@
                 return status === 204;
             });
 
-    const tell = () => {
-        visit.store = mayStore() && visit.reference === api.referral;
-        post("click", visit);
+    // Here, and at our server if this is a new visit.
+    const remember = () => {
+        const renewed = visit && visit.reference === api.referral;
+        safe(() => {
+            const age = config.days * DAY;
+            // A cookie that our server has set is left alone: Safari keeps it longer.
+            if (mayStore() && (renewed || cookie(COOKIE) !== api.referral)) {
+                forget();
+                bake(COOKIE, api.referral, age);
+                const until = Date.now() + age * 1000;
+                localStorage.setItem(COOKIE, `${api.referral} ${until}`);
+            }
+        })();
+        if (visit) {
+            visit.store = mayStore() && renewed;
+            post("click", visit);
+        }
     };
 
     // Browsers leave some characters in an address that are none.
@@ -252,10 +260,7 @@
             was: brought,
         };
         note("arrived", code, api.referral, brought);
-        safe(store)();
-        if (visit) {
-            tell();
-        }
+        remember();
         decorate(document.documentElement);
     };
 
@@ -303,10 +308,7 @@
             if (!agreed) {
                 forget();
             } else if (news && api.referral) {
-                safe(store)();
-                if (visit) {
-                    tell();
-                }
+                remember();
             }
         },
 
@@ -320,13 +322,13 @@
                                 `&lang=${document.documentElement.lang}`
                         ).then((answer) => answer.json())
                 )
-                .catch((error) => note("offer", error))
+                .catch((error) => note("offer", error) && null)
                 .then((offer) => safe(done)(offer || {})),
 
         popup(options) {
             waiting.push(options);
             setTimeout(goOn, PATIENCE);
-            load("popup", {onerror: goOn});
+            load("popup");
         },
     });
 
@@ -337,9 +339,32 @@
         look(location.href) ||
         performance.getEntriesByType("navigation").some(({name}) => look(name));
 
+    // Keep up with what the page does later.
+    const follow = () => {
+        for (const name of ["pushState", "replaceState"]) {
+            const original = history[name];
+            history[name] = function (...values) {
+                original.apply(this, values);
+                safe(begin)();
+            };
+        }
+        on(window, "popstate", begin);
+        new MutationObserver(
+            safe((changes) => {
+                for (const change of changes) {
+                    for (const node of change.addedNodes) {
+                        if (node.matches) {
+                            decorate(node);
+                        }
+                    }
+                }
+            })
+        ).observe(document, {childList: true, subtree: true});
+    };
+
     Object.assign(api, {
         key: config.key,
-        referral: safe(() => cookie(COOKIE))() || safe(recall)() || null,
+        referral: parse(safe(cookie)(COOKIE) || safe(recall)())[0] || null,
         // What the other files need.
         core: {
             base,
@@ -360,47 +385,39 @@
             decorate,
         },
     });
-    const queue = stub.q || [];
-    for (const [name, yes] of queue) {
-        if (name === "consent") {
-            agreed = !!yes; // before anything is stored
+    const start = () => {
+        const queue = stub.q || [];
+        for (const [name, yes] of queue) {
+            if (name === "consent") {
+                agreed = !!yes; // before anything is stored
+            }
         }
-    }
-    window.affiliate = api;
-    safe(begin)();
-    safe(() => {
-        for (const name of ["pushState", "replaceState"]) {
-            const original = history[name];
-            history[name] = function (...values) {
-                original.apply(this, values);
-                safe(begin)();
-            };
-        }
-        on(window, "popstate", begin);
+        window.affiliate = api;
+        safe(begin)();
         decorate(document.documentElement);
-        new MutationObserver(
-            safe((changes) => {
-                for (const change of changes) {
-                    for (const node of change.addedNodes) {
-                        if (node.matches) {
-                            decorate(node);
-                        }
-                    }
-                }
-            })
-        ).observe(document, {childList: true, subtree: true});
-    })();
-    if ("debug" in script.dataset || /[?&]affiliate_debug=1/.test(location.search)) {
-        load("debug");
+        safe(follow)();
+        if (
+            "debug" in script.dataset ||
+            /[?&]affiliate_debug=1/.test(location.search)
+        ) {
+            load("debug");
+        }
+        if ("compat" in script.dataset) {
+            load("compat");
+        }
+        for (const call of queue) {
+            api(...call);
+        }
+        api.q = {push: (call) => api(...call)}; // for who kept the stub
+        document.dispatchEvent(
+            new CustomEvent("affiliate:ready", {detail: {referral: api.referral}})
+        );
+    };
+
+    // A page that is only prepared has no visitor yet.
+    if (document.prerendering) {
+        on(document, "prerenderingchange", start);
+    } else {
+        start();
     }
-    if ("compat" in script.dataset) {
-        load("compat");
-    }
-    for (const call of queue) {
-        api(...call);
-    }
-    api.q = {push: (call) => api(...call)}; // for who kept the stub
-    document.dispatchEvent(
-        new CustomEvent("affiliate:ready", {detail: {referral: api.referral}})
-    );
 })(AFFILIATE_CONFIG);

@@ -8,6 +8,14 @@
     const wanted = script.dataset.compat.toLowerCase().split(/[\s,]+/);
     const cookies = {}; // names under which servers look for the reference: its value
 
+    const attempt = (work) => {
+        try {
+            work();
+        } catch (error) {
+            note("compat", error);
+        }
+    };
+
     const reference = () => api.referral || "";
     const code = () => reference().split("_")[0];
     const lead = (email) =>
@@ -37,16 +45,17 @@
     /** Put a function in the place of a stub, and do what that has collected. */
     const replace = (name, calls) => {
         const queue = (window[name] || {}).q || [];
-        const run = (call, ...values) => {
-            try {
-                calls[call](...values);
-            } catch (error) {
-                note("compat", name, call, error);
-            }
-        };
+        const run = (call, ...values) => attempt(() => calls[call](...values));
         window[name] = run;
         queue.forEach((values) => run(...values));
         run.q = {push: (values) => run(...values), unshift: (values) => run(...values)};
+    };
+
+    const parameters = {
+        rewardful: ["via", ...(script.dataset.rewardfulParams || "").split(/[\s,]+/)],
+        firstpromoter: ["fpr", "via", "fp_ref", "deal", "ref", "_from", "_by", "_go"],
+        promotekit: ["via"],
+        tolt: ["ref", "via"],
     };
 
     const rivals = {
@@ -70,7 +79,6 @@
                 convert: ({email}, done) => lead(email).then(then(done)),
                 source,
             });
-            return (script.dataset.rewardfulParams || "").split(/[\s,]+/);
         },
 
         firstpromoter() {
@@ -106,14 +114,12 @@
                 crossDomain: () => note("compat", "Domains: see the programme."),
                 urlTracking: () => note("compat", "Pages cannot be affiliates' links."),
             });
-            return ["fpr", "via", "fp_ref", "deal", "ref", "_from", "_by", "_go"];
         },
 
         promotekit() {
             live(window, "promotekit_referral", () => api.referral || undefined);
             window.promotekit = {refer: lead};
             cookies.promotekit_referral = reference;
-            return ["via"];
         },
 
         tolt() {
@@ -146,7 +152,6 @@
             setTimeout(() =>
                 document.dispatchEvent(new Event("toltScriptLoaded", {bubbles: true}))
             );
-            return ["ref", "via"];
         },
     };
 
@@ -161,26 +166,23 @@
         }
     };
 
-    for (const name of Object.keys(rivals).filter((rival) => wanted.includes(rival))) {
-        try {
-            for (const parameter of rivals[name]().filter(Boolean)) {
-                if (!config.parameters.includes(parameter)) {
-                    config.parameters.push(parameter);
-                }
+    const asked = Object.keys(rivals).filter((name) => wanted.includes(name));
+    for (const name of asked) {
+        for (const parameter of parameters[name]) {
+            if (parameter && !config.parameters.includes(parameter)) {
+                config.parameters.push(parameter);
             }
-        } catch (error) {
-            note("compat", name, error);
         }
     }
+    attempt(look);
+    for (const name of asked) {
+        attempt(rivals[name]);
+    }
+    attempt(store);
     const consent = commands.consent;
     commands.consent = (agreed) => {
         consent(agreed);
         store();
     };
-    try {
-        look();
-        store();
-    } catch (error) {
-        note("compat", error);
-    }
+    api.core.compat = wanted;
 })();

@@ -93,4 +93,5 @@
             );
         }
     });
+    api.core.debug = true;
 })();

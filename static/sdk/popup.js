@@ -56,6 +56,7 @@
                 "background:none;font-size:24px;cursor:pointer",
             {type: "button", textContent: "×", ariaLabel: "Close"}
         );
+        const opened = Date.now();
         let open = true;
 
         const close = () => {
@@ -88,7 +89,12 @@
             }
         });
         on(dialog, "close", close); // Escape
-        on(dialog, "click", close); // beside the form, or on the cross
+        // Beside the form, or on the cross; not the second half of a double click.
+        on(dialog, "click", () => {
+            if (Date.now() - opened > 500) {
+                close();
+            }
+        });
         try {
             frame.src =
                 `${base}/affiliate/form/${config.key}?` +
@@ -130,6 +136,6 @@
             title: opener.textContent.trim(),
         });
     });
-    commands.popup = popup;
+    commands.popup = api.core.open = popup;
     waiting.splice(0).forEach(popup);
 })();
