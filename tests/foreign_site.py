@@ -7,7 +7,7 @@ sites for the browser's cookies.
 import json
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -162,11 +162,10 @@ class Visitor(ChromeBrowser):
         """Wait until an expression is true."""
         end = time.monotonic() + patience
         while True:
-            try:
+            # An error: the page is about to change.
+            with suppress(AssertionError, KeyError):
                 if self.js(f"!!({expression})"):
                     return
-            except (AssertionError, KeyError):
-                pass  # the page is about to change
             if time.monotonic() > end:
                 raise AssertionError(f"never true: {expression}")
             time.sleep(0.02)

@@ -68,6 +68,7 @@ class TestSdkParts(ForeignSiteCase):
                     "embed": "1",
                     "reference": reference,
                     "to": self.site.url("/join?plan=pro#top"),
+                    "origin": self.site.url(""),
                     "lang": "en",
                 },
             ),
@@ -87,6 +88,18 @@ class TestSdkParts(ForeignSiteCase):
         self.say({"affiliate": "done", "email": "a@c.example", "to": "//evil.example"})
         self.visitor.until("location.pathname === '/join'")
         self.assertEqual(self.js("location.search"), "?plan=pro")
+
+    def test_with_what_the_programme_adds(self):
+        self.open(self.LINK.format('data-affiliate-reference="partner"'))
+        self.wait_for_form()
+        reference = self.cookie()
+        to = self.site.url("/join?plan=pro&mail=a%40c.example")
+        self.say({"affiliate": "done", "email": "a@c.example", "to": to})
+        self.visitor.until("location.pathname === '/join'")
+        self.assertEqual(
+            self.js("location.search"),
+            f"?plan=pro&mail=a%40c.example&partner={reference}",
+        )
 
     def test_closing_gives_the_focus_back(self):
         self.open(self.LINK.format(""))

@@ -13,10 +13,19 @@
         return element;
     };
 
+    const absolute = (address) => new URL(address, document.baseURI);
+
+    // The form says where to go on: with what the programme's settings add to it, but
+    // never elsewhere.
+    const confirmed = (own, said) => {
+        const [here, there] = [own, said].map(absolute);
+        return here.origin + here.pathname === there.origin + there.pathname;
+    };
+
     // On to where the element leads, also where there was no form.
     const go = (options, person) => {
-        const {email, reference = api.referral} = person || {};
-        let address = options.to;
+        const {email, reference = api.referral, to} = person || {};
+        let address = to && options.to && confirmed(options.to, to) ? to : options.to;
         note("popup", address, email);
         if (options.done) {
             safe(options.done)({email, reference});
@@ -101,7 +110,8 @@
                 new URLSearchParams({
                     embed: 1,
                     reference: api.referral || "",
-                    to: options.to ? new URL(options.to, document.baseURI).href : "",
+                    to: options.to ? absolute(options.to).href : "",
+                    origin: location.origin,
                     lang: document.documentElement.lang,
                 });
             dialog.append(frame, cross);
