@@ -1,4 +1,5 @@
 from . import portal
+from . import sdk
 from . import stripe_webhook
 from . import tracking
 from . import website

@@ -12,6 +12,7 @@ from .visitor import email_address, visitor_address
 COOKIE = "affiliate_ref"
 MAX_BODY_BYTES = 8 * 1024
 LEADS_AN_HOUR = 60
+OFFER_FRESH = 600
 DAY = 86400
 
 
@@ -150,6 +151,30 @@ class AffiliateTracking(http.Controller):
             tracking["id"], email, referrals._reference_of(body.get("reference")), "sdk"
         )
         return _answer(tracking, 204)
+
+    @http.route(
+        "/affiliate/v1/<string:key>/offer",
+        type="http",
+        auth="none",
+        methods=["GET"],
+        readonly=True,
+        save_session=False,
+    )
+    def offer(self, key, via="", lang=""):
+        """Tell a page who recommends it: JSON with ``name offer``, or ``{}``."""
+        programs = request.env["affiliate.program"]
+        tracking = programs._tracking(key)
+        if not tracking:
+            return _answer(None, 404)
+        reference = request.env["affiliate.referral"]._reference_of(via)
+        lang = request.env["ir.http"].get_nearest_lang(lang.replace("-", "_")[:10])
+        response = _answer(
+            tracking,
+            200,
+            **(programs._offer(tracking["id"], reference, lang) if reference else {}),
+        )
+        response.headers["Cache-Control"] = f"public, max-age={OFFER_FRESH}"
+        return response
 
 
 def _read(key):

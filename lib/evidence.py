@@ -3,8 +3,12 @@
 from .attribution import CODE, METADATA, REFERENCE
 from .stripe_objects import ref
 
-# Keys of Stripe metadata in which a site may leave the tracking code.
-METADATA_KEYS = ("affiliate", "affiliate_code", "referral", "via")
+# Keys of Stripe metadata in which a site may leave the tracking code; the last are of
+# other affiliate products, for sites that have changed over (static/sdk/compat.js).
+METADATA_KEYS = (
+    *("affiliate", "affiliate_code", "referral", "via"),
+    *("fp_tid", "promotekit_referral", "tolt_referral"),
+)
 
 
 def evidence_of(kind, raw):

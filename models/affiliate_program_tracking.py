@@ -11,6 +11,7 @@ from ..lib import visits
 TRACKING_FIELDS = {
     "active",
     "allowed_domains",
+    "attribution_model",
     "consent_mode",
     "cookie_days",
     "link_parameters",
@@ -141,7 +142,7 @@ class AffiliateProgram(models.Model):
     def _tracking(self, public_key):
         """Return what public requests need to know of a programme, or None.
 
-        :return: dict with ``id site domains days parameters consent privacy``
+        :return: dict with ``id site domains model days parameters consent privacy``
         """
         program = self.sudo().search([("public_key", "=", public_key)], limit=1)
         if not program:
@@ -150,10 +151,29 @@ class AffiliateProgram(models.Model):
             "id": program.id,
             "site": program.signup_url or "",
             "domains": tuple(program._get_domains()),
+            "model": program.attribution_model,
             "days": program.cookie_days,
             "parameters": tuple(program._link_parameters()),
             "consent": program.consent_mode == "required",
             "privacy": program.respect_privacy_signals,
+        }
+
+    @api.model
+    def _offer(self, program_id, reference, lang=None):
+        """Return who recommends us and what his customers save, in words.
+
+        :param Reference reference: in a link
+        :return: dict with ``name offer``, empty where the code counts no more
+        """
+        program = self.sudo().browse(program_id).with_context(lang=lang)
+        code = self.env["affiliate.referral"].sudo()._code_of(program, reference)
+        if not code:
+            return {}
+        partner = code.affiliate_id.partner_id
+        name = (partner.name or "").strip()
+        return {
+            "name": name if partner.is_company else name.partition(" ")[0],
+            "offer": program._get_discount_text() or "",
         }
 
     def _get_domains(self):

@@ -142,7 +142,9 @@ class TestEvidence(AttributionCase):
         self.assertEqual(len(self.rows()), 4)
 
     def test_the_other_metadata_keys(self):
-        for number, key in enumerate(("affiliate_code", "referral", "via")):
+        ours = ("affiliate_code", "referral", "via")
+        rivals = ("fp_tid", "promotekit_referral", "tolt_referral")
+        for number, key in enumerate(ours + rivals):
             self.shop.subscribe(
                 f"p{number}@example.com", self.price, metadata={key: self.drona.code}
             )

@@ -1,0 +1,70 @@
+import json
+from functools import cache
+
+from rjsmin import jsmin
+from werkzeug.exceptions import NotFound
+
+from odoo import http
+from odoo.http import request
+from odoo.tools import file_open
+
+# Changes of a programme reach browsers after that many seconds at the latest.
+FRESH = 600
+FOLDER = "affiliate_stripe/static/sdk"
+
+
+class AffiliateSdk(http.Controller):
+    """The script for foreign sites. No session, no user, no website."""
+
+    @http.route(
+        [
+            "/affiliate/sdk/<string:key>.js",
+            "/affiliate/sdk/<string:key>/<any(popup,debug,compat):part>.js",
+        ],
+        type="http",
+        auth="none",
+        methods=["GET"],
+        readonly=True,
+        save_session=False,
+    )
+    def script(self, key, part="affiliate"):
+        """Serve the script with the programme's settings, or a part it loads."""
+        tracking = request.env["affiliate.program"]._tracking(key)
+        if not tracking:
+            raise NotFound()
+        text = _minified(part).replace("AFFILIATE_CONFIG", _config(key, tracking), 1)
+        response = request.make_response(
+            text,
+            headers=[
+                ("Content-Type", "text/javascript; charset=utf-8"),
+                ("Cache-Control", f"public, max-age={FRESH}"),
+                # For sites that isolate themselves from others' resources.
+                ("Cross-Origin-Resource-Policy", "cross-origin"),
+                ("Access-Control-Allow-Origin", "*"),
+            ],
+        )
+        response.add_etag()
+        return response.make_conditional(request.httprequest)
+
+
+@cache
+def _minified(part):
+    with file_open(f"{FOLDER}/{part}.js") as file:
+        return jsmin(file.read())
+
+
+def _config(key, tracking):
+    """Return what the script needs to know of the programme, as JSON."""
+    parameters = request.env["ir.config_parameter"].sudo()
+    config = {
+        "key": key,
+        "base": parameters.get_param("web.base.url", ""),
+        "model": tracking["model"],
+        "days": tracking["days"],
+        "parameters": tracking["parameters"],
+        # A page belongs to the widest of them that fits.
+        "domains": sorted(tracking["domains"], key=len),
+        "consent": tracking["consent"],
+        "privacy": tracking["privacy"],
+    }
+    return json.dumps(config, separators=(",", ":"))
