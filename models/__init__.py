@@ -32,11 +32,14 @@ from . import affiliate_stripe_event_retention
 # Business: who brought whom, and what that earns.
 from . import affiliate_program
 from . import affiliate_program_tracking
+from . import affiliate_program_policy
 from . import affiliate_commission_rule
 from . import affiliate_affiliate
 from . import affiliate_code
 from . import affiliate_click
 from . import affiliate_referral
+from . import affiliate_referral_candidates
+from . import affiliate_referral_binding
 from . import affiliate_referral_capture
 from . import affiliate_commission
 from . import affiliate_commission_facts

@@ -18,35 +18,40 @@ class AffiliateCommission(models.Model):
     _inherit = "affiliate.commission"
 
     @api.model
-    def _book(self, ledgers, programs, facts):
+    def _book(self, cases, programs, facts):
         """Make the ledger of some people what it should be, by new rows only.
 
-        :param ledgers: ``[(person, referral, decision, sales)]``; see
-            ``affiliate.referral._refresh``
+        :param cases: ``[Case]``, bound; see ``affiliate.referral._refresh``
         :param programs: programmes whose terms may be needed
         """
         terms = {}
         desired, entries, holders, disputes = {}, {}, {}, {}
         sale_refs = set()
-        for person, referral, decision, sales in ledgers:
-            sale_refs.update(sale.ref for sale in sales)
-            for customer in person:
+        affiliates = self.env["affiliate.affiliate"].browse(
+            {affiliate for case in cases for affiliate in case.owners}
+        )
+        for case in cases:
+            sale_refs.update(sale.ref for sale in case.sales)
+            for customer in case.person:
                 sale_refs |= facts.refs[customer.stripe_id]
-            for sale in sales:
+            for sale in case.sales:
                 # Each attempt to pay a session is a sale of the same name.
                 disputes[sale.ref] = disputes.get(sale.ref) or sale.dispute
-            if not decision or not decision.decided_at:
-                continue
-            program = referral.program_id
-            if program not in terms:
-                terms[program] = program.sudo()._get_terms()
-            covered = [sale for sale in sales if sale.ref in decision.covered]
-            _log_foreign(covered, terms[program])
-            for entry in commission.ledger(covered, terms[program]):
-                key = (entry.line, referral.affiliate_id.id, OWN_LEVEL, entry.cause)
-                desired[key] = (entry.amount, entry.base)
-                entries[key] = entry
-                holders[key] = (person, referral)
+            # Who is first and for how long counts over all affiliates of a person.
+            everybodys = frozenset().union(*case.owners.values())
+            covered = [sale for sale in case.sales if sale.ref in everybodys]
+            for affiliate in affiliates.filtered(lambda a, c=case: a.id in c.owners):
+                program = affiliate.program_id
+                if program not in terms:
+                    terms[program] = program.sudo()._get_terms()
+                _log_foreign(covered, terms[program])
+                for entry in commission.ledger(covered, terms[program]):
+                    if entry.sale.ref not in case.owners[affiliate.id]:
+                        continue
+                    key = (entry.line, affiliate.id, OWN_LEVEL, entry.cause)
+                    desired[key] = (entry.amount, entry.base)
+                    entries[key] = entry
+                    holders[key] = (case, program)
         booked = self._booked(programs.stripe_account_id, sale_refs)
         sums = {key: (row["amount"], row["base"]) for key, row in booked.items()}
         values = [
@@ -122,8 +127,7 @@ class AffiliateCommission(models.Model):
             "revision": before["revision"] + 1 if before else 1,
         }
         if entry:
-            person, referral = holders[key]
-            values |= self._entry_values(entry, person, referral)
+            values |= self._entry_values(entry, *holders[key])
         else:
             # The cause is no more, or the customer was moved: take back what it gave.
             values |= {
@@ -153,17 +157,16 @@ class AffiliateCommission(models.Model):
         return values
 
     @api.model
-    def _entry_values(self, entry, person, referral):
+    def _entry_values(self, entry, case, program):
         happened = fields.Datetime.add(_EPOCH, seconds=entry.at)
         earned = fields.Datetime.add(_EPOCH, seconds=entry.earned_at)
-        program = referral.program_id
         return {
             "kind": entry.kind,
             "rule_id": entry.rule,
-            "referral_id": referral.id,
+            "referral_id": case.referral.id,
             "program_id": program.id,
             "rate": float(entry.rate * 100) if entry.rate_type == "percent" else 0.0,
-            "customer_id": person[:1].id,
+            "customer_id": case.person[:1].id,
             "sale_ref": entry.sale.ref,
             "happened_at": happened,
             "hold_until": earned.date() + timedelta(days=program.hold_days),

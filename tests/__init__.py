@@ -19,6 +19,7 @@ from . import (
     test_mirror_money,
     test_money_examples,
     test_plans,
+    test_policy,
     test_portal,
     test_queries,
     test_reviewed,
