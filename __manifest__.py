@@ -6,7 +6,7 @@
     "author": "affiliate_stripe contributors",
     "license": "LGPL-3",
     "depends": ["account", "mail", "portal", "utm", "website"],
-    "external_dependencies": {"python": ["stripe"]},
+    "external_dependencies": {"python": ["disposable-email-domains", "stripe"]},
     "data": [
         # Security
         "security/affiliate_security.xml",
@@ -29,6 +29,7 @@
         "views/affiliate_affiliate_views.xml",
         "views/affiliate_code_views.xml",
         "views/affiliate_referral_views.xml",
+        "views/affiliate_referral_flag_views.xml",
         "views/affiliate_commission_views.xml",
         "views/affiliate_settlement_views.xml",
         "views/affiliate_stripe_account_views.xml",

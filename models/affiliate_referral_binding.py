@@ -29,6 +29,7 @@ class AffiliateReferral(models.Model):
         )
         cases = self._cases(account, people, facts)
         self._bind(cases)
+        self._flag_people(cases)
         self.env["affiliate.commission"]._book(cases, self._programs(account), facts)
 
     @api.model
@@ -174,12 +175,14 @@ class AffiliateReferral(models.Model):
 
     @api.model
     def _note_evidence(self, cases):
-        """Let the claims that own nobody say why, too."""
+        """Let those who own nobody say why, too."""
         everybody = self.browse(id_ for case in cases for id_ in case.claim_ids)
         for case in cases:
-            claims = everybody.filtered(lambda r, case=case: r.id in case.claim_ids)
-            for claim in claims - (case.referral or claims.browse()):
-                claim._write_changed({"evidence": case.evidence})
+            others = everybody.filtered(lambda r, case=case: r.id in case.claim_ids)
+            others |= case.person.referral_ids
+            for other in others - (case.referral or others.browse()):
+                evidence = {**(other.evidence or {}), **case.evidence}
+                other._write_changed({"evidence": evidence})
 
     def _write_changed(self, values):
         """Write what differs, so that nothing is tracked for nothing."""

@@ -77,7 +77,7 @@ class AffiliateReferral(models.Model):
     def _cases(self, account, people, facts):
         """Return a ``Case`` for each person, with a constant number of queries."""
         claims, kept = self._claims_of(account, people), self._kept_of(people)
-        earners = self._earners(people)
+        earners, refused = self._earners(people), self._refused(people, claims)
         read = {
             person: [
                 (source, at, _parse(source, value), where)
@@ -115,7 +115,7 @@ class AffiliateReferral(models.Model):
                 Case(
                     person,
                     [sale for c in person for sale in facts.sales[c.stripe_id]],
-                    _marked(candidates, earners[person]),
+                    _marked(candidates, earners[person], refused[person]),
                     policies[person].used,
                 )
             )
@@ -185,6 +185,23 @@ class AffiliateReferral(models.Model):
         return {
             person: set().union(*(earners[r.id] for r in person.referral_ids))
             for person in people
+        }
+
+    @api.model
+    def _refused(self, people, claims):
+        """Return ``{person: {ids of affiliates whom a manager refused him}}``."""
+        speaking = {person: person.referral_ids | claims[person] for person in people}
+        refused = defaultdict(set)
+        for flag in self.env["affiliate.referral.flag"].search(
+            [
+                ("referral_id", "in", self.union(*speaking.values()).ids),
+                ("state", "=", "refused"),
+            ]
+        ):
+            refused[flag.referral_id].add(flag.affiliate_id.id)
+        return {
+            person: set().union(*(refused[r] for r in referrals))
+            for person, referrals in speaking.items()
         }
 
     @api.model
@@ -336,20 +353,24 @@ def _stripe_candidates(read, known, policies):
             )
 
 
-def _marked(candidates, earners):
+def _marked(candidates, earners, refused):
     """Return the candidates, those marked that can decide no more.
 
     Metadata can be written at any time and bears no date of its own: it never takes a
     customer who has earned for another.
+
+    :param earners: ids of the affiliates who have earned by this person
+    :param refused: ids of those of whom a manager decided that they never will
     """
-    return [
-        replace(candidate, refused=attribution.UNDATED)
-        if candidate.source == attribution.METADATA
-        and earners
-        and candidate.affiliate not in earners
-        else candidate
-        for candidate in candidates
-    ]
+    marked = []
+    for candidate in candidates:
+        if candidate.affiliate in refused:
+            candidate = replace(candidate, refused=attribution.REFUSED)
+        elif candidate.source == attribution.METADATA:
+            if earners and candidate.affiliate not in earners:
+                candidate = replace(candidate, refused=attribution.UNDATED)
+        marked.append(candidate)
+    return marked
 
 
 def unix(moment_):

@@ -35,35 +35,37 @@ class AffiliateReferral(models.Model):
             # The clock by which visits are recorded.
             own.env.cr.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
             now = own.env.cr.fetchone()[0].replace(microsecond=0)
-            code = referrals._code_of(program, reference, now)
-            if not code:
+            winner = referrals._brought_by(program, reference, now)
+            if not winner:
                 return False
             known = referrals.search(
                 [
                     ("stripe_account_id", "=", program.stripe_account_id.id),
                     ("email_normalized", "=", email),
-                    ("affiliate_id", "=", code.affiliate_id.id),
+                    ("affiliate_id", "=", winner.affiliate),
                 ],
                 limit=1,
             )
             if not known:
-                referrals.create(
+                lead = referrals.create(
                     {
                         "email": email,
-                        "affiliate_id": code.affiliate_id.id,
-                        "code_id": code.id,
+                        "affiliate_id": winner.affiliate,
+                        "code_id": winner.code,
                         "source": source,
                         "visitor": reference.visitor or False,
                         "date": now,
                         "ip_hash": own.env["affiliate.click"]._hash(address),
                     }
                 )
+                referrals._flag([(lead, [email], winner)])
+                lead._flag_crowd()
         return True
 
     @api.model
-    def _code_of(self, program, reference, now):
-        """Return the code that brought a visitor, by his visits or by the reference;
-        an empty one where it is nobody's."""
+    def _brought_by(self, program, reference, now):
+        """Return the Candidate that brought a visitor, by his visits or by the
+        reference; None where it is nobody."""
         named = self.env["affiliate.code"].search(
             [
                 ("code", "=", reference.code),
@@ -75,7 +77,7 @@ class AffiliateReferral(models.Model):
         )
         policies = Policies()
         lead = attribution.Candidate(
-            affiliate=named.affiliate_id.id or None,
+            affiliate=named.affiliate_id.id,
             source=attribution.FORM,
             at=unix(now),
             evidence="",
@@ -94,7 +96,7 @@ class AffiliateReferral(models.Model):
                 },
             ),
         )
-        return named.browse(decision and decision.winner.code)
+        return decision and decision.winner
 
     @api.model
     def _reference_of(self, text):

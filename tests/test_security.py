@@ -33,6 +33,7 @@ PUBLIC_METHODS = {
         "action_reactivate",
         "action_reject",
         "action_suspend",
+        "action_view_flags",
         "action_view_referrals",
         "action_view_settlements",
         *VIEWS,
@@ -53,7 +54,8 @@ PUBLIC_METHODS = {
     },
     "affiliate.plan.wizard": {"action_fetch"},
     "affiliate.program": {"action_view_affiliates", *VIEWS},
-    "affiliate.referral": {*VIEWS},
+    "affiliate.referral": {"action_view_flags", *VIEWS},
+    "affiliate.referral.flag": {"action_accept", "action_refuse"},
     "affiliate.reject.wizard": {"action_reject"},
     "affiliate.rule.wizard": {"action_assign"},
     "affiliate.settlement": {
@@ -554,6 +556,8 @@ class TestCompanies(SecurityCase):
                     values[field.name] = fields.Datetime.now()
                 elif field.type == "integer":
                     values[field.name] = 1
+                elif field.type == "selection":
+                    values[field.name] = field.get_values(self.env)[0]
                 elif field.type == "many2one":
                     values[field.name] = self.env[field.comodel_name].search([])[:1].id
             model.create({k: v for k, v in values.items() if k in model._fields})
