@@ -20,6 +20,7 @@
         "report/affiliate_settlement_report.xml",
         # Wizards
         "wizards/affiliate_settlement_wizard_views.xml",
+        "wizards/affiliate_move_wizard_views.xml",
         "wizards/affiliate_reject_wizard_views.xml",
         "wizards/affiliate_plan_wizard_views.xml",
         "wizards/affiliate_rule_wizard_views.xml",

@@ -142,6 +142,17 @@ class Move:
     affiliate: int
     at: int
     since: int = None
+    reason: str = ""
+
+    def to_candidate(self):
+        """What it says where no other evidence is left."""
+        return Candidate(
+            self.affiliate,
+            MANUAL,
+            self.at if self.since is None else self.since,
+            self.reason,
+            history=self.since is None,
+        )
 
 
 @dataclass(frozen=True)

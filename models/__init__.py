@@ -40,6 +40,8 @@ from . import affiliate_click
 from . import affiliate_referral
 from . import affiliate_referral_candidates
 from . import affiliate_referral_binding
+from . import affiliate_referral_move
+from . import affiliate_referral_why
 from . import affiliate_referral_capture
 from . import affiliate_commission
 from . import affiliate_commission_facts

@@ -113,7 +113,9 @@ class AffiliateReferral(models.Model):
         copy=False,
         help="The evidence that won, and the candidates that lost.",
     )
-    evidence_text = fields.Text(compute="_compute_evidence_text", string="Why")
+    evidence_text = fields.Text(
+        compute="_compute_evidence_text", string="Why, in short"
+    )
     commission_ids = fields.One2many("affiliate.commission", "referral_id")
 
     _token_uniq = models.UniqueIndex("(token)")

@@ -120,7 +120,7 @@ class AffiliateReferral(models.Model):
         :param cases: ``[Case]``; each gets its ``referral``, where there is a decision
         """
         decided = [case for case in cases if case.decision]
-        freed, lost = self.browse(), self.browse()
+        former, lost = {}, self.browse()
         for case in decided:
             current = case.person.referral_ids[:1]
             case.referral = (
@@ -128,10 +128,10 @@ class AffiliateReferral(models.Model):
                 if case.decision.winner.claim
                 else current.filtered(lambda r: r.source not in CLAIM_SOURCES)
             )
-            freed |= case.person.referral_ids - case.referral
+            former[case.person] = case.person.referral_ids - case.referral
             if case.decision.decided_at:
                 lost |= self.browse([c.claim for c in case.decision.losers if c.claim])
-        if freed:
+        if freed := self.union(*former.values()):
             freed.write({"customer_ids": [Command.clear()], "state": "rejected"})
             # The unique index sees each statement: these customers are free now.
             self.env.flush_all()
@@ -152,6 +152,9 @@ class AffiliateReferral(models.Model):
                 case.referral._write_changed(self._binding(case))
         for case, referral in zip(new, created, strict=True):
             case.referral = referral
+        for case in decided:
+            if former[case.person]:
+                self._succeed(former[case.person], case.referral)
         lost.filtered(lambda r: r.state == "lead").state = "rejected"
         self._note_evidence(cases)
 
@@ -160,8 +163,8 @@ class AffiliateReferral(models.Model):
         """Return the values of the referral that binds a person."""
         decision, winner = case.decision, case.decision.winner
         values = {
-            "affiliate_id": winner.affiliate,
-            "code_id": winner.code,
+            "affiliate_id": case.owner,
+            "code_id": winner.code if case.owner == winner.affiliate else False,
             "state": "customer" if decision.decided_at else "lead",
             "decided_at": moment(decision.decided_at),
             "evidence": case.evidence | case.kept,

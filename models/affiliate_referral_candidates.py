@@ -20,6 +20,7 @@ class Case:
     sales: list
     candidates: list
     policies: dict = field(default_factory=dict)  # by id of the programme
+    moves: list = field(default_factory=list)
     referral: models.BaseModel = None  # which binds the person, set by _bind
 
     @cached_property
@@ -29,14 +30,21 @@ class Case:
 
     @cached_property
     def decision(self):
-        return attribution.decide(self.sales, self.candidates, self.since)
+        return attribution.decide(
+            self.sales, self.candidates, self.since
+        ) or attribution.decide(self.sales, [m.to_candidate() for m in self.moves])
 
     @cached_property
     def owners(self):
         """``{affiliate id: refs of sales}``."""
         if not self.decision or not self.decision.decided_at:
             return {}
-        return attribution.owners(self.sales, self.decision)
+        return attribution.owners(self.sales, self.decision, self.moves)
+
+    @property
+    def owner(self):
+        """The affiliate's id to whom payments to come belong."""
+        return attribution.last_owner(self.decision, self.moves)
 
     @property
     def claim_ids(self):
@@ -53,7 +61,9 @@ class Case:
         return {
             "winner": decision.winner.evidence if decision else "",
             "losers": [c.evidence for c in decision.losers] if decision else [],
-            "timeline": why.timeline(explained, decision and decision.decided_at),
+            "timeline": why.timeline(
+                explained, decision and decision.decided_at, self.moves
+            ),
         }
 
     @property
@@ -77,6 +87,7 @@ class AffiliateReferral(models.Model):
     def _cases(self, account, people, facts):
         """Return a ``Case`` for each person, with a constant number of queries."""
         claims, kept = self._claims_of(account, people), self._kept_of(people)
+        moves = self._moves_of(people)
         earners, refused = self._earners(people), self._refused(people, claims)
         read = {
             person: [
@@ -117,6 +128,7 @@ class AffiliateReferral(models.Model):
                     [sale for c in person for sale in facts.sales[c.stripe_id]],
                     _marked(candidates, earners[person], refused[person]),
                     policies[person].used,
+                    [move._to_move() for move in moves[person]],
                 )
             )
         return cases
@@ -184,6 +196,18 @@ class AffiliateReferral(models.Model):
             earners[referral.id].add(affiliate.id)
         return {
             person: set().union(*(earners[r.id] for r in person.referral_ids))
+            for person in people
+        }
+
+    @api.model
+    def _moves_of(self, people):
+        """Return ``{person: moves}``."""
+        referrals = self.union(*(person.referral_ids for person in people))
+        moves = self.env["affiliate.referral.move"].search(
+            [("referral_id", "in", referrals.ids)]
+        )
+        return {
+            person: moves.filtered(lambda m, p=person: m.referral_id in p.referral_ids)
             for person in people
         }
 

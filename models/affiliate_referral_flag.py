@@ -221,7 +221,9 @@ class AffiliateReferral(models.Model):
                     case.decision.winner,
                 )
                 for case in cases
-                if case.referral and case.referral.source != attribution.MANUAL
+                # What a person decided needs nobody to look at it.
+                if case.referral and not case.moves
+                if case.decision.winner.source != attribution.MANUAL
             ]
         )
 

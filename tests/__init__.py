@@ -19,6 +19,7 @@ from . import (
     test_live,
     test_mirror_money,
     test_money_examples,
+    test_move,
     test_plans,
     test_policy,
     test_portal,
