@@ -21,6 +21,7 @@
         # Wizards
         "wizards/affiliate_settlement_wizard_views.xml",
         "wizards/affiliate_move_wizard_views.xml",
+        "wizards/affiliate_person_wizard_views.xml",
         "wizards/affiliate_reject_wizard_views.xml",
         "wizards/affiliate_plan_wizard_views.xml",
         "wizards/affiliate_rule_wizard_views.xml",

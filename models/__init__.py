@@ -22,6 +22,7 @@ from . import affiliate_stripe_dispute
 from . import affiliate_stripe_payout
 from . import affiliate_stripe_balance_transaction
 from . import affiliate_stripe_sync
+from . import affiliate_stripe_erasure
 from . import affiliate_stripe_run
 from . import affiliate_stripe_run_walk
 from . import affiliate_stripe_run_checks
@@ -42,6 +43,7 @@ from . import affiliate_referral_candidates
 from . import affiliate_referral_binding
 from . import affiliate_referral_move
 from . import affiliate_referral_why
+from . import affiliate_referral_privacy
 from . import affiliate_referral_capture
 from . import affiliate_commission
 from . import affiliate_commission_facts

@@ -23,6 +23,7 @@ from . import (
     test_plans,
     test_policy,
     test_portal,
+    test_privacy,
     test_quality,
     test_queries,
     test_reviewed,

@@ -1,4 +1,5 @@
 from . import affiliate_move_wizard
+from . import affiliate_person_wizard
 from . import affiliate_plan_wizard
 from . import affiliate_reject_wizard
 from . import affiliate_rule_wizard
