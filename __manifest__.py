@@ -6,7 +6,7 @@
     "author": "affiliate_stripe contributors",
     "license": "LGPL-3",
     "depends": ["account", "mail", "portal", "utm", "website"],
-    "external_dependencies": {"python": ["stripe"]},
+    "external_dependencies": {"python": ["disposable-email-domains", "stripe"]},
     "data": [
         # Security
         "security/affiliate_security.xml",
@@ -20,6 +20,8 @@
         "report/affiliate_settlement_report.xml",
         # Wizards
         "wizards/affiliate_settlement_wizard_views.xml",
+        "wizards/affiliate_move_wizard_views.xml",
+        "wizards/affiliate_person_wizard_views.xml",
         "wizards/affiliate_reject_wizard_views.xml",
         "wizards/affiliate_plan_wizard_views.xml",
         "wizards/affiliate_rule_wizard_views.xml",
@@ -31,6 +33,7 @@
         "views/affiliate_code_views.xml",
         "views/affiliate_click_views.xml",
         "views/affiliate_referral_views.xml",
+        "views/affiliate_referral_flag_views.xml",
         "views/affiliate_commission_views.xml",
         "views/affiliate_settlement_views.xml",
         "views/affiliate_stripe_account_views.xml",

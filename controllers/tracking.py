@@ -148,7 +148,11 @@ class AffiliateTracking(http.Controller):
             return _answer(tracking, 429)
         referrals = request.env["affiliate.referral"]
         referrals._capture(
-            tracking["id"], email, referrals._reference_of(body.get("reference")), "sdk"
+            tracking["id"],
+            email,
+            referrals._reference_of(body.get("reference")),
+            "sdk",
+            visitor_address(),
         )
         return _answer(tracking, 204)
 

@@ -4,7 +4,7 @@ Only the times at which things *happened* count, never when we heard of them, so
 and shuffled events lead to the same owner (ARCHITECTURE.md, "Attribution").
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 
 MANUAL, CODE, REFERENCE, METADATA, FORM, SDK, IMPORT = (
     "manual",
@@ -16,21 +16,73 @@ MANUAL, CODE, REFERENCE, METADATA, FORM, SDK, IMPORT = (
     "import",
 )
 # Evidence found in Stripe belongs to a payment by itself; the others are claims of
-# somebody who says he brought this person, and only bind customers without an earlier
-# payment.
+# somebody who says he brought this person.
 CLAIMS = (FORM, SDK, IMPORT)
 _CODE_FIRST = (MANUAL, CODE, REFERENCE, METADATA, FORM, SDK, IMPORT)
 _LINK_FIRST = (MANUAL, REFERENCE, METADATA, CODE, FORM, SDK, IMPORT)
-EXPIRY_SECONDS = 365 * 86400
+# What a person decided, and what a customer typed at the payment, stands for itself;
+# links and claims have a window, and do not bind everybody.
+_DIRECT = (MANUAL, CODE)
+DAY = 86400
+
+# Which customers a link or claim may bind.
+UNPAID, CREATED_AFTER, ANY = "unpaid", "created_after", "any"
+# What a visit from paid advertising is good for.
+ALLOW, HOLD, BLOCK = "allow", "hold", "block"
+
+# Why a candidate decided nothing.
+(
+    REFUSED,
+    UNDATED,
+    ADVERTISED,
+    AFTER_PAYMENT,
+    EXPIRED,
+    OUTSIDE_WINDOW,
+    KNOWN_BEFORE,
+    WEAKER,
+    SEEN_LATER,
+    NOT_FIRST,
+    NOT_LAST,
+) = (
+    "refused",
+    "undated",
+    "advertised",
+    "after_payment",
+    "expired",
+    "outside_window",
+    "known_before",
+    "weaker",
+    "seen_later",
+    "not_first",
+    "not_last",
+)
+
+
+@dataclass(frozen=True, order=True)
+class Policy:
+    """How a programme weighs evidence; times are seconds."""
+
+    code_beats_link: bool = True
+    last_wins: bool = False  # the last contact by link or lead, not the first
+    window: int = 60 * DAY  # from a visit to what it led to
+    expiry: int = 365 * DAY  # from a claim to the first payment
+    existing: str = UNPAID
+    ads: str = HOLD
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One piece of evidence. ``at`` is Unix seconds of what it tells about.
+    """One piece of evidence.
+
+    ``at`` is Unix seconds of what it tells about, e.g. a visit. ``seen`` is when it
+    became known whose it was, e.g. by the checkout that carried the visitor's id, and
+    ``until`` the first time it was: there a visit's window ends. Both are ``at`` unless
+    told otherwise.
 
     ``claim`` is the id of the referral row it came from, if a person made it;
-    ``history``: a manual mapping that asks for the earlier payments too; ``powerless``:
-    kept to be shown, but no longer able to decide anything.
+    ``history``: a manual mapping that asks for the earlier payments too; ``ad``: whose
+    advertisement led to the visit; ``refused``: why it is only kept to be shown;
+    ``carrier``: what told of it, e.g. ``checkout session cs_1``.
     """
 
     affiliate: int
@@ -40,17 +92,76 @@ class Candidate:
     code: int = None
     claim: int = None
     history: bool = False
-    code_beats_link: bool = True
-    last_wins: bool = (
-        False  # among claims: the programme counts the last, not the first
-    )
-    powerless: bool = False
+    policy: Policy = Policy()
+    seen: int = None
+    until: int = None
+    visitor: str = ""
+    visit: int = None
+    ad: str = ""
+    refused: str = ""
+    carrier: str = ""
+
+    def __post_init__(self):
+        for name in ("seen", "until"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, self.at)
+
+    def to_json(self):
+        """Return a dict that JSON can hold; see ``from_json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values):
+        """Return the candidate of a dict, which may lack or hold what others know."""
+        names = {each.name for each in fields(cls)}
+        known = {name: value for name, value in values.items() if name in names}
+        return cls(**{**known, "policy": policy_from_json(values.get("policy"))})
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A visit by an affiliate's link."""
+
+    id: int
+    affiliate: int
+    code: int
+    at: int
+    evidence: str
+    policy: Policy = Policy()
+    ad: str = ""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A person's decision to give payments to another affiliate.
+
+    ``since``: of payments from then on; None: of all there are.
+    """
+
+    id: int
+    affiliate: int
+    at: int
+    since: int = None
+    reason: str = ""
+
+    def to_candidate(self):
+        """What it says where no other evidence is left."""
+        return Candidate(
+            self.affiliate,
+            MANUAL,
+            self.at if self.since is None else self.since,
+            self.reason,
+            history=self.since is None,
+        )
 
 
 @dataclass(frozen=True)
 class Decision:
     """``winner`` owns the sales in ``covered`` (refs); ``decided_at`` is None before
-    the first payment, when the winner is only the best candidate so far."""
+    the first payment, when the winner is only the best candidate so far.
+
+    ``losers`` brought the same person for other affiliates.
+    """
 
     winner: Candidate
     decided_at: int = None
@@ -58,93 +169,258 @@ class Decision:
     losers: tuple = field(default_factory=tuple)
 
 
-def _strength(candidate):
-    order = _CODE_FIRST if candidate.code_beats_link else _LINK_FIRST
-    return order.index(candidate.source)
+def policy_from_json(values):
+    """Return the Policy of a dict, which may lack or hold what others know."""
+    names = {each.name for each in fields(Policy)}
+    return Policy(**{k: v for k, v in (values or {}).items() if k in names})
 
 
-def _rank(candidate):
-    """A total order by time: the order in which evidence was read never matters."""
-    last_wins = candidate.last_wins and candidate.source in CLAIMS
-    return (
-        -candidate.at if last_wins else candidate.at,
-        candidate.affiliate,
-        candidate.evidence,
-        candidate.claim or 0,
-        candidate.code or 0,
-        not candidate.history,
-        candidate.source,
-        candidate.code_beats_link,
-        candidate.last_wins,
-    )
+# --- visits --------------------------------------------------------------------------
 
 
-def _best(candidates):
-    """The strongest evidence; among equals the earliest, or of claims the latest
-    where the programme says so."""
-    return min(candidates, key=lambda c: (_strength(c), *_rank(c)), default=None)
+def led_by_visits(candidates, visits):
+    """Return the candidates, visits in the place of evidence that names a visitor.
+
+    His visits before it count; where none was recorded, the evidence stands for itself.
+
+    :param candidates: all evidence about one person; ``affiliate`` is None where it
+        names a visitor only
+    :param visits: ``{visitor: [Visit]}``
+    """
+    moments = {}
+    for candidate in candidates:
+        moments.setdefault(candidate.visitor, []).append(candidate.at)
+    found = []
+    for candidate in candidates:
+        before = [
+            visit
+            for visit in visits.get(candidate.visitor, ())
+            if visit.at <= candidate.at
+        ]
+        if not before and candidate.affiliate:
+            found.append(candidate)
+        found += [
+            replace(
+                candidate,
+                affiliate=visit.affiliate,
+                code=visit.code,
+                at=visit.at,
+                seen=candidate.at,
+                until=min(m for m in moments[candidate.visitor] if m >= visit.at),
+                evidence=visit.evidence,
+                policy=visit.policy,
+                visit=visit.id,
+                ad=visit.ad,
+            )
+            for visit in before
+        ]
+    return found
 
 
-def decide(sales, candidates):
+def keep(kept, candidates):
+    """Return the candidates with those on which an earlier decision stands.
+
+    They stand in for the same evidence without the visits that have been forgotten,
+    and give way where its visits have become known.
+    """
+    visited = {c.visitor for c in candidates if c.visit}
+    kept = [c for c in kept if c.visit or not c.visitor or c.visitor not in visited]
+    claims = {c.claim for c in kept if c.claim}
+    return [*kept, *(c for c in candidates if c.visit or c.claim not in claims)]
+
+
+# --- the decision --------------------------------------------------------------------
+
+
+def decide(sales, candidates, since=None):
     """Return the Decision, or None where nobody has a valid claim.
 
     The first payment over which there is valid evidence decides, and lasts.
 
     :param sales: sales of one person; only those with money received count
     :param candidates: all evidence about the person, in any order
+    :param since: when the person became a customer in Stripe, None where not known
     """
-    paid = sorted(
-        (
-            (sale.first_paid_at(), sale.created, sale.ref)
-            for sale in sales
-            if sale.first_paid_at() is not None
-        ),
-    )
-    for position, (paid_at, created, _ref) in enumerate(paid):
-        earlier = paid[0][0] if position else None
+    paid = paid_sales(sales)
+    first = paid[0][0] if paid else None
+    for position, (paid_at, counts_at, _ref) in enumerate(paid):
         valid = [
             candidate
             for candidate in candidates
-            if _is_valid(candidate, max(paid_at, created), earlier)
+            if not _objection(candidate, counts_at, first, since)
         ]
-        if winner := _best(valid):
+        if winner := min(valid, key=_preference(counts_at), default=None):
             start = 0 if winner.history else position
             return Decision(
                 winner,
                 decided_at=paid_at,
-                covered=frozenset(ref for _paid, _created, ref in paid[start:]),
+                covered=frozenset(ref for _paid, _counts, ref in paid[start:]),
                 losers=_losers(candidates, winner),
             )
-    # Claims that came after the first payment wait in vain; evidence in Stripe will be
-    # decided at the payment that carries it.
+    # Evidence for payments that are still to come.
     waiting = [
         candidate
         for candidate in candidates
-        if not candidate.powerless and not (paid and candidate.source in CLAIMS)
+        if not _objection(candidate, None, first, since)
+        and not (candidate.source in CLAIMS and paid and candidate.at <= paid[-1][1])
     ]
-    if winner := _best(waiting):
+    if winner := min(waiting, key=_preference(), default=None):
         return Decision(winner, losers=_losers(waiting, winner))
     return None
 
 
-def _is_valid(candidate, paid_at, earlier_payment):
-    if candidate.powerless:
-        return False
+def owners(sales, decision, moves=()):
+    """Return ``{affiliate: frozenset of the sales' refs}``: whose each payment is.
+
+    What the decision covers, then what persons moved, one after the other.
+    """
+    owner = dict.fromkeys(decision.covered, decision.winner.affiliate)
+    for move in sorted(moves, key=_move_order):
+        for paid_at, _counts_at, ref in paid_sales(sales):
+            if move.since is None or paid_at >= move.since:
+                owner[ref] = move.affiliate
+    return {
+        affiliate: frozenset(ref for ref in owner if owner[ref] == affiliate)
+        for affiliate in set(owner.values())
+    }
+
+
+def last_owner(decision, moves=()):
+    """Return the affiliate to whom the payments to come belong."""
+    last = max(moves, key=_move_order, default=None)
+    return last.affiliate if last else decision.winner.affiliate
+
+
+def paid_sales(sales):
+    """Return ``[(paid at, time to compare evidence with, ref)]`` in order."""
+    paid = (
+        (sale.first_paid_at(), sale.created, sale.ref)
+        for sale in sales
+        if sale.first_paid_at() is not None
+    )
+    return [
+        (paid_at, max(paid_at, created), ref) for paid_at, created, ref in sorted(paid)
+    ]
+
+
+def explain(sales, candidates, decision, since=None):
+    """Return ``[(candidate, why it decided nothing)]`` in time order.
+
+    The reason is None for the winner.
+    """
+    paid = paid_sales(sales)
+    first = paid[0][0] if paid else None
+    decided_at = decision.decided_at if decision else None
+    counts = {paid_at: counts_at for paid_at, counts_at, _ref in reversed(paid)}
+    explained = []
+    for candidate in sorted(set(candidates), key=_rank_by_time):
+        if decision and candidate == decision.winner:
+            explained.append((candidate, None))
+            continue
+        payment = counts.get(decided_at)
+        if not decision:
+            # It came to nothing: what stood against it at the payment after it.
+            payment = next((c for _at, c, _r in paid if c >= candidate.at), None)
+        reason = _objection(candidate, payment, first, since)
+        if not reason and decision:
+            reason = _why_weaker(candidate, decision.winner, payment)
+        explained.append((candidate, reason or AFTER_PAYMENT))
+    return explained
+
+
+def _objection(candidate, paid_at, first, since):
+    """Return why a candidate cannot decide a payment, or None.
+
+    :param paid_at: None: a payment that is still to come
+    :param first: when the person paid for the first time, None: not yet
+    """
+    policy, source = candidate.policy, candidate.source
+    if candidate.refused:
+        return candidate.refused
     if candidate.history:
-        return True
-    if candidate.at > paid_at:
-        return False
-    if candidate.source in CLAIMS:
-        if earlier_payment is not None and earlier_payment < candidate.at:
-            return False
-        return paid_at - candidate.at <= EXPIRY_SECONDS
-    return True
+        return None
+    if paid_at is not None and candidate.at > paid_at:
+        return AFTER_PAYMENT
+    if source in _DIRECT:
+        return None
+    if candidate.ad and policy.ads == BLOCK:
+        return ADVERTISED
+    if source in CLAIMS and paid_at is not None:
+        if paid_at - candidate.seen > policy.expiry:
+            return EXPIRED
+    end = candidate.until if paid_at is None else min(candidate.until, paid_at)
+    if end - candidate.at > policy.window:
+        return OUTSIDE_WINDOW
+    known = {UNPAID: first, CREATED_AFTER: since}.get(policy.existing)
+    if known is not None and known < candidate.at:
+        return KNOWN_BEFORE
+    return None
+
+
+def _preference(paid_at=None):
+    """Return the key by which the best of valid candidates is the smallest.
+
+    What was known at the payment comes before what was seen later, so that a decision
+    lasts; then the strongest evidence; among equals the first or last contact.
+    """
+
+    def key(candidate):
+        late = 0
+        if paid_at is not None and not candidate.history:
+            late = max(candidate.seen, paid_at)
+        return (late, _strength(candidate), *_rank(candidate))
+
+    return key
+
+
+def _why_weaker(candidate, winner, paid_at):
+    late, strength, *_rest = _preference(paid_at)(candidate)
+    best_late, best_strength, *_rest = _preference(paid_at)(winner)
+    if late != best_late:
+        return SEEN_LATER
+    if strength != best_strength:
+        return WEAKER
+    return NOT_LAST if _last_wins(candidate) else NOT_FIRST
+
+
+def _strength(candidate):
+    order = _CODE_FIRST if candidate.policy.code_beats_link else _LINK_FIRST
+    return order.index(candidate.source)
+
+
+def _last_wins(candidate):
+    return candidate.policy.last_wins and candidate.source not in _DIRECT
+
+
+def _rank(candidate):
+    """A total order by time: the order in which evidence was read never matters."""
+    return (
+        -candidate.at if _last_wins(candidate) else candidate.at,
+        candidate.affiliate,
+        candidate.evidence,
+        candidate.claim or 0,
+        candidate.code or 0,
+        not candidate.history,
+        candidate.source,
+        candidate.policy,
+        candidate.seen,
+        candidate.until,
+        candidate.visitor,
+        candidate.visit or 0,
+        candidate.ad,
+        candidate.refused,
+        candidate.carrier,
+    )
+
+
+def _rank_by_time(candidate):
+    return (candidate.at, *_rank(candidate))
+
+
+def _move_order(move):
+    return (move.at, move.id)
 
 
 def _losers(candidates, winner):
-    return tuple(
-        sorted(
-            (c for c in candidates if c != winner and c.affiliate != winner.affiliate),
-            key=_rank,
-        )
-    )
+    others = {c for c in candidates if c.affiliate != winner.affiliate}
+    return tuple(sorted(others, key=_rank_by_time))

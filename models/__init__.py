@@ -22,6 +22,7 @@ from . import affiliate_stripe_dispute
 from . import affiliate_stripe_payout
 from . import affiliate_stripe_balance_transaction
 from . import affiliate_stripe_sync
+from . import affiliate_stripe_erasure
 from . import affiliate_stripe_run
 from . import affiliate_stripe_run_walk
 from . import affiliate_stripe_run_checks
@@ -32,18 +33,25 @@ from . import affiliate_stripe_event_retention
 # Business: who brought whom, and what that earns.
 from . import affiliate_program
 from . import affiliate_program_tracking
+from . import affiliate_program_policy
 from . import affiliate_commission_rule
 from . import affiliate_affiliate
 from . import affiliate_code
 from . import affiliate_code_links
 from . import affiliate_click
 from . import affiliate_referral
+from . import affiliate_referral_candidates
+from . import affiliate_referral_binding
+from . import affiliate_referral_move
+from . import affiliate_referral_why
+from . import affiliate_referral_privacy
 from . import affiliate_referral_capture
 from . import affiliate_referral_api
 from . import affiliate_commission
 from . import affiliate_commission_facts
 from . import affiliate_commission_booking
 from . import affiliate_commission_backlog
+from . import affiliate_referral_flag
 from . import affiliate_settlement
 from . import affiliate_rate_limit_log
 

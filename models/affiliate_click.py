@@ -54,6 +54,7 @@ class AffiliateClick(models.Model):
     _affiliate_idx = models.Index("(affiliate_id, date)")
     _code_idx = models.Index("(code_id)")
     _ip_idx = models.Index("(ip_hash, date)")
+    _changed_idx = models.Index("(write_date)")
 
     @api.model
     def _record(self, program_id, reference, visit, address, country=None, was=None):
@@ -95,15 +96,18 @@ class AffiliateClick(models.Model):
                  ORDER BY s.livemode DESC, c.id
                     LIMIT 1
                ), moved AS (
-                   UPDATE affiliate_click SET visitor = %(visitor)s
+                   UPDATE affiliate_click
+                      SET visitor = %(visitor)s,
+                          write_date = clock_timestamp() AT TIME ZONE 'UTC'
                     WHERE visitor = %(was)s AND date > %(recently)s
                       AND program_id = (SELECT program_id FROM code)
                 RETURNING code_id
                ), stored AS (
                    INSERT INTO affiliate_click
                           (visitor, code_id, affiliate_id, program_id, company_id,
-                           date, %(names)s)
+                           date, write_date, %(names)s)
                    SELECT %(visitor)s, code.id, affiliate_id, program_id, company_id,
+                          clock_timestamp() AT TIME ZONE 'UTC',
                           clock_timestamp() AT TIME ZONE 'UTC', %(values)s
                      FROM code
                     WHERE live AND %(counted)s

@@ -42,6 +42,7 @@ SYSTEM_FIELDS = {
 # A person adds rows of his own, never the engine's.
 OWN_KINDS = ("manual", "bonus")
 HOLD_DISPUTE = "dispute"
+HOLD_FLAG = "flag"
 HOLD_MANUAL = "manual"
 
 
@@ -325,7 +326,12 @@ class AffiliateCommission(models.Model):
         return True
 
     def action_release(self):
+        if any(row.hold_reason == HOLD_FLAG for row in self):
+            raise UserError(
+                self.env._("Look at the doubts about the referral, and accept them.")
+            )
         self.write({"on_hold": False, "hold_reason": False})
+        self.sudo()._sync_holds_of(self.sudo().referral_id)
         return True
 
     def action_view_sale(self):

@@ -19,6 +19,49 @@ class AffiliateStripeCustomer(models.Model):
     _ledger_due_idx = models.Index("(account_id, id) WHERE ledger_due")
 
 
+class AffiliateCommission(models.Model):
+    """What would be booked, without booking it."""
+
+    _inherit = "affiliate.commission"
+
+    @api.model
+    def _rehearse(self, account, act):
+        """Return what ``act`` would book, and forget it.
+
+        :param act: called with an environment of a transaction of its own
+        :return: ``[(affiliate's name, rows, sum with currency)]``
+        """
+        self.env.flush_all()
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            ledger = own.env[self._name]
+            last = ledger._last_id()
+            act(own.env)
+            own.env.flush_all()
+            told = [
+                (affiliate.display_name, count, currency.format(amount))
+                for affiliate, currency, count, amount in ledger._sums_after(
+                    last, account
+                )
+            ]
+            own.env.cr.rollback()
+        return told
+
+    @api.model
+    def _last_id(self):
+        self.env.cr.execute("SELECT COALESCE(MAX(id), 0) FROM affiliate_commission")
+        return self.env.cr.fetchone()[0]
+
+    @api.model
+    def _sums_after(self, last, account):
+        """Return ``[(affiliate, currency, rows, sum)]`` of an account's ledger rows
+        after one."""
+        return self._read_group(
+            [("id", ">", last), ("stripe_account_id", "=", account.id)],
+            ["affiliate_id", "currency_id"],
+            ["__count", "amount:sum"],
+        )
+
+
 class AffiliateStripeSync(models.AbstractModel):
     _inherit = "affiliate.stripe.sync"
 
@@ -77,31 +120,18 @@ class AffiliateStripeRun(models.Model):
         """Compute a batch, note what would be booked, and forget it."""
         preview = dict(self.preview or {})
         with self.env.cr.savepoint() as savepoint:
-            self.env.cr.execute("SELECT COALESCE(MAX(id), 0) FROM affiliate_commission")
-            last = self.env.cr.fetchone()[0]
+            last = self.env["affiliate.commission"]._last_id()
             self._refresh_each(account, customers)
-            found = self._sum_rows_after(last)
+            found = self.env["affiliate.commission"]._sums_after(last, account)
             savepoint.rollback()
         self.env.invalidate_all(flush=False)
-        for name, rows, amount, currency in found:
+        for affiliate, currency, rows, amount in found:
+            name = f"{affiliate.display_name}, {currency.name}"
             before = preview.get(name, [0, "", 0.0])
             total = currency.round(before[2] + amount)
             shown = formatLang(self.env, total, currency_obj=currency)
             preview[name] = [before[0] + rows, shown, total]
         self.preview = preview
-
-    def _sum_rows_after(self, last):
-        """Return ``[("affiliate (code), currency", rows, amount, currency)]`` of this
-        account's ledger rows after one."""
-        groups = self.env["affiliate.commission"]._read_group(
-            [("id", ">", last), ("stripe_account_id", "=", self.account_id.id)],
-            ["affiliate_id", "currency_id"],
-            ["__count", "amount:sum"],
-        )
-        return [
-            (f"{affiliate.display_name}, {currency.name}", count, amount, currency)
-            for affiliate, currency, count, amount in groups
-        ]
 
     def _due(self, account, after=0):
         """Return the next customers to compute, and keep them for us."""

@@ -5,7 +5,13 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..lib import commission, money
-from .affiliate_commission import COMPUTED_KINDS, HOLD_DISPUTE, OWN_LEVEL
+from .affiliate_commission import (
+    COMPUTED_KINDS,
+    HOLD_DISPUTE,
+    HOLD_FLAG,
+    HOLD_MANUAL,
+    OWN_LEVEL,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -18,37 +24,47 @@ class AffiliateCommission(models.Model):
     _inherit = "affiliate.commission"
 
     @api.model
-    def _book(self, ledgers, programs, facts):
+    def _book(self, cases, programs, facts):
         """Make the ledger of some people what it should be, by new rows only.
 
-        :param ledgers: ``[(person, referral, decision, sales)]``; see
-            ``affiliate.referral._refresh``
+        :param cases: ``[Case]``, bound; see ``affiliate.referral._refresh``
         :param programs: programmes whose terms may be needed
         """
         terms = {}
         desired, entries, holders, disputes = {}, {}, {}, {}
         sale_refs = set()
-        for person, referral, decision, sales in ledgers:
-            sale_refs.update(sale.ref for sale in sales)
-            for customer in person:
+        affiliates = self.env["affiliate.affiliate"].browse(
+            {affiliate for case in cases for affiliate in case.owners}
+        )
+        for case in cases:
+            sale_refs.update(sale.ref for sale in case.sales)
+            for customer in case.person:
                 sale_refs |= facts.refs[customer.stripe_id]
-            for sale in sales:
+            for sale in case.sales:
                 # Each attempt to pay a session is a sale of the same name.
                 disputes[sale.ref] = disputes.get(sale.ref) or sale.dispute
-            if not decision or not decision.decided_at:
-                continue
-            program = referral.program_id
-            if program not in terms:
-                terms[program] = program.sudo()._get_terms()
-            covered = [sale for sale in sales if sale.ref in decision.covered]
-            _log_foreign(covered, terms[program])
-            for entry in commission.ledger(covered, terms[program]):
-                key = (entry.line, referral.affiliate_id.id, OWN_LEVEL, entry.cause)
-                desired[key] = (entry.amount, entry.base)
-                entries[key] = entry
-                holders[key] = (person, referral)
+            # Who is first and for how long counts over all affiliates of a person.
+            everybodys = frozenset().union(*case.owners.values())
+            covered = [sale for sale in case.sales if sale.ref in everybodys]
+            for affiliate in affiliates.filtered(lambda a, c=case: a.id in c.owners):
+                program = affiliate.program_id
+                if program not in terms:
+                    terms[program] = program.sudo()._get_terms()
+                _log_foreign(covered, terms[program])
+                for entry in commission.ledger(covered, terms[program]):
+                    if entry.sale.ref not in case.owners[affiliate.id]:
+                        continue
+                    key = (entry.line, affiliate.id, OWN_LEVEL, entry.cause)
+                    desired[key] = (entry.amount, entry.base)
+                    entries[key] = entry
+                    holders[key] = (case, program)
         booked = self._booked(programs.stripe_account_id, sale_refs)
-        sums = {key: (row["amount"], row["base"]) for key, row in booked.items()}
+        # What was rejected is not taken back once more when nothing is desired.
+        sums = {
+            key: (row["amount"], row["base"])
+            for key, row in booked.items()
+            if key in desired or not row["void_reason"]
+        }
         values = [
             self._row_values(key, amount, base, entries.get(key), holders, booked)
             for key, amount, base in commission.corrections(desired, sums)
@@ -122,8 +138,7 @@ class AffiliateCommission(models.Model):
             "revision": before["revision"] + 1 if before else 1,
         }
         if entry:
-            person, referral = holders[key]
-            values |= self._entry_values(entry, person, referral)
+            values |= self._entry_values(entry, *holders[key])
         else:
             # The cause is no more, or the customer was moved: take back what it gave.
             values |= {
@@ -153,17 +168,16 @@ class AffiliateCommission(models.Model):
         return values
 
     @api.model
-    def _entry_values(self, entry, person, referral):
+    def _entry_values(self, entry, case, program):
         happened = fields.Datetime.add(_EPOCH, seconds=entry.at)
         earned = fields.Datetime.add(_EPOCH, seconds=entry.earned_at)
-        program = referral.program_id
         return {
             "kind": entry.kind,
             "rule_id": entry.rule,
-            "referral_id": referral.id,
+            "referral_id": case.referral.id,
             "program_id": program.id,
             "rate": float(entry.rate * 100) if entry.rate_type == "percent" else 0.0,
-            "customer_id": person[:1].id,
+            "customer_id": case.person[:1].id,
             "sale_ref": entry.sale.ref,
             "happened_at": happened,
             "hold_until": earned.date() + timedelta(days=program.hold_days),
@@ -301,34 +315,71 @@ class AffiliateCommission(models.Model):
     def _sync_disputes(self, account, disputes):
         """Put the rows of disputed sales on hold, and release those that are over.
 
-        A held row leaves a settlement that is still a draft.
-
         :param dict disputes: ``{sale ref: id of an open dispute or None}``
         """
         if not disputes or not account:
             return
-        computed = [
-            ("stripe_account_id", "in", account.ids),
-            ("kind", "in", COMPUTED_KINDS),
-        ]
-        disputed = [ref for ref, dispute in disputes.items() if dispute]
-        held = self.search(
-            [*computed, ("sale_ref", "in", disputed), ("on_hold", "=", False)]
+        disputed = tuple(ref for ref, dispute in disputes.items() if dispute)
+        self._sync_holds(
+            SQL(
+                "c.stripe_account_id IN %s AND c.sale_ref IN %s",
+                tuple(account.ids),
+                tuple(disputes),
+            ),
+            SQL("c.sale_ref IN %s", disputed) if disputed else SQL("FALSE"),
         )
-        released = self.search(
-            [
-                *computed,
-                ("sale_ref", "in", list(disputes.keys() - set(disputed))),
-                ("on_hold", "=", True),
-                ("hold_reason", "=", HOLD_DISPUTE),
-            ]
+
+    @api.model
+    def _sync_holds_of(self, referrals):
+        """Put what these referrals earned on hold while there are doubts about them."""
+        if referrals:
+            self._sync_holds(
+                SQL("c.referral_id IN %s", tuple(referrals.ids)),
+                SQL("c.hold_reason = %s", HOLD_DISPUTE),
+            )
+
+    @api.model
+    def _sync_holds(self, which, is_disputed):
+        """Hold the rows that should be on hold, release those that should not.
+
+        A dispute comes before a doubt; what a person holds, he releases himself. A
+        held row leaves a settlement that is still a draft.
+
+        :param which: condition on ledger rows ``c``
+        :param is_disputed: condition that tells whether a row's sale is disputed
+        """
+        self.env.flush_all()
+        found = self.env.execute_query(
+            SQL(
+                """SELECT c.id, wanted.reason
+                     FROM affiliate_commission c
+                    CROSS JOIN LATERAL (SELECT CASE
+                          WHEN %(is_disputed)s THEN %(dispute)s
+                          WHEN EXISTS (
+                              SELECT FROM affiliate_referral_flag flag
+                               WHERE flag.referral_id = c.referral_id
+                                 AND flag.affiliate_id = c.affiliate_id
+                                 AND flag.state = 'open') THEN %(flag)s
+                          END AS reason) wanted
+                    WHERE %(which)s AND c.kind IN %(kinds)s
+                      AND c.hold_reason IS DISTINCT FROM wanted.reason
+                      AND c.hold_reason IS DISTINCT FROM %(manual)s""",
+                is_disputed=is_disputed,
+                dispute=HOLD_DISPUTE,
+                flag=HOLD_FLAG,
+                which=which,
+                kinds=COMPUTED_KINDS,
+                manual=HOLD_MANUAL,
+            )
         )
-        held.write({"on_hold": True, "hold_reason": HOLD_DISPUTE})
-        leaving = held.filtered(lambda row: row.settlement_id.state == "draft")
-        drafts = leaving.settlement_id
-        leaving.write({"settlement_id": False})
-        drafts._dissolve_small()
-        released.write({"on_hold": False, "hold_reason": False})
+        for reason in {reason for _id, reason in found}:
+            rows = self.browse(row_id for row_id, wanted in found if wanted == reason)
+            rows.write({"on_hold": bool(reason), "hold_reason": reason or False})
+            if reason:
+                leaving = rows.filtered(lambda r: r.settlement_id.state == "draft")
+                drafts = leaving.settlement_id
+                leaving.write({"settlement_id": False})
+                drafts._dissolve_small()
 
 
 def _log_foreign(sales, terms):

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from .affiliate_click import CLICK_DAYS
 from .affiliate_stripe_event_retention import EVENT_DAYS, PAYLOAD_DAYS
 
 
@@ -32,6 +33,12 @@ class ResConfigSettings(models.TransientModel):
         default=PAYLOAD_DAYS,
     )
 
+    affiliate_stripe_click_days = fields.Integer(
+        string="Days to keep visits",
+        config_parameter="affiliate_stripe.click_days",
+        default=CLICK_DAYS,
+    )
+
     def _compute_affiliate_stripe_account_id(self):
         for settings in self:
             settings.affiliate_stripe_account_id = self.env[
@@ -47,6 +54,22 @@ class ResConfigSettings(models.TransientModel):
                     self.env._(
                         "Stripe events are kept for one day at least, and their "
                         "contents not longer than the events."
+                    )
+                )
+
+    @api.constrains("affiliate_stripe_click_days")
+    def _check_affiliate_stripe_click_days(self):
+        longest = (
+            self.env["affiliate.program"]
+            .sudo()
+            .search([], order="cookie_days desc", limit=1)
+        )
+        for settings in self:
+            if settings.affiliate_stripe_click_days < max(1, longest.cookie_days):
+                raise ValidationError(
+                    self.env._(
+                        "Visits are kept at least as long as links count: %s days.",
+                        max(1, longest.cookie_days),
                     )
                 )
 

@@ -1,9 +1,9 @@
 """Random histories: however events arrive, the ledger ends the same, to the cent.
 
 Each history is played twice against one double. First live, every event delivered in
-order as it happens. Then the database forgets everything but its affiliates and their
-claims, and the same events arrive in random order, some twice, some never; one
-reconciliation later both ledgers must be equal.
+order as it happens. Then the database forgets everything but its affiliates, their
+claims and visits, and the same events arrive in random order, some twice, some never,
+some visits become known last; one reconciliation later both ledgers must be equal.
 """
 
 import os
@@ -90,7 +90,7 @@ class History:
             self.shop.switch(subscription, self.random.choice(self.prices[:2]))
 
     def one_off(self):
-        reference = self.random.choice([None, *self.case.codes])
+        reference = self.random.choice([None, *self.case.codes, *self.case.references])
         link = self.shop.link(self.deal)
         session = self.double.open_payment_link(link["id"], reference)
         self.double.complete_session(session["id"], email=self.email())
@@ -232,12 +232,46 @@ class TestAnyOrder(StripeCase):
                     "affiliate_id": affiliate.id,
                     "date": moment(at),
                     "source": "form",
+                    "visitor": "visitor000000001",
                 }
             )
+        self.make_visits()
         self.env.flush_all()
+
+    def make_visits(self):
+        """Two visitors: one came by both affiliates' links, also before the leads."""
+        self.references = []
+        for visitor, number, day in (
+            ("visitor000000001", 1, -6),
+            ("visitor000000001", 0, -4),
+            ("visitor000000001", 1, 8),
+            ("visitor000000002", 0, 2),
+            ("visitor000000002", 1, 30),
+        ):
+            affiliate = self.affiliates[number]
+            self.references.append(f"{affiliate.code}_{visitor}")
+            self.env["affiliate.click"].sudo().create(
+                {
+                    "visitor": visitor,
+                    "code_id": affiliate.code_ids.id,
+                    "affiliate_id": affiliate.id,
+                    "program_id": self.program.id,
+                    "company_id": self.program.company_id.id,
+                    "date": moment(NEW_YEAR + day * DAY),
+                }
+            )
 
     def play(self, seed):
         history = History(self, seed)
+        self.program.write(
+            {
+                "attribution_model": history.random.choice(["first", "last"]),
+                "cookie_days": history.random.choice([7, 60]),
+                "existing_customers": history.random.choice(
+                    ["unpaid", "created_after", "any"]
+                ),
+            }
+        )
         events = []
         # A history without any commission would prove nothing.
         while history.steps < STEPS or not self.ledger():
@@ -248,7 +282,13 @@ class TestAnyOrder(StripeCase):
         ordered = self.ledger()
         self.assert_pending_empty()
         self.forget()
+        visits = self.env["affiliate.click"].sudo().search([])
+        late = visits.filtered(lambda _visit: history.random.random() < 0.4)
+        known = {visit: visit.visitor for visit in late}
+        late.visitor = "not known yet"
         self.deliver_at_random(events, history.random)
+        for visit, visitor in known.items():
+            visit.visitor = visitor
         self.reconcile()
         self.assert_pending_empty()
         self.assertEqual(self.ledger(), ordered)
@@ -279,7 +319,8 @@ class TestAnyOrder(StripeCase):
             "DELETE FROM affiliate_referral WHERE source NOT IN ('form', 'manual')"
         )
         self.env.cr.execute(
-            "UPDATE affiliate_referral SET state = 'lead', decided_at = NULL"
+            "UPDATE affiliate_referral"
+            "   SET state = 'lead', decided_at = NULL, evidence = NULL"
         )
         self.env.cr.execute("UPDATE affiliate_stripe_account SET polled_until = NULL")
         for table in mirror:

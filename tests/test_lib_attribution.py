@@ -14,7 +14,15 @@ from odoo.addons.affiliate_stripe.lib.attribution import (
     REFERENCE,
     SDK,
     Candidate,
+    Move,
+    Policy,
+    Visit,
     decide,
+    explain,
+    keep,
+    last_owner,
+    led_by_visits,
+    owners,
 )
 from odoo.addons.affiliate_stripe.lib.commission import Line, Payment, Sale
 
@@ -22,6 +30,7 @@ from .lib_common import for_all
 
 DAY = 86400
 A, B = 1, 2
+LINK_FIRST, LAST = Policy(code_beats_link=False), Policy(last_wins=True)
 
 
 def sale(at, ref=None, paid=True, created=None):
@@ -39,7 +48,8 @@ def sale(at, ref=None, paid=True, created=None):
     )
 
 
-def saw(affiliate, source, at, **values):
+def saw(affiliate, source, at, after=0, **values):
+    values.setdefault("seen", at + after)
     values.setdefault("evidence", f"{source} {affiliate} {at}")
     return Candidate(affiliate, source, at, **values)
 
@@ -78,8 +88,8 @@ class TestAttribution(unittest.TestCase):
                 self.assert_owner(decision, A, "in_100")
 
     def test_link_before_code_where_the_programme_says_so(self):
-        link = saw(A, REFERENCE, 90, code_beats_link=False)
-        code = saw(B, CODE, 10, code_beats_link=False)
+        link = saw(A, REFERENCE, 90, policy=LINK_FIRST)
+        code = saw(B, CODE, 10, policy=LINK_FIRST)
         self.assert_owner(decide([sale(100)], [code, link]), A, "in_100")
 
     def test_among_equals_the_earliest(self):
@@ -87,9 +97,9 @@ class TestAttribution(unittest.TestCase):
         self.assert_owner(decision, A, "in_100")
 
     def test_among_claims_the_latest_where_the_programme_says_so(self):
-        claims = [saw(A, FORM, 10, last_wins=True), saw(B, FORM, 20, last_wins=True)]
+        claims = [saw(A, FORM, 10, policy=LAST), saw(B, FORM, 20, policy=LAST)]
         self.assert_owner(decide([sale(100)], claims), B, "in_100")
-        codes = [saw(A, CODE, 10, last_wins=True), saw(B, CODE, 20, last_wins=True)]
+        codes = [saw(A, CODE, 10, policy=LAST), saw(B, CODE, 20, policy=LAST)]
         self.assert_owner(decide([sale(100)], codes), A, "in_100")
 
     def test_a_claim_after_a_payment_does_not_bind(self):
@@ -123,6 +133,142 @@ class TestAttribution(unittest.TestCase):
         decision = decide([free, sale(100)], [saw(A, CODE, 90)])
         self.assert_owner(decision, A, "in_100")
 
+    def brought(self, day, *visits, source=FORM, affiliate=None, **values):
+        """Evidence of a visitor, and his visits: ``(affiliate, day)``."""
+        evidence = saw(affiliate, source, day * DAY, visitor="v", **values)
+        return led_by_visits(
+            [evidence],
+            {
+                "v": [
+                    Visit(
+                        number, who, who, at * DAY, f"visit {number}", evidence.policy
+                    )
+                    for number, (who, at) in enumerate(visits, start=1)
+                ]
+            },
+        )
+
+    def reasons(self, sales, candidates, **values):
+        decision = decide(sales, candidates, **values)
+        return [why for _c, why in explain(sales, candidates, decision, **values)]
+
+    def test_example_10(self):
+        clicks = ((A, 0), (B, 10))
+        for policy, owner in (
+            (Policy(), A),
+            (LAST, B),
+            (Policy(window=15 * DAY), B),
+            (Policy(window=15 * DAY, last_wins=True), B),
+        ):
+            with self.subTest(policy):
+                found = self.brought(20, *clicks, policy=policy)
+                sales = [sale(25 * DAY), sale(400 * DAY)]
+                decision = decide(sales, found)
+                self.assertEqual(decision.winner.affiliate, owner)
+                self.assertEqual(len(decision.covered), 2)
+        late = self.brought(61, (A, 0))
+        self.assertIsNone(decide([sale(62 * DAY)], late))
+        self.assertEqual(self.reasons([sale(62 * DAY)], late), ["outside_window"])
+
+    def test_visits_take_the_place_of_their_evidence(self):
+        found = self.brought(20, (B, 3), (B, 30), affiliate=A)
+        self.assertEqual([(c.affiliate, c.at) for c in found], [(B, 3 * DAY)])
+        self.assertEqual((found[0].seen, found[0].until), (20 * DAY, 20 * DAY))
+        unseen = self.brought(20, (B, 30), affiliate=A)
+        self.assertEqual([(c.affiliate, c.at) for c in unseen], [(A, 20 * DAY)])
+        self.assertEqual(self.brought(20, (B, 30)), [])
+
+    def test_the_window_ends_where_the_visitor_was_first_seen(self):
+        evidence = [
+            saw(A, FORM, 20 * DAY, visitor="v"),
+            saw(A, REFERENCE, 70 * DAY, visitor="v"),
+        ]
+        found = led_by_visits(evidence, {"v": [Visit(1, A, A, 0, "visit")]})
+        self.assertEqual({c.until for c in found}, {20 * DAY})
+        self.assert_owner(decide([sale(70 * DAY)], found), A, f"in_{70 * DAY}")
+
+    def test_a_payment_ends_the_window_too(self):
+        found = self.brought(65, (A, 0))
+        self.assert_owner(decide([sale(10 * DAY)], found), A, f"in_{10 * DAY}")
+
+    def test_what_decided_stands_in_for_forgotten_visits(self):
+        found = self.brought(20, (A, 0), (B, 10), affiliate=B, claim=7)
+        winner = decide([sale(25 * DAY)], found).winner
+        stored = Candidate.from_json(winner.to_json())
+        self.assertEqual(stored, winner)
+        forgotten = self.brought(20, affiliate=B, claim=7)
+        self.assertEqual(keep([stored], forgotten), [winner])
+        self.assertEqual(set(keep([stored], found)), set(found))
+
+    def test_what_stood_for_itself_gives_way_to_visits(self):
+        bare = self.brought(20, affiliate=B, source=REFERENCE)
+        kept = [decide([sale(25 * DAY)], bare).winner]
+        known = self.brought(20, (A, 0), affiliate=B, source=REFERENCE)
+        self.assertEqual(keep(kept, known), known)
+
+    def test_existing_customers(self):
+        for existing, paid_before, since, owner in (
+            ("unpaid", False, 0, A),
+            ("unpaid", True, 0, None),
+            ("created_after", False, 0, None),
+            ("created_after", False, 160, A),
+            ("any", True, 0, A),
+        ):
+            with self.subTest(existing=existing, paid=paid_before, since=since):
+                sales = [sale(100)] * paid_before + [sale(200)]
+                for source in (REFERENCE, METADATA, FORM, SDK, IMPORT):
+                    claim = saw(A, source, 150, policy=Policy(existing=existing))
+                    decision = decide(sales, [claim], since)
+                    self.assertEqual(decision and decision.winner.affiliate, owner)
+                typed = saw(A, CODE, 150, policy=Policy(existing=existing))
+                self.assertEqual(decide(sales, [typed], since).winner, typed)
+
+    def test_advertising(self):
+        for ads, owner in (("allow", A), ("hold", A), ("block", None)):
+            click = saw(A, REFERENCE, 50, policy=Policy(ads=ads), ad="Google Ads")
+            decision = decide([sale(100)], [click])
+            self.assertEqual(decision and decision.winner.affiliate, owner)
+        self.assertEqual(self.reasons([sale(100)], [click]), ["advertised"])
+
+    def test_why_the_others_lost(self):
+        winner = saw(A, REFERENCE, 50)
+        for other, why in (
+            (saw(B, FORM, 50), "weaker"),
+            (saw(B, REFERENCE, 60), "not_first"),
+            (saw(B, REFERENCE, 150), "after_payment"),
+            (saw(B, REFERENCE, 40, seen=150), "seen_later"),
+            (saw(B, METADATA, 10, refused="undated"), "undated"),
+            (saw(B, FORM, -366 * DAY), "expired"),
+        ):
+            with self.subTest(other=other):
+                both = [winner, other]
+                found = explain([sale(100)], both, decide([sale(100)], both))
+                self.assertEqual(dict(found), {winner: None, other: why})
+        last = [saw(A, REFERENCE, 60, policy=LAST), saw(B, REFERENCE, 50, policy=LAST)]
+        self.assertEqual(self.reasons([sale(100)], last), ["not_last", None])
+        unpaid = [saw(A, FORM, 150)]
+        self.assertEqual(self.reasons([sale(100)], unpaid), ["known_before"])
+
+    def test_payments_that_were_moved(self):
+        sales = [sale(100), sale(200), sale(300)]
+        decision = decide(sales, [saw(A, CODE, 150)])
+        self.assertEqual(owners(sales, decision), {A: {"in_200", "in_300"}})
+        later = Move(1, B, at=900, since=300)
+        self.assertEqual(
+            owners(sales, decision, [later]), {A: {"in_200"}, B: {"in_300"}}
+        )
+        whole = Move(2, B, at=950)
+        self.assertEqual(
+            owners(sales, decision, [whole, later]), {B: {"in_100", "in_200", "in_300"}}
+        )
+        back = Move(3, A, at=990, since=200)
+        self.assertEqual(
+            owners(sales, decision, [back, later, whole]),
+            {B: {"in_100"}, A: {"in_200", "in_300"}},
+        )
+        self.assertEqual(last_owner(decision), A)
+        self.assertEqual(last_owner(decision, [whole, later]), B)
+
     candidates = st.lists(
         st.builds(
             saw,
@@ -132,8 +278,14 @@ class TestAttribution(unittest.TestCase):
             code=st.one_of(st.none(), st.integers(1, 2)),
             claim=st.one_of(st.none(), st.integers(1, 9)),
             history=st.booleans(),
-            code_beats_link=st.booleans(),
-            last_wins=st.booleans(),
+            policy=st.builds(
+                Policy,
+                code_beats_link=st.booleans(),
+                last_wins=st.booleans(),
+                window=st.integers(1, 5),
+                existing=st.sampled_from(["unpaid", "created_after", "any"]),
+            ),
+            after=st.integers(0, 5),
             evidence=st.sampled_from(["x", "y"]),
         ),
         max_size=7,
@@ -176,11 +328,11 @@ class TestAttribution(unittest.TestCase):
     ):
         """What is found at a later time never takes an earlier decision away."""
         now = [s for s in sales if s.created <= later]
-        known = [c for c in candidates if c.at <= later and not c.history]
+        known = [c for c in candidates if c.seen <= later and not c.history]
         first = decide(now, known)
         if first is None or first.decided_at is None:
             return
-        future = [c for c in candidates if c.at > later and not c.history]
+        future = [c for c in candidates if c.seen > later and not c.history]
         after = decide(sales, known + future)
         self.assertEqual(after.winner, first.winner)
         self.assertLessEqual(first.covered, after.covered)

@@ -73,3 +73,42 @@ class TestQueries(StripeCase):
         # Once in its life a claim gets its customer: Odoo writes that one by one.
         once = 2 * (8 - 2)
         self.assertLessEqual(many, few + 2 + once, f"{few} for two, {many} for eight")
+
+    def test_people_whose_visits_are_known(self):
+        names = "abcdefghij"
+        emails = [f"{n}@example.com" for n in names]
+        for email in emails:
+            visitor = f"visitor{email[0] * 20}"
+            self.env["affiliate.click"].sudo().create(
+                {
+                    "visitor": visitor,
+                    "code_id": self.drona.code_ids.id,
+                    "affiliate_id": self.drona.id,
+                    "program_id": self.drona.program_id.id,
+                    "company_id": self.drona.company_id.id,
+                    "date": "2025-12-01",
+                }
+            )
+            self.env["affiliate.referral"].create(
+                {
+                    "email": email,
+                    "affiliate_id": self.drona.id,
+                    "date": "2025-12-02",
+                    "visitor": visitor,
+                    "source": "form",
+                }
+            )
+        few = self.pay(self.customers(*emails[:2]))
+        many = self.pay(self.customers(*emails[2:]))
+        self.assertEqual(len(self.rows()), 10)
+        once = 2 * (8 - 2)
+        self.assertLessEqual(many, few + 2 + once, f"{few} for two, {many} for eight")
+
+    def test_people_who_are_doubted(self):
+        code = {"discounts": [{"promotion_code": self.promotion(self.drona)}]}
+        self.pay(self.customers("drona+0@partners.example"), **code)
+        emails = [f"drona+{n}@partners.example" for n in range(1, 11)]
+        few = self.pay(self.customers(*emails[:2]), **code)
+        many = self.pay(self.customers(*emails[2:]), **code)
+        self.assertEqual(self.rows().mapped("hold_reason"), ["flag"] * 11)
+        self.assertLessEqual(many, few + 2, f"{few} for two, {many} for eight")

@@ -33,6 +33,7 @@ PUBLIC_METHODS = {
         "action_reactivate",
         "action_reject",
         "action_suspend",
+        "action_view_flags",
         "action_view_referrals",
         "action_view_settlements",
         "action_view_visits",
@@ -52,9 +53,21 @@ PUBLIC_METHODS = {
         "action_release",
         "action_view_sale",
     },
+    "affiliate.person.wizard": {"action_erase"},
     "affiliate.plan.wizard": {"action_fetch"},
     "affiliate.program": {"action_view_affiliates", *VIEWS},
-    "affiliate.referral": {"track_customer", "track_lead", *VIEWS},
+    "affiliate.move.wizard": {"action_move"},
+    "affiliate.referral": {
+        "action_add_history",
+        "action_erase_person",
+        "action_export_person",
+        "action_move",
+        "action_view_flags",
+        "track_customer",
+        "track_lead",
+        *VIEWS,
+    },
+    "affiliate.referral.flag": {"action_accept", "action_refuse"},
     "affiliate.reject.wizard": {"action_reject"},
     "affiliate.rule.wizard": {"action_assign"},
     "affiliate.settlement": {
@@ -555,6 +568,8 @@ class TestCompanies(SecurityCase):
                     values[field.name] = fields.Datetime.now()
                 elif field.type == "integer":
                     values[field.name] = 1
+                elif field.type == "selection":
+                    values[field.name] = field.get_values(self.env)[0]
                 elif field.type == "many2one":
                     values[field.name] = self.env[field.comodel_name].search([])[:1].id
             model.create({k: v for k, v in values.items() if k in model._fields})

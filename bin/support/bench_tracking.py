@@ -50,7 +50,7 @@ def measure(options):
             with Clients(options.clients, server.port) as clients:
                 bench = Rounds(server, clients, targets(setup), options)
                 bench.measure()
-            sizes = {"sdk_bytes": 0, "sdk_gzip_bytes": 0}
+            sizes = script_sizes(server.port, setup["key"])
         # Its visits at the same moment collide in one counter, and Odoo repeats them.
         complain(log, but="link_tracker")
         stored = verify(bench)

@@ -1,0 +1,61 @@
+"""What led to a decision, told in the order of time: plain values that JSON can hold,
+so that it stays readable when visits have been forgotten."""
+
+MOVE, PAYMENT, VISIT = "move", "payment", "visit"
+# Verdicts beside those of ``attribution.explain``.
+WON, LED_BY = "won", "led_by"
+
+
+def timeline(explained, decided_at=None, moves=()):
+    """Return the steps of a story as dicts with ``at kind text affiliate verdict``.
+
+    A visit is one step, whatever carried its visitor's id; what carried it is another
+    one.
+
+    :param explained: what ``attribution.explain`` returns
+    :param decided_at: the payment that decided, None: there is none yet
+    :param moves: ``attribution.Move``, what persons changed later
+    """
+    steps = {}
+    for candidate, reason in explained:
+        key, step = _step(candidate, reason)
+        if key not in steps or reason is None:
+            steps[key] = step
+        if candidate.visit:
+            carried = (candidate.source, candidate.seen, candidate.carrier)
+            steps.setdefault(
+                carried,
+                _event(
+                    candidate.seen, candidate.source, candidate.carrier, None, LED_BY
+                ),
+            )
+    told = list(steps.values())
+    if decided_at is not None:
+        told.append(_event(decided_at, PAYMENT))
+    told += [_event(move.at, MOVE, move.reason, move.affiliate, WON) for move in moves]
+    return sorted(told, key=_order)
+
+
+def _event(at, kind, text="", affiliate=None, verdict=None):
+    return {
+        "at": at,
+        "kind": kind,
+        "text": text,
+        "affiliate": affiliate,
+        "verdict": verdict,
+    }
+
+
+def _step(candidate, reason):
+    kind = VISIT if candidate.visit else candidate.source
+    text = candidate.evidence if candidate.visit else candidate.carrier
+    key = (kind, candidate.visit or candidate.at, candidate.affiliate, text)
+    verdict = WON if reason is None else reason
+    text = text or candidate.evidence
+    return key, _event(candidate.at, kind, text, candidate.affiliate, verdict)
+
+
+def _order(step):
+    """By time; what led to a payment before the payment of the same second."""
+    turn = {VISIT: 0, PAYMENT: 2, MOVE: 3}.get(step["kind"], 1)
+    return (step["at"], turn, step["kind"], step["text"], step["affiliate"] or 0)

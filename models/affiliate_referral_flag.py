@@ -1,0 +1,379 @@
+from collections import defaultdict
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from odoo.addons.iap.tools.iap_tools import mail_prepare_for_domain_search
+
+from ..lib import attribution, quality
+from .affiliate_commission import COMPUTED_KINDS
+
+OPEN, ACCEPTED, REFUSED = "open", "accepted", "refused"
+WARNING = "mail.mail_activity_data_warning"
+
+
+class AffiliateReferralFlag(models.Model):
+    """Something about a referral that a person should look at.
+
+    While it is open, what the referral earns its affiliate is on hold; nothing is
+    dropped by itself.
+    """
+
+    _name = "affiliate.referral.flag"
+    _description = "Doubt about a referral"
+    _order = "id desc"
+    _rec_name = "note"
+    _check_company_auto = True
+
+    referral_id = fields.Many2one(
+        "affiliate.referral",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+    )
+    # Of its time: the person may belong to another one later.
+    affiliate_id = fields.Many2one(
+        "affiliate.affiliate",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(
+        related="affiliate_id.company_id", store=True, index=True
+    )
+    kind = fields.Selection(
+        [
+            (quality.SELF, "Bought by the affiliate"),
+            (quality.COMPANY, "Bought by the affiliate's company"),
+            (quality.DISPOSABLE, "Throw-away e-mail address"),
+            (quality.AD, "Paid advertising"),
+            (quality.ADDRESS, "Many leads from one address"),
+            (quality.SPEED, "Many leads in a short time"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    note = fields.Char(string="Why", required=True, readonly=True)
+    state = fields.Selection(
+        [(OPEN, "To look at"), (ACCEPTED, "Accepted"), (REFUSED, "Refused")],
+        default=OPEN,
+        required=True,
+        readonly=True,
+        index=True,
+    )
+    decided_by = fields.Many2one("res.users", readonly=True)
+    decided_at = fields.Datetime(string="Decided", readonly=True)
+
+    _kind_uniq = models.UniqueIndex("(referral_id, affiliate_id, kind)")
+
+    # === ACTION METHODS === #
+
+    def action_accept(self):
+        """It is all right: release what was held for it."""
+        flags = self._decide(ACCEPTED)
+        self.env["affiliate.commission"].sudo()._sync_holds_of(flags.referral_id)
+        return True
+
+    def action_refuse(self):
+        """The affiliate earns nothing by this person: reject what is pending, take
+        back what is due or paid by new rows."""
+        flags = self._decide(REFUSED)
+        for flag in flags:
+            rows = self.env["affiliate.commission"].search(
+                [
+                    ("referral_id", "=", flag.referral_id.id),
+                    ("affiliate_id", "=", flag.affiliate_id.id),
+                    ("kind", "in", COMPUTED_KINDS),
+                ]
+            )
+            started = rows.filtered(lambda r: r.state not in ("pending", "void"))
+            lines = set(started.mapped("line_ref"))
+            pending = rows.filtered(
+                lambda r, lines=lines: r.state == "pending" and r.line_ref not in lines
+            )
+            pending._reject(flag.note)
+        referrals = flags.referral_id.sudo()
+        refused = {(flag.referral_id, flag.affiliate_id) for flag in flags.sudo()}
+        referrals.filtered(lambda r: (r, r.affiliate_id) in refused).state = "rejected"
+        referrals._refresh_people()
+        return True
+
+    def _decide(self, state):
+        if not self.env.user.has_group("affiliate_stripe.group_affiliate_manager"):
+            raise AccessError(self.env._("Managers decide about this."))
+        self.check_access("write")
+        flags = self.filtered(lambda flag: flag.state == OPEN)
+        if not flags:
+            raise UserError(self.env._("This has been decided already."))
+        flags.sudo().write(
+            {
+                "state": state,
+                "decided_by": self.env.uid,
+                "decided_at": fields.Datetime.now(),
+            }
+        )
+        kinds = dict(self._fields["kind"]._description_selection(self.env))
+        states = dict(self._fields["state"]._description_selection(self.env))
+        for flag in flags.sudo():
+            flag.referral_id.message_post(
+                body=f"{kinds[flag.kind]}: {states[state]}. {flag.note}"
+            )
+        flags._tell_managers()
+        return flags
+
+    # === BUSINESS METHODS === #
+
+    @api.model
+    def _raise(self, doubts):
+        """Add the flags that are not there yet, whatever was decided about them.
+
+        :param doubts: ``[(referral, affiliate, {kind: note})]``
+        """
+        doubts = [doubt for doubt in doubts if doubt[2]]
+        if not doubts:
+            return
+        known = {
+            (flag.referral_id.id, flag.affiliate_id.id, flag.kind)
+            for flag in self.search(
+                [("referral_id", "in", [referral.id for referral, _a, _k in doubts])]
+            )
+        }
+        flags = self.create(
+            [
+                {
+                    "referral_id": referral.id,
+                    "affiliate_id": affiliate.id,
+                    "kind": kind,
+                    "note": note,
+                }
+                for referral, affiliate, notes in doubts
+                for kind, note in notes.items()
+                if (referral.id, affiliate.id, kind) not in known
+            ]
+        )
+        flags._tell_managers()
+
+    def _tell_managers(self):
+        """Have one activity an affiliate while there is something to look at."""
+        affiliates = self.affiliate_id.sudo()
+        notes = defaultdict(list)
+        for flag in self.sudo().search(
+            [("affiliate_id", "in", affiliates.ids), ("state", "=", OPEN)], order="id"
+        ):
+            notes[flag.affiliate_id].append(flag.note)
+        summary = self.env._("Referrals to look at")
+        for affiliate in affiliates:
+            activity = affiliate.activity_search(
+                [WARNING], additional_domain=[("summary", "=", summary)]
+            )
+            note = Markup("<br/>").join(dict.fromkeys(notes[affiliate]))
+            if not note:
+                activity.action_feedback(feedback=self.env._("All was looked at."))
+            elif activity:
+                activity.note = note
+            else:
+                affiliate.activity_schedule(
+                    WARNING,
+                    summary=summary,
+                    note=note,
+                    user_id=affiliate.program_id.stripe_account_id._manager().id,
+                )
+
+
+class AffiliateReferral(models.Model):
+    """Quality: what looks wrong about a lead or customer."""
+
+    _inherit = "affiliate.referral"
+
+    flag_ids = fields.One2many(
+        "affiliate.referral.flag", "referral_id", string="Doubts"
+    )
+    open_flag_count = fields.Integer(
+        compute="_compute_open_flag_count", string="To look at"
+    )
+
+    @api.depends("flag_ids.state")
+    def _compute_open_flag_count(self):
+        for referral in self:
+            flags = referral.flag_ids.filtered(lambda flag: flag.state == OPEN)
+            referral.open_flag_count = len(flags)
+
+    def action_view_flags(self):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "affiliate_stripe.action_affiliate_referral_flag"
+        )
+        action["domain"] = [("referral_id", "in", self.ids)]
+        action["context"] = {}
+        return action
+
+    @api.model
+    def _flag_people(self, cases):
+        """Raise flags about people who were just bound, or brought."""
+        self._flag(
+            [
+                (
+                    case.referral,
+                    [*case.person.mapped("email"), case.referral.email],
+                    case.decision.winner,
+                )
+                for case in cases
+                # What a person decided needs nobody to look at it.
+                if case.referral and not case.moves
+                if case.decision.winner.source != attribution.MANUAL
+            ]
+        )
+
+    @api.model
+    def _flag(self, brought):
+        """Raise flags about who somebody is and how he came.
+
+        :param brought: ``[(referral, e-mails, Candidate that won)]``
+        """
+        doubts = []
+        for referral, emails, winner in brought:
+            affiliate = self.env["affiliate.affiliate"].browse(winner.affiliate)
+            affiliate = affiliate.with_prefetch([w.affiliate for _r, _e, w in brought])
+            partner = affiliate.partner_id
+            found = quality.doubts(
+                {email.lower() for email in emails if email},
+                {
+                    email
+                    for email in (partner.email, *partner.user_ids.mapped("login"))
+                    if email
+                },
+                _is_shared,
+                trusted=affiliate.trusted,
+                ad=winner.ad if winner.policy.ads == attribution.HOLD else "",
+            )
+            doubts.append((referral, affiliate, self._flag_notes(affiliate, found)))
+        self.env["affiliate.referral.flag"]._raise(doubts)
+
+    @api.model
+    def _flag_notes(self, affiliate, found):
+        """Return ``{kind: sentence}``; without addresses, which may be erased."""
+        texts = {
+            quality.SELF: self.env._(
+                "The customer's e-mail address is that of %(affiliate)s."
+            ),
+            quality.COMPANY: self.env._(
+                "Customer and %(affiliate)s have e-mail addresses of the same company, "
+                "%(detail)s."
+            ),
+            quality.DISPOSABLE: self.env._(
+                "The customer uses a throw-away e-mail address, at %(detail)s."
+            ),
+            quality.AD: self.env._(
+                "The customer came by a paid advertisement, of %(detail)s."
+            ),
+            quality.ADDRESS: self.env._(
+                "%(detail)s leads came from one internet address within a day."
+            ),
+            quality.SPEED: self.env._(
+                "%(affiliate)s brought %(detail)s leads within an hour."
+            ),
+        }
+        name = affiliate.partner_id.name
+        return {
+            kind: texts[kind] % {"affiliate": name, "detail": detail}
+            for kind, detail in found.items()
+        }
+
+    def _flag_crowd(self):
+        """Raise flags where a lead is one of too many, about all of them."""
+        self.ensure_one()
+        program = self.program_id
+        doubts = []
+        for kind, limit, hours, same in (
+            (
+                quality.ADDRESS,
+                program.max_leads_per_address if self.ip_hash else 0,
+                24,
+                ("ip_hash", "=", self.ip_hash),
+            ),
+            (
+                quality.SPEED,
+                program.max_leads_per_hour,
+                1,
+                ("affiliate_id", "=", self.affiliate_id.id),
+            ),
+        ):
+            since = fields.Datetime.subtract(self.date, hours=hours)
+            crowd = limit and self.search(
+                [
+                    same,
+                    ("stripe_account_id", "=", self.stripe_account_id.id),
+                    ("source", "in", (attribution.FORM, attribution.SDK)),
+                    ("date", ">", since),
+                    ("date", "<=", self.date),
+                ]
+            )
+            if limit and len(crowd) > limit:
+                doubts += [
+                    (
+                        lead,
+                        lead.affiliate_id,
+                        self._flag_notes(lead.affiliate_id, {kind: len(crowd)}),
+                    )
+                    for lead in crowd
+                ]
+        self.env["affiliate.referral.flag"]._raise(doubts)
+
+
+class AffiliateAffiliate(models.Model):
+    _inherit = "affiliate.affiliate"
+
+    trusted = fields.Boolean(
+        string="May buy for clients",
+        tracking=True,
+        groups="base.group_user",
+        help="An agency that buys in the name of its clients, or an affiliate who may "
+        "be a customer too. Purchases with the affiliate's own e-mail address or "
+        "company are not held for review.",
+    )
+    flag_ids = fields.One2many(
+        "affiliate.referral.flag", "affiliate_id", groups="base.group_user"
+    )
+    open_flag_count = fields.Integer(
+        compute="_compute_open_flag_count",
+        string="To look at",
+        groups="base.group_user",
+    )
+
+    def _compute_open_flag_count(self):
+        counts = dict(
+            self.env["affiliate.referral.flag"]._read_group(
+                [("affiliate_id", "in", self.ids), ("state", "=", OPEN)],
+                ["affiliate_id"],
+                ["__count"],
+            )
+        )
+        for affiliate in self:
+            affiliate.open_flag_count = counts.get(affiliate, 0)
+
+    def action_view_flags(self):
+        return self._action("action_affiliate_referral_flag")
+
+
+class AffiliateProgram(models.Model):
+    _inherit = "affiliate.program"
+
+    max_leads_per_address = fields.Integer(
+        string="Leads from one address",
+        default=5,
+        help="More of them within a day, from one internet address, are held for "
+        "review. 0: no limit.",
+    )
+    max_leads_per_hour = fields.Integer(
+        string="Leads of one affiliate an hour",
+        default=50,
+        help="More of them are held for review. 0: no limit.",
+    )
+
+
+def _is_shared(domain):
+    """Tell whether a domain is a mail provider's, by Odoo's own list."""
+    return not mail_prepare_for_domain_search(f"somebody@{domain}").startswith("@")

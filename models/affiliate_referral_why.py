@@ -1,0 +1,110 @@
+from odoo import api, fields, models
+
+from ..lib import attribution, why
+from .affiliate_referral_candidates import Policies, moment
+
+ICONS = {
+    why.VISIT: "fa-mouse-pointer",
+    why.PAYMENT: "fa-credit-card",
+    why.MOVE: "fa-exchange",
+    attribution.CODE: "fa-tag",
+    attribution.MANUAL: "fa-hand-o-right",
+}
+
+
+class AffiliateReferral(models.Model):
+    """The story of a referral, in the order in which things happened."""
+
+    _inherit = "affiliate.referral"
+
+    why = fields.Html(compute="_compute_why", sanitize=False)
+
+    @api.depends("evidence", "visitor")
+    def _compute_why(self):
+        for referral in self:
+            steps = referral._why_steps()
+            referral.why = steps and self.env["ir.qweb"]._render(
+                "affiliate_stripe.referral_why", {"steps": steps}
+            )
+
+    def _why_steps(self):
+        """Return what the template shows: dicts of texts."""
+        self.ensure_one()
+        story = (self.evidence or {}).get("timeline") or self._why_so_far()
+        ids = {step["affiliate"] for step in story if step["affiliate"]}
+        affiliates = self.env["affiliate.affiliate"].sudo().browse(ids).exists()
+        names = {affiliate.id: affiliate.display_name for affiliate in affiliates}
+        kinds, verdicts = self._why_kinds(), self._why_verdicts()
+        return [
+            {
+                "date": moment(step["at"]),
+                "icon": ICONS.get(step["kind"], "fa-envelope-o"),
+                "title": kinds[step["kind"]],
+                "affiliate": names.get(step["affiliate"], ""),
+                "text": step["text"],
+                "won": step["verdict"] == why.WON,
+                "lost": step["verdict"] not in (why.WON, why.LED_BY, None),
+                "verdict": verdicts.get(step["verdict"], ""),
+            }
+            for step in story
+        ]
+
+    def _why_so_far(self):
+        """Return the story of a lead of whom Stripe knows nothing yet."""
+        if self.source == attribution.CODE or not self.affiliate_id:
+            return []
+        policies = Policies()
+        clicks = self.sudo()._clicks_of(
+            self.stripe_account_id, {self.visitor or ""} - {""}
+        )
+        candidates = attribution.led_by_visits(
+            [self._to_candidate(policies)],
+            {
+                visitor: [click._to_visit(policies) for click in found]
+                for visitor, found in clicks.items()
+            },
+        )
+        return why.timeline(
+            attribution.explain([], candidates, attribution.decide([], candidates))
+        )
+
+    @api.model
+    def _why_kinds(self):
+        return {
+            **dict(self._fields["source"]._description_selection(self.env)),
+            why.VISIT: self.env._("Visit"),
+            why.PAYMENT: self.env._("The payment that decided"),
+            why.MOVE: self.env._("Moved by hand"),
+        }
+
+    @api.model
+    def _why_verdicts(self):
+        return {
+            why.WON: self.env._("This decided."),
+            why.LED_BY: self.env._("Told whose visits they were."),
+            attribution.REFUSED: self.env._(
+                "Does not count: a manager refused this affiliate."
+            ),
+            attribution.UNDATED: self.env._(
+                "Does not count: metadata has no date, and takes nobody over."
+            ),
+            attribution.ADVERTISED: self.env._("Does not count: paid advertising."),
+            attribution.AFTER_PAYMENT: self.env._(
+                "Does not count: it came after the payment that decided."
+            ),
+            attribution.EXPIRED: self.env._(
+                "Does not count: it waited too long for the first payment."
+            ),
+            attribution.OUTSIDE_WINDOW: self.env._(
+                "Does not count: too many days before sign-up or payment."
+            ),
+            attribution.KNOWN_BEFORE: self.env._(
+                "Does not count: the person was a customer before."
+            ),
+            attribution.WEAKER: self.env._("Lost to stronger evidence."),
+            attribution.SEEN_LATER: self.env._(
+                "Lost: it became known after the payment that decided."
+            ),
+            attribution.NOT_FIRST: self.env._("Lost: the first contact counts."),
+            attribution.NOT_LAST: self.env._("Lost: the last contact counts."),
+        }

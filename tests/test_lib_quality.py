@@ -1,0 +1,71 @@
+"""What looks wrong about who was brought: without a database."""
+
+import unittest
+
+from odoo.addons.affiliate_stripe.lib.quality import (
+    AD,
+    COMPANY,
+    DISPOSABLE,
+    SELF,
+    canonical,
+    doubts,
+    is_disposable,
+    is_same_company,
+)
+
+
+def is_shared(domain):
+    return domain in ("gmail.com", "example.com")
+
+
+class TestQuality(unittest.TestCase):
+    def test_where_an_address_leads_to(self):
+        for email, mailbox in (
+            ("Jane.Doe@Acme.io", "jane.doe@acme.io"),
+            (" jane+news@acme.io ", "jane@acme.io"),
+            ("Ja.n.e+x@gmail.com", "jane@gmail.com"),
+            ("jane@googlemail.com", "jane@gmail.com"),
+            ("+jane@acme.io", "+jane@acme.io"),
+            ("nobody", ""),
+            ("", ""),
+            (None, ""),
+        ):
+            with self.subTest(email):
+                self.assertEqual(canonical(email), mailbox)
+
+    def test_throw_away_addresses(self):
+        for email in ("x@mailinator.com", "x@EU.Mailinator.com", "x@guerrillamail.com"):
+            self.assertTrue(is_disposable(email), email)
+        for email in ("x@gmail.com", "x@acme.io", "x@com", "mailinator.com", "", None):
+            self.assertFalse(is_disposable(email) and "@" in (email or ""), email)
+
+    def test_the_same_company(self):
+        for one, other, same in (
+            ("jane@acme.io", "bob@acme.io", True),
+            ("jane@acme.io", "bob@mail.acme.io", True),
+            ("jane@mail.acme.io", "bob@acme.io", True),
+            ("jane@acme.io", "bob@notacme.io", False),
+            ("jane@gmail.com", "bob@gmail.com", False),
+            ("jane@x.gmail.com", "bob@gmail.com", False),
+            ("", "bob@acme.io", False),
+            ("", "", False),
+        ):
+            with self.subTest(one=one, other=other):
+                self.assertEqual(is_same_company(one, other, is_shared), same)
+
+    def doubts(self, *emails, own=("drona@acme.io",), **values):
+        return set(doubts(emails, own, is_shared, **values))
+
+    def test_doubts(self):
+        self.assertEqual(self.doubts("jane@other.io"), set())
+        self.assertEqual(self.doubts("drona+2@acme.io"), {SELF})
+        self.assertEqual(self.doubts("jane@acme.io"), {COMPANY})
+        self.assertEqual(self.doubts("jane@acme.io", trusted=True), set())
+        self.assertEqual(self.doubts("drona@acme.io", trusted=True), set())
+        self.assertEqual(self.doubts("x@mailinator.com", trusted=True), {DISPOSABLE})
+        self.assertEqual(self.doubts("jane@other.io", ad="Google Ads"), {AD})
+        self.assertEqual(
+            self.doubts("d.rona@gmail.com", own=["drona@googlemail.com"]), {SELF}
+        )
+        self.assertEqual(self.doubts("jane@gmail.com", own=["drona@gmail.com"]), set())
+        self.assertEqual(self.doubts(own=[]), set())
