@@ -549,8 +549,10 @@ class TestSdk(ForeignSiteCase):
         self.page(
             "/",
             self.BODY,
-            early="window.fetch = () => { throw Error('mine'); };"
+            early="affiliate('ready', who => window.who = who);"
+            "window.fetch = () => { throw Error('mine'); };"
             "window.MutationObserver = null; history.pushState = null;",
         )
         self.visit(f"/?via={self.code}")
+        self.assertEqual(self.js("who"), self.cookie())
         self.assertIn(self.cookie(), self.attribute("#buy"))
