@@ -49,6 +49,7 @@
         "views/affiliate_menus.xml",
         # Public pages and portal
         "views/website_templates.xml",
+        "views/capture_templates.xml",
         "views/portal_templates.xml",
     ],
     "demo": ["demo/affiliate_demo.xml"],

@@ -1,3 +1,4 @@
+from . import capture
 from . import portal
 from . import sdk
 from . import stripe_webhook

@@ -59,7 +59,7 @@ class AffiliateTracking(http.Controller):
         carried[tracking["parameters"][0]] = known and str(
             reference if counted else visits.Reference(reference.code)
         )
-        target = visits.with_parameters(_destination(tracking, to), carried)
+        target = visits.with_parameters(destination(tracking, to), carried)
         response = request.redirect(target, code=302, local=False)
         response.headers["Cache-Control"] = "no-store"
         response.headers["Referrer-Policy"] = "no-referrer-when-downgrade"
@@ -105,7 +105,7 @@ class AffiliateTracking(http.Controller):
             was = body.get("was") and visits.parse_reference(f"AFF_{body['was']}")
         except (ValueError, TypeError):
             return _answer(tracking, 400)
-        if not reference.visitor or not _is_own(visit.landing_url, tracking):
+        if not reference.visitor or not is_own(visit.landing_url, tracking):
             return _answer(tracking, 400)
         if _is_person() and not (tracking["privacy"] and _wants_privacy()):
             request.env["affiliate.click"]._record(
@@ -186,7 +186,7 @@ def _read(key):
     tracking = request.env["affiliate.program"]._tracking(key)
     if not tracking:
         return None, None, 404
-    if not _is_own(request.httprequest.headers.get("Origin"), tracking):
+    if not is_own(request.httprequest.headers.get("Origin"), tracking):
         return None, None, 403
     try:
         body = json.loads(request.httprequest.get_data())
@@ -201,7 +201,7 @@ def _answer(tracking, status, **values):
     if status == 204:
         response.data = b""
     origin = request.httprequest.headers.get("Origin")
-    if tracking and _is_own(origin, tracking):
+    if tracking and is_own(origin, tracking):
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Allow-Credentials"] = "true"
         response.headers["Access-Control-Allow-Headers"] = "Content-Type"
@@ -210,7 +210,7 @@ def _answer(tracking, status, **values):
     return response
 
 
-def _is_own(address, tracking):
+def is_own(address, tracking):
     """Tell whether an address or origin belongs to the programme, or to this Odoo."""
     host = visits.host_of(address)
     own = visits.host_of(request.httprequest.host_url)
@@ -250,10 +250,10 @@ def _visit(url, referrer):
     return None
 
 
-def _destination(tracking, to):
+def destination(tracking, to):
     """Return where a link leads: never to a foreign site."""
     target = urljoin(tracking["site"], to) if to else tracking["site"]
-    return target if _is_own(target, tracking) else tracking["site"]
+    return target if is_own(target, tracking) else tracking["site"]
 
 
 def _remember(response, tracking, reference):

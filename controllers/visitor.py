@@ -23,5 +23,5 @@ def visitor_address():
 def email_address(text):
     """Return the normalised address, or None. Mail to a host without a dot is lost."""
     address = email_normalize(text) or "" if isinstance(text, str) else ""
-    fits = re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}", address)
+    fits = re.fullmatch(r"[^@\s\x00-\x1f\x7f]+@[^@\s]+\.[^@\s.]{2,}", address)
     return address if fits and len(address) <= MAX_EMAIL else None

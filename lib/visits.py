@@ -35,6 +35,10 @@ AD_PARAMETERS = {
 _VISITOR = re.compile(r"[A-Za-z0-9]{16,40}")
 _SUB_ID = re.compile(r"[\w.:~-]{1,64}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?")
+# Browsers take a backslash for a slash and drop line breaks: such an address would
+# lead elsewhere than we read in it.
+_NO_ADDRESS = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]")
+_PARAMETER = re.compile(r"[A-Za-z][\w.-]{0,29}", re.ASCII)
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -121,8 +125,10 @@ def parse_domains(text):
 
 def host_of(address):
     """Return the host of an address or of an ``Origin``, "" where it has none."""
+    if not address or _NO_ADDRESS.search(address):
+        return ""
     try:
-        parts = urlsplit(address or "")
+        parts = urlsplit(address)
         host = parts.hostname or ""
     except ValueError:
         return ""
@@ -134,6 +140,19 @@ def is_within(host, domains):
     return bool(host) and any(
         host == domain or host.endswith(f".{domain}") for domain in domains
     )
+
+
+def origin_of(address):
+    """Return scheme, host and port of an address as browsers name it, or ""."""
+    if not host_of(address):
+        return ""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+
+
+def is_parameter(name):
+    """Tell whether a text can be the name of a parameter of an address."""
+    return bool(_PARAMETER.fullmatch(name))
 
 
 def with_parameters(url, parameters):
@@ -149,7 +168,7 @@ def with_parameters(url, parameters):
 
 
 def _split(url):
-    if len(url) > MAX_URL * 8 or re.search(r"[\x00-\x20\x7f<>\"\\^`{|}]", url):
+    if len(url) > MAX_URL * 8 or _NO_ADDRESS.search(url):
         raise ValueError("address")
     parts = urlsplit(url)
     if not host_of(url):

@@ -12,12 +12,15 @@ TRACKING_FIELDS = {
     "active",
     "allowed_domains",
     "attribution_model",
+    "company_id",
     "consent_mode",
     "cookie_days",
     "link_parameters",
     "respect_privacy_signals",
     "signup_url",
+    "track_website",
 }
+_KEY = re.compile(r"[\w-]{8,64}", re.ASCII)
 
 
 class AffiliateProgram(models.Model):
@@ -108,7 +111,7 @@ class AffiliateProgram(models.Model):
     def _check_link_parameters(self):
         for program in self:
             for name in program._link_parameters() or [""]:
-                if not re.fullmatch(r"[A-Za-z][\w.-]{0,29}", name, re.ASCII):
+                if not visits.is_parameter(name):
                     raise ValidationError(
                         self.env._(
                             "%s cannot be a link parameter. Example: via, ref, aff",
@@ -144,7 +147,9 @@ class AffiliateProgram(models.Model):
 
         :return: dict with ``id site domains model days parameters consent privacy``
         """
-        program = self.sudo().search([("public_key", "=", public_key)], limit=1)
+        # What cannot be a key, such as NUL, does not reach the database.
+        known = [("public_key", "=", public_key)] if _KEY.fullmatch(public_key) else []
+        program = known and self.sudo().search(known, limit=1)
         if not program:
             return None
         return {

@@ -8,6 +8,7 @@ from . import (
     test_endpoints,
     test_engine,
     test_failures,
+    test_form,
     test_lib_attribution,
     test_lib_codes,
     test_lib_commission,

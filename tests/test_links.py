@@ -83,6 +83,7 @@ class TestLinks(TrackingCase):
             ("https://acme.example.evil.example", "https://acme.example/pricing"),
             ("https://acme.example@evil.example", "https://acme.example/pricing"),
             ("javascript:alert(1)", "https://acme.example/pricing"),
+            ("https://evil.example\\@acme.example", "https://acme.example/pricing"),
             ("\\\\evil.example", None),
         ):
             with self.subTest(to):

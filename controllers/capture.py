@@ -1,0 +1,249 @@
+from urllib.parse import urljoin
+
+from werkzeug.exceptions import NotFound
+
+from odoo import http
+from odoo.exceptions import UserError
+from odoo.http import request
+from odoo.tools import is_html_empty
+from odoo.tools.misc import hash_sign, verify_hash_signed
+
+from ..lib import visits
+from .tracking import COOKIE, LEADS_AN_HOUR, destination, is_own
+from .visitor import MAX_EMAIL, email_address, visitor_address
+from .website import HONEYPOT
+
+CAPTCHA = "affiliate_form"
+MAX_FORM_BYTES = 16 * 1024
+TOKEN_HOURS = 2
+
+
+class AffiliateCapture(http.Controller):
+    """The e-mail form: a page, a frame, a popup or a block of the website."""
+
+    @http.route(
+        "/affiliate/form/<string:key>",
+        type="http",
+        auth="public",
+        website=True,
+        methods=["GET"],
+        readonly=True,
+        sitemap=False,
+    )
+    def form(self, key, **values):
+        """Show the form.
+
+        Parameters: ``reference`` or a link parameter of the programme, who brought the
+        visitor; ``to``, where he goes on; ``embed``, inside a frame of the site
+        ``origin``; ``lang``.
+        """
+        return _Form(key, values).show()
+
+    @http.route(
+        "/affiliate/form/<string:key>",
+        type="http",
+        auth="public",
+        website=True,
+        methods=["POST"],
+        # In a frame on a foreign site there is no session: see _Form.is_ours.
+        csrf=False,
+        max_content_length=MAX_FORM_BYTES,
+        sitemap=False,
+    )
+    def submit(self, key, **values):
+        """Take an address. The answer is the same for known and new people."""
+        form = _Form(key, values)
+        env = request.env
+        if not form.is_ours():
+            return form.refuse(
+                403, env._("This form was open for too long. Please send it again.")
+            )
+        if not form.email:
+            return form.refuse(422, form.what_is_wrong(), at_field=True)
+        if values.get(HONEYPOT):
+            return form.go_on()
+        allowed = env["affiliate.rate.limit.log"]._allow(
+            "lead", visitor_address(), LEADS_AN_HOUR
+        )
+        if not allowed:
+            return form.refuse(
+                429,
+                env._("That were many addresses in a short time. Please wait an hour."),
+            )
+        try:
+            env["ir.http"]._verify_request_recaptcha_token(CAPTCHA)
+        except UserError as suspicion:
+            return form.refuse(422, suspicion.args[0])
+        env["affiliate.referral"]._capture(
+            form.tracking["id"], form.email, form.reference, "form"
+        )
+        return form.go_on()
+
+
+class _Form:
+    """What a visitor has asked for or sent, and the answers to it."""
+
+    def __init__(self, key, values):
+        self.key = key
+        self.tracking = request.env["affiliate.program"]._tracking(key)
+        if not self.tracking:
+            raise NotFound()
+        # What comes as a file, and not as text, is nothing to us.
+        self.values = {n: v for n, v in values.items() if isinstance(v, str)}
+        self.typed = " ".join(self.text("email").split())
+        self.email = email_address(self.typed)
+        self.embed = bool(self.text("embed"))
+        self.reference = self._reference()
+        self._speak()
+        self.program = request.env["affiliate.program"].sudo()
+        self.program = self.program.browse(self.tracking["id"])
+
+    def text(self, name):
+        return self.values.get(name, "")
+
+    def is_ours(self):
+        """Tell whether this is a form of ours, not one that another site made up.
+
+        The session's token would be missing in a frame on a foreign site, so the form
+        has a signed one. A block of the website is stored and has none: there the
+        browser says where it was sent from.
+        """
+        if "token" not in self.values:
+            return _is_this_site(request.httprequest.headers.get("Origin"))
+        try:
+            known = verify_hash_signed(self._su(), CAPTCHA, self.text("token"))
+        except ValueError:
+            return False
+        return known == self.key
+
+    def what_is_wrong(self):
+        if not self.typed:
+            return request.env._("Please tell us your e-mail address.")
+        return request.env._(
+            "This is not a complete e-mail address. Example: jane@example.com"
+        )
+
+    def show(self, status=200, **problem):
+        consent = self.program.form_consent
+        token = hash_sign(self._su(), CAPTCHA, self.key, expiration_hours=TOKEN_HOURS)
+        return self._render(
+            "form",
+            status,
+            carried={
+                "token": token,
+                "reference": self.reference and str(self.reference),
+                "to": self.text("to"),
+                "embed": self.embed and "1",
+                "origin": self._origin(),
+                "lang": self.text("lang"),
+            },
+            typed=self.typed,
+            max_email=MAX_EMAIL,
+            honeypot=HONEYPOT,
+            captcha=CAPTCHA,
+            consent=not is_html_empty(consent) and consent,
+            **problem,
+        )
+
+    def refuse(self, status, problem, at_field=False):
+        """Say what is wrong, with everything that was typed."""
+        if self._is_script():
+            return request.make_json_response({"error": problem}, status=status)
+        onward = self._target() if status == 429 else None
+        return self.show(status, problem=problem, at_field=at_field, onward=onward)
+
+    def go_on(self):
+        """Lead the visitor on, or tell the page around the frame to do so."""
+        target = self._target()
+        if self._is_script():
+            thanks = request.env._("Thank you. We have your e-mail address.")
+            return request.make_json_response({"to": target, "message": thanks})
+        if target and not self.embed:
+            response = request.redirect(target, code=303, local=False)
+            return _protect(response, self.tracking)
+        return self._render(
+            "done",
+            200,
+            done={
+                "data-affiliate-email": self.email,
+                "data-affiliate-reference": str(self.reference or ""),
+                "data-affiliate-to": target,
+            },
+            target=target,
+        )
+
+    def _render(self, template, status, **values):
+        values |= {
+            "program": self.program,
+            "origin": self._origin(),
+            "content": f"affiliate_stripe.capture_{template}",
+        }
+        layout = "frame" if self.embed else "page"
+        response = request.render(
+            f"affiliate_stripe.capture_{layout}", values, status=status
+        )
+        return _protect(response, self.tracking)
+
+    def _target(self):
+        """Return where the visitor goes on to; never a foreign site."""
+        to = self.text("to")
+        if to and "token" not in self.values:
+            # A block of the website: its pages are meant.
+            to = urljoin(request.httprequest.host_url, to)
+        target = destination(self.tracking, to)
+        if not target:
+            return ""
+        reference = self.reference and str(self.reference)
+        return self.program._form_target(target, self.email, reference)
+
+    def _reference(self):
+        """Return who brought the visitor: as asked, by the link, or by the cookie."""
+        names = ("reference", *self.tracking["parameters"])
+        texts = [*map(self.text, names), request.httprequest.cookies.get(COOKIE)]
+        parse = request.env["affiliate.referral"]._reference_of
+        return next(filter(None, map(parse, texts)), None)
+
+    def _origin(self):
+        """Return the site around the frame, where it is one of the programme's.
+
+        Nobody else is told who has signed up.
+        """
+        if not self.embed:
+            return ""
+        page = self.text("origin")
+        if not page and request.httprequest.method == "GET":
+            page = request.httprequest.referrer
+        return visits.origin_of(page) if is_own(page, self.tracking) else ""
+
+    def _speak(self):
+        """Speak the language the page around asks for, where the website has it."""
+        asked = self.text("lang").replace("-", "_")
+        code = request.env["ir.http"].get_nearest_lang(asked)
+        if code and code != request.lang.code:
+            request.lang = request.env["res.lang"]._get_data(code=code)
+            request.update_context(lang=code)
+            request.website = request.website.with_context(lang=code)
+
+    def _is_script(self):
+        return "application/json" in request.httprequest.headers.get("Accept", "")
+
+    def _su(self):
+        return request.env(su=True)
+
+
+def _is_this_site(origin):
+    host = visits.host_of(origin)
+    return bool(host) and host == visits.host_of(request.httprequest.host_url)
+
+
+def _protect(response, tracking):
+    """Let only the sites of the programme show this in a frame, and nobody keep it."""
+    sites = [
+        f"{host}:*"
+        for domain in tracking["domains"]
+        for host in (domain, f"*.{domain}")
+    ]
+    policy = " ".join(["frame-ancestors 'self'", *sites])
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["Cache-Control"] = "no-store"
+    return response
