@@ -62,10 +62,8 @@ class AffiliateCapture(http.Controller):
             return form.refuse(422, form.what_is_wrong(), at_field=True)
         if values.get(HONEYPOT):
             return form.go_on()
-        allowed = env["affiliate.rate.limit.log"]._allow(
-            "lead", visitor_address(), LEADS_AN_HOUR
-        )
-        if not allowed:
+        address = visitor_address()
+        if not env["affiliate.rate.limit.log"]._allow("lead", address, LEADS_AN_HOUR):
             return form.refuse(
                 429,
                 env._("That were many addresses in a short time. Please wait an hour."),
@@ -75,7 +73,7 @@ class AffiliateCapture(http.Controller):
         except UserError as suspicion:
             return form.refuse(422, suspicion.args[0])
         env["affiliate.referral"]._capture(
-            form.tracking["id"], form.email, form.reference, "form"
+            form.tracking["id"], form.email, form.reference, "form", address
         )
         return form.go_on()
 

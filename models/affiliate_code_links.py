@@ -27,6 +27,19 @@ class AffiliateCode(models.Model):
                 f"{code.get_base_url()}{SHORT_PATH}/{code.code}"
             )
 
+    @api.model
+    def _active(self, program, text):
+        """Return the code of a programme that works in links, or none."""
+        return self.search(
+            [
+                ("code", "=", text),
+                ("program_id", "=", program.id),
+                ("affiliate_id.state", "=", "active"),
+                ("state", "!=", "inactive"),
+            ],
+            limit=1,
+        )
+
     def _make_link(self, page="", sub_id="", campaign=""):
         """Return (link, short link) to a page, marked as wished.
 

@@ -171,7 +171,7 @@ class AffiliateProgram(models.Model):
         :return: dict with ``name offer``, empty where the code counts no more
         """
         program = self.sudo().browse(program_id).with_context(lang=lang)
-        code = self.env["affiliate.referral"].sudo()._code_of(program, reference)
+        code = self.env["affiliate.code"].sudo()._active(program, reference.code)
         if not code:
             return {}
         partner = code.affiliate_id.partner_id

@@ -66,15 +66,7 @@ class AffiliateReferral(models.Model):
     def _brought_by(self, program, reference, now):
         """Return the Candidate that brought a visitor, by his visits or by the
         reference; None where it is nobody."""
-        named = self.env["affiliate.code"].search(
-            [
-                ("code", "=", reference.code),
-                ("program_id", "=", program.id),
-                ("affiliate_id.state", "=", "active"),
-                ("state", "!=", "inactive"),
-            ],
-            limit=1,
-        )
+        named = self.env["affiliate.code"]._active(program, reference.code)
         policies = Policies()
         lead = attribution.Candidate(
             affiliate=named.affiliate_id.id,
