@@ -26,7 +26,7 @@ customElements.define(
     class extends HTMLElement {
         connectedCallback() {
             const address = this.getAttribute("buy-button-id");
-            this.replaceChildren(button(this, address, "Buy with a Buy Button"));
+            this.replaceChildren(button(this, address, "By Buy Button"));
         }
     }
 );
