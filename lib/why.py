@@ -2,8 +2,9 @@
 so that it stays readable when visits have been forgotten."""
 
 MOVE, PAYMENT, VISIT = "move", "payment", "visit"
+MAX_LOST = 50  # of what lost, the last ones; a robot may make any number of visits
 # Verdicts beside those of ``attribution.explain``.
-WON, LED_BY = "won", "led_by"
+WON, LED_BY, MOVED = "won", "led_by", "moved"
 
 
 def timeline(explained, decided_at=None, moves=()):
@@ -29,10 +30,14 @@ def timeline(explained, decided_at=None, moves=()):
                     candidate.seen, candidate.source, candidate.carrier, None, LED_BY
                 ),
             )
-    told = list(steps.values())
+    told = [step for step in steps.values() if step["verdict"] in (WON, LED_BY)]
+    lost = [step for step in steps.values() if step["verdict"] not in (WON, LED_BY)]
+    told += sorted(lost, key=_order)[-MAX_LOST:]
     if decided_at is not None:
         told.append(_event(decided_at, PAYMENT))
-    told += [_event(move.at, MOVE, move.reason, move.affiliate, WON) for move in moves]
+    told += [
+        _event(move.at, MOVE, move.reason, move.affiliate, MOVED) for move in moves
+    ]
     return sorted(told, key=_order)
 
 

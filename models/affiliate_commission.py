@@ -145,7 +145,8 @@ class AffiliateCommission(models.Model):
     hold_until = fields.Date(index=True, string="On hold until")
     is_approved = fields.Boolean(readonly=True, copy=False)
     on_hold = fields.Boolean(readonly=True, copy=False)
-    hold_reason = fields.Char(readonly=True, copy=False)
+    # Affiliates see that a row waits, not whether it is doubted.
+    hold_reason = fields.Char(readonly=True, copy=False, groups="base.group_user")
     void_reason = fields.Char(string="Rejected because", readonly=True, copy=False)
     settlement_id = fields.Many2one(
         "affiliate.settlement",

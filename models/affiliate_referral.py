@@ -83,7 +83,8 @@ class AffiliateReferral(models.Model):
         index="btree_not_null",
         help="Of the browser in which the person left the e-mail; leads to the visits.",
     )
-    ip_hash = fields.Char(readonly=True, copy=False)  # keyed, as of visits
+    # Keyed, as of visits.
+    ip_hash = fields.Char(readonly=True, copy=False, index="btree_not_null")
     token = fields.Char(
         default=lambda self: secrets.token_urlsafe(16), readonly=True, copy=False
     )
@@ -119,6 +120,7 @@ class AffiliateReferral(models.Model):
     commission_ids = fields.One2many("affiliate.commission", "referral_id")
 
     _token_uniq = models.UniqueIndex("(token)")
+    _affiliate_date_idx = models.Index("(affiliate_id, date)")
 
     def init(self):
         # One binding a customer, for any number of workers.

@@ -131,11 +131,11 @@ class AffiliateReferral(models.Model):
             former[case.person] = case.person.referral_ids - case.referral
             if case.decision.decided_at:
                 lost |= self.browse([c.claim for c in case.decision.losers if c.claim])
-        if freed := self.union(*former.values()):
+        if freed := self.browse().union(*former.values()):
             freed.write({"customer_ids": [Command.clear()], "state": "rejected"})
             # The unique index sees each statement: these customers are free now.
             self.env.flush_all()
-        known = self.union(*(case.referral for case in decided))
+        known = self.browse().union(*(case.referral for case in decided))
         new = [case for case in decided if not case.referral]
         created = self.create(
             [

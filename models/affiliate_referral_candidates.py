@@ -55,12 +55,13 @@ class Case:
     def evidence(self):
         """What is stored to say why."""
         decision = self.decision
+        losers = decision.losers if decision else ()
         explained = attribution.explain(
             self.sales, self.candidates, decision, self.since
         )
         return {
             "winner": decision.winner.evidence if decision else "",
-            "losers": [c.evidence for c in decision.losers] if decision else [],
+            "losers": [c.evidence for c in losers[-why.MAX_LOST :]],
             "timeline": why.timeline(
                 explained, decision and decision.decided_at, self.moves
             ),
@@ -202,7 +203,7 @@ class AffiliateReferral(models.Model):
     @api.model
     def _moves_of(self, people):
         """Return ``{person: moves}``."""
-        referrals = self.union(*(person.referral_ids for person in people))
+        referrals = self.browse().union(*(person.referral_ids for person in people))
         moves = self.env["affiliate.referral.move"].search(
             [("referral_id", "in", referrals.ids)]
         )
@@ -218,7 +219,7 @@ class AffiliateReferral(models.Model):
         refused = defaultdict(set)
         for flag in self.env["affiliate.referral.flag"].search(
             [
-                ("referral_id", "in", self.union(*speaking.values()).ids),
+                ("referral_id", "in", self.browse().union(*speaking.values()).ids),
                 ("state", "=", "refused"),
             ]
         ):

@@ -160,17 +160,20 @@ class AffiliateReferralFlag(models.Model):
     def _tell_managers(self):
         """Have one activity an affiliate while there is something to look at."""
         affiliates = self.affiliate_id.sudo()
-        notes = defaultdict(list)
-        for flag in self.sudo().search(
-            [("affiliate_id", "in", affiliates.ids), ("state", "=", OPEN)], order="id"
+        kinds = dict(self._fields["kind"]._description_selection(self.env))
+        told = defaultdict(list)
+        for affiliate, kind, count in self.sudo()._read_group(
+            [("affiliate_id", "in", affiliates.ids), ("state", "=", OPEN)],
+            ["affiliate_id", "kind"],
+            ["__count"],
         ):
-            notes[flag.affiliate_id].append(flag.note)
+            told[affiliate].append(f"{kinds[kind]}: {count}")
         summary = self.env._("Referrals to look at")
         for affiliate in affiliates:
             activity = affiliate.activity_search(
                 [WARNING], additional_domain=[("summary", "=", summary)]
             )
-            note = Markup("<br/>").join(dict.fromkeys(notes[affiliate]))
+            note = Markup("<br/>").join(told[affiliate])
             if not note:
                 activity.action_feedback(feedback=self.env._("All was looked at."))
             elif activity:

@@ -40,12 +40,15 @@ class AffiliateReferralMove(models.Model):
 
     def _to_move(self):
         self.ensure_one()
+        which = self.env._("all payments")
+        if self.since:
+            which = self.env._("payments from %s on", fields.Date.to_string(self.since))
         return attribution.Move(
             id=self.id,
             affiliate=self.affiliate_id.id,
             at=unix(self.create_date),
             since=unix(self.since),
-            reason=f"{self.reason} ({self.create_uid.name})",
+            reason=f"{self.reason} ({self.create_uid.name}: {which})",
         )
 
 

@@ -9,6 +9,8 @@ ICONS = {
     why.MOVE: "fa-exchange",
     attribution.CODE: "fa-tag",
     attribution.MANUAL: "fa-hand-o-right",
+    attribution.METADATA: "fa-link",
+    attribution.REFERENCE: "fa-link",
 }
 
 
@@ -42,8 +44,8 @@ class AffiliateReferral(models.Model):
                 "title": kinds[step["kind"]],
                 "affiliate": names.get(step["affiliate"], ""),
                 "text": step["text"],
-                "won": step["verdict"] == why.WON,
-                "lost": step["verdict"] not in (why.WON, why.LED_BY, None),
+                "won": step["verdict"] in (why.WON, why.MOVED),
+                "lost": step["verdict"] not in (why.WON, why.MOVED, why.LED_BY, None),
                 "verdict": verdicts.get(step["verdict"], ""),
             }
             for step in story
@@ -81,6 +83,7 @@ class AffiliateReferral(models.Model):
     def _why_verdicts(self):
         return {
             why.WON: self.env._("This decided."),
+            why.MOVED: self.env._("Decided by a person."),
             why.LED_BY: self.env._("Told whose visits they were."),
             attribution.REFUSED: self.env._(
                 "Does not count: a manager refused this affiliate."

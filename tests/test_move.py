@@ -190,6 +190,33 @@ class TestHistory(VisitCase):
         self.process()
         self.assertEqual(self.amounts(), [30.00] * 3)
 
+    def test_two_years_of_payments(self):
+        """Example 17."""
+        program = self.make_program(rules=[{"rate": 20, "duration_months": 12}])
+        affiliate = self.make_affiliate(program, "Zoe Lee")
+        subscription = self.shop.subscribe("jane@example.com", self.shop.price(5000))
+        self.double.advance(months=23)
+        invoices = self.double.all("invoice", customer=subscription["customer"])
+        self.assertEqual(len(invoices), 24)
+        fifth = sorted(invoices, key=lambda invoice: invoice["created"])[4]
+        self.shop.refund(self.shop.charge_of(fifth))
+        self.deliver()
+        claim = self.claim(affiliate, at=self.double.clock.now() + DAY)
+        values = {"affiliate_id": affiliate.id, "since": False, "reason": "Agreed"}
+        told = self.env["affiliate.commission"]._rehearse(
+            self.account, lambda env: claim.with_env(env)._move(values)
+        )
+        self.assertEqual([row[:2] for row in told], [(affiliate.display_name, 13)])
+        self.assertIn("110.00", told[0][2])
+        self.assertFalse(self.rows())
+        claim._move(values)
+        self.assertEqual(self.rows().mapped("kind").count("earned"), 12)
+        self.assertEqual(len(self.rows()), 13)
+        self.assertEqual(self.total(), 110.00)
+        self.env["affiliate.stripe.event"].search([]).action_retry()
+        self.process()
+        self.assertEqual(len(self.rows()), 13)
+
     def test_earlier_payments_of_a_customer_who_is_bound(self):
         self.shop.subscribe("jane@example.com", self.price)
         self.double.advance(months=2)

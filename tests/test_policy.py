@@ -167,16 +167,25 @@ class TestVisitsAsEvidence(VisitCase):
         self.pay(3, metadata={"affiliate": reference})
         self.assert_owner(self.drona, 30.00, source="metadata")
 
-    def test_clicked_one_affiliates_link_and_used_the_code_of_another(self):
-        """Example 9, with visits."""
+    def clicked_and_used_a_code(self):
+        """Example 9, with visits: clicked A's link, used B's code."""
         self.program.discount_value = 25
         self.uma.code_ids._push()
         self.price = self.shop.price(20000)
         self.program.rule_ids.rate = 20
         self.visit(self.drona, 0)
         self.buy(1, self.drona, code=self.uma.code)
+
+    def test_clicked_one_affiliates_link_and_used_the_code_of_another(self):
+        self.clicked_and_used_a_code()
         self.assert_owner(self.uma, 30.00, source="code")
         self.assertIn("Not counted: DRONA29", self.bound().evidence_text)
+        self.assertIn("Lost to stronger evidence", self.bound().why)
+
+    def test_link_first(self):
+        self.program.code_beats_link = False
+        self.clicked_and_used_a_code()
+        self.assert_owner(self.drona, 30.00, source="client_reference")
 
     def form_after_payment(self, later):
         """Example 12."""

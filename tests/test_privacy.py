@@ -7,6 +7,7 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import new_test_user, tagged
 
 from ..lib import erasure
+from ..lib.stripe_objects import MODELS
 from .test_policy import VisitCase
 
 NAME, EMAIL = "Jane Secret", "jane@secret.example"
@@ -137,6 +138,9 @@ class TestPrivacy(VisitCase):
         self.env["affiliate.click"].sudo()._gc_clicks()
         oldest = self.env["affiliate.click"].search([], order="date", limit=1)
         self.assertFalse(oldest and oldest.date.year < 2000)
+
+    def test_what_is_erased_is_mirrored(self):
+        self.assertLessEqual(set(erasure.KINDS), set(MODELS))
 
     def test_metadata_that_concerns_the_ledger_is_kept(self):
         metadata = {

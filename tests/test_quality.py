@@ -47,6 +47,7 @@ class TestFlags(QualityCase):
         activity = self.drona.activity_ids
         self.assertEqual(activity.summary, "Referrals to look at")
         self.assertEqual(len(self.flags()), 3)
+        self.assertIn("Bought by the affiliate: 3", activity.note)
         self.flags().action_accept()
         self.assertFalse(self.drona.activity_ids)
 
@@ -204,6 +205,36 @@ class TestFlags(QualityCase):
         self.visit(self.drona, 0, ad_network="Google Ads")
         self.buy(1, self.drona)
         self.assertFalse(self.flags())
+
+    def test_affiliates_do_not_see_that_they_are_doubted(self):
+        user = new_test_user(
+            self.env,
+            "drona",
+            groups="base.group_portal",
+            email="drona@partners.example",
+            company_id=self.env.company.id,
+            company_ids=[(6, 0, self.env.company.ids)],
+        )
+        user.partner_id = self.drona.partner_id
+        self.sell()
+        row = self.rows().with_user(user)
+        self.assertEqual((row.amount, row.on_hold), (24.00, True))
+        flag, referral = self.flags().with_user(user), self.bound().with_user(user)
+        drona = self.drona.with_user(user)
+        for read in (
+            lambda: row.hold_reason,
+            lambda: drona.trusted,
+            lambda: drona.open_flag_count,
+            lambda: drona.flag_ids,
+            lambda: flag.note,
+            lambda: referral.why,
+            lambda: self.env["affiliate.referral.move"].with_user(user).search([]),
+            referral.action_export_person,
+            referral._erase_person,
+        ):
+            self.env.invalidate_all()
+            with self.assertRaises(AccessError):
+                read()
 
     def test_only_managers_decide(self):
         self.sell()
