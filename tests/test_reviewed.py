@@ -16,13 +16,15 @@ class TestReviewed(StripeCase):
         self.drona = self.make_affiliate(self.program)
 
     def claim(self, email="jane@x.example"):
-        return self.env["affiliate.referral"].create(
+        claim = self.env["affiliate.referral"].create(
             {
                 "email": email,
                 "affiliate_id": self.drona.id,
                 "date": moment(NEW_YEAR - DAY),
             }
         )
+        self.env.flush_all()  # for those who read it in an environment of their own
+        return claim
 
     def test_lines_removed_from_a_draft_are_forgotten(self):
         self.claim()

@@ -55,7 +55,12 @@ PUBLIC_METHODS = {
     },
     "affiliate.person.wizard": {"action_erase"},
     "affiliate.plan.wizard": {"action_fetch"},
-    "affiliate.program": {"action_open_form", "action_view_affiliates", *VIEWS},
+    "affiliate.program": {
+        "action_open_form",
+        "action_view_affiliates",
+        "get_form_choices",
+        *VIEWS,
+    },
     "affiliate.move.wizard": {"action_move"},
     "affiliate.referral": {
         "action_add_history",
