@@ -297,7 +297,7 @@ class AffiliateReferral(models.Model):
             code=self.code_id.id or None,
             claim=self.id,
             history=self.source == "manual" and self.include_history,
-            policy=policies.of(self.program_id),
+            policy=policies.of(self.affiliate_id.program_id),
             visitor=self.visitor or "",
             carrier=self.email or "",
         )

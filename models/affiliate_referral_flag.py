@@ -120,7 +120,12 @@ class AffiliateReferralFlag(models.Model):
         states = dict(self._fields["state"]._description_selection(self.env))
         for flag in flags.sudo():
             flag.referral_id.message_post(
-                body=f"{kinds[flag.kind]}: {states[state]}. {flag.note}"
+                body=self.env._(
+                    "%(kind)s: %(decision)s. %(why)s",
+                    kind=kinds[flag.kind],
+                    decision=states[state],
+                    why=flag.note,
+                )
             )
         flags._tell_managers()
         return flags

@@ -100,7 +100,11 @@ class AffiliateReferral(models.Model):
             self.env["affiliate.referral.move"].sudo().create(
                 {"referral_id": self.id, **values}
             )
-            title = self.env._("Moved from %s", self.affiliate_id.display_name)
+            told = self.env._(
+                "Moved from %(affiliate)s: %(reason)s",
+                affiliate=self.affiliate_id.display_name,
+                reason=values["reason"],
+            )
         elif (
             self.source == attribution.MANUAL
             and affiliate == self.affiliate_id
@@ -108,12 +112,12 @@ class AffiliateReferral(models.Model):
         ):
             # Nothing is bound that could be moved: the claim itself asks for more.
             self.sudo().include_history = True
-            title = self.env._("Earlier payments too")
+            told = self.env._("Earlier payments too: %s", values["reason"])
         else:
             raise UserError(
                 self.env._("This person has not paid yet: change the referral itself.")
             )
-        self.message_post(body=f"{title}: {values['reason']}")
+        self.message_post(body=told)
         self._decide_people()
 
     @api.model
