@@ -47,8 +47,11 @@ def storable(text):
 
 
 def storable_json(value):
-    """Return JSON that jsonb can hold: it has neither NUL nor lone surrogates."""
-    text = json.dumps(value, ensure_ascii=False)
+    """Return JSON that jsonb can hold: it has neither NUL nor lone surrogates.
+
+    Amounts and times, which JSON has no words for, are written as PostgreSQL reads them.
+    """
+    text = json.dumps(value, ensure_ascii=False, default=str)
     if "\\u0000" in text:
         text = _NUL.sub(r"\1", text)
     return text.encode("utf-8", "replace").decode()

@@ -190,14 +190,18 @@ class AffiliateCommission(models.Model):
 
     @api.depends("is_approved", "void_reason", "settlement_id.state")
     def _compute_state(self):
-        settled = {"draft": "settled", "confirmed": "settled", "billed": "settled"}
         for row in self:
-            if row.void_reason:
-                row.state = "void"
-            elif row.settlement_id and row.settlement_id.state != "cancelled":
-                row.state = settled.get(row.settlement_id.state, "paid")
-            else:
-                row.state = "approved" if row.is_approved else "pending"
+            row.state = self._state_of(
+                row.is_approved, row.void_reason, row.settlement_id.state
+            )
+
+    @api.model
+    def _state_of(self, is_approved, void_reason, settlement_state=False):
+        if void_reason:
+            return "void"
+        if settlement_state and settlement_state != "cancelled":
+            return "paid" if settlement_state == "paid" else "settled"
+        return "approved" if is_approved else "pending"
 
     # === ONCHANGE METHODS === #
 

@@ -275,6 +275,7 @@ class AffiliateCommission(models.Model):
                     or self._is_due(values, today),
                     "void_reason": origin and origin["void_reason"],
                 }
+                values |= self._stored(values)
             created = self.create(batch)
             rows |= created
             for row in created:
@@ -282,6 +283,15 @@ class AffiliateCommission(models.Model):
                 if row.kind == "earned":
                     origins.setdefault(key, row._as_origin())
         return rows
+
+    @api.model
+    def _stored(self, values):
+        """Return what Odoo would compute, and write again, after it made the row."""
+        affiliate = self.env["affiliate.affiliate"].browse(values["affiliate_id"])
+        return {
+            "partner_id": affiliate.partner_id.id,
+            "state": self._state_of(values["is_approved"], values["void_reason"]),
+        }
 
     def _as_origin(self):
         return {

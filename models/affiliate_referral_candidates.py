@@ -159,7 +159,8 @@ class AffiliateReferral(models.Model):
         found = defaultdict(self.browse)
         for claim in claims:
             if person := bound.get(claim.id) or emails.get(claim.email_normalized):
-                found[person] |= claim
+                # Read together what is asked of any of them.
+                found[person] = (found[person] | claim).with_prefetch(claims._ids)
         return found
 
     @api.model

@@ -341,16 +341,12 @@ class AffiliateStripeAccount(models.Model):
                 )
             )
 
-    def _currency_ids(self, codes):
-        """Return {ISO code: currency id}, activating currencies seen for the first
-        time (an inactive one could not be shown).
+    def _activate_currencies(self, codes):
+        """Activate currencies seen for the first time: inactive ones are not shown.
 
-        :param codes: as Stripe writes them, or None; unknown ones give None
+        :param codes: as Stripe writes them, or None; unknown ones change nothing
         """
-        codes = {code.upper() for code in codes if code}
-        currencies = self.env["res.currency"].with_context(active_test=False)
-        found = currencies.search([("name", "in", list(codes))]) if codes else []
-        for currency in found:
-            if not currency.active:
-                currency.sudo().active = True
-        return dict.fromkeys(codes) | {currency.name: currency.id for currency in found}
+        names = [code.upper() for code in codes if code]
+        self.env["res.currency"].sudo().with_context(active_test=False).search(
+            [("name", "in", names), ("active", "=", False)]
+        ).active = True

@@ -31,9 +31,9 @@ class AffiliateStripeCustomer(models.Model):
             )
 
     @api.model
-    def _row_values(self, values):
-        email = email_normalize(values["email"] or "") or None
-        return {**super()._row_values(values), "email_normalized": email}
+    def _row_values(self, row):
+        email = email_normalize(row.values["email"] or "") or None
+        return {**super()._row_values(row), "email_normalized": email}
 
     def _sources(self):
         """A guest is no object of Stripe's."""

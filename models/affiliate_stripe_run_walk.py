@@ -201,16 +201,19 @@ class AffiliateStripeRun(models.Model):
             readings = page.readings + sync._read_needed(
                 self.account_id, page.readings, lookups
             )
-            return self._store_readings(part_id, token, page, places, readings, ())
+            return self._store_readings(part_id, token, place, page, places, readings)
         except (StripeProblem, psycopg2.DataError, psycopg2.IntegrityError) as problem:
             if getattr(problem, "code", None) in ACCOUNT_PROBLEMS:
                 raise
             # The inbox isolates, repeats and shows the bad one; the walk goes on.
             _logger.info("A page of %s goes through the inbox: %s", place.kind, problem)
-            return self._store_readings(part_id, token, page, places, [], page.raws)
+            return self._store_readings(
+                part_id, token, place, page, places, [], page.raws
+            )
 
-    def _store_readings(self, part_id, token, page, places, readings, deferred):
-        kind = self.part_ids.browse(part_id).kind
+    def _store_readings(
+        self, part_id, token, place, page, places, readings, deferred=()
+    ):
         with self.env["affiliate.stripe.sync"]._transaction() as own:
             part_ids = own.env[self._name]._move_on(part_id, token, page, places)
             if part_ids is None:
@@ -221,7 +224,7 @@ class AffiliateStripeRun(models.Model):
                 own._store(account, readings, page.asked_at, later=True)
             own.env["affiliate.stripe.event"]._put_objects(
                 account,
-                [(kind, raw["id"]) for raw in [*page.unreadable, *deferred]],
+                [(place.kind, raw["id"]) for raw in [*page.unreadable, *deferred]],
             )
             return part_ids
 

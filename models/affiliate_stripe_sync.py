@@ -168,6 +168,7 @@ class AffiliateStripeSync(models.AbstractModel):
         """
         self._lock(account)
         rows = _distinct_rows(readings)
+        account._activate_currencies({row.values.get("currency") for row in rows})
         new = defaultdict(list)
         for (kind, _weak, _columns), group in _grouped(rows).items():
             model = self.env[MODELS[kind]]
