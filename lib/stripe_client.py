@@ -16,9 +16,12 @@ PAGE_SIZE = 100
 # How many reads of one batch are under way at once. How many a second is a setting of
 # the account (see stripe_pace.py).
 CONCURRENT_READS = 16
-# One number for connecting and reading: Odoo's test runner compares it.
+# One number for connecting and reading: Odoo's test runner compares it. With its
+# retries shorter than Odoo lets a scheduled action run (two minutes by default).
 TIMEOUT_SECONDS = 30
 NETWORK_RETRIES = 2
+# So many passing problems in one batch are no accident: the rest is not asked for.
+HOPELESS = 4
 
 stripe.enable_telemetry = False
 # The package tells of every call at INFO; Odoo's log is for what matters.
@@ -163,17 +166,28 @@ class StripeApi:
         return raw
 
 
-def in_parallel(function, items, workers=CONCURRENT_READS):
+def in_parallel(function, items, workers=CONCURRENT_READS, ask_all=False):
     """Return ``[(item, result or StripeProblem)]``, calling ``function`` concurrently.
 
     ``function`` must not touch the database: it runs in a thread, with no transaction
     open (ARCHITECTURE.md, "The inbox and the sync").
+
+    :param bool ask_all: also where the account's problems leave no hope; otherwise
+        what is left then gets the last of them as its answer
     """
+    hindrances = []
+
+    def is_hopeless():
+        return len(hindrances) >= HOPELESS or any(p.stops_account for p in hindrances)
 
     def guarded(item):
+        if not ask_all and is_hopeless():
+            return item, hindrances[-1]
         try:
             return item, function(item)
         except StripeProblem as problem:
+            if problem.code in ACCOUNT_PROBLEMS:
+                hindrances.append(problem)
             return item, problem
 
     items = list(items)

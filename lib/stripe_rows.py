@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from urllib.parse import quote
 
 from .money import to_major
 
@@ -53,7 +54,8 @@ class Kind:
 
     def request(self, stripe_id):
         """Return (path, params) that read one object completely."""
-        return f"{self.path}/{stripe_id}", self._params()
+        # People choose the ids of coupons, and much is allowed in them.
+        return f"{self.path}/{quote(stripe_id, safe='')}", self._params()
 
     def list_params(self):
         """Return the params that make a list of complete objects."""

@@ -134,6 +134,9 @@ class AffiliateStripeAccount(models.Model):
                     "problem": False,
                 }
             )
+            if account.state == "connected":
+                # It is used at once: that of another account would mix histories.
+                account._check_key()
         # Not even the answer to the request that saved it shows it.
         self.invalidate_recordset(["api_key"], flush=False)
 
@@ -279,7 +282,9 @@ class AffiliateStripeAccount(models.Model):
                 raise UserError(self._problem_text(problem)) from problem
             stripe_account = {}
         kinds = [kind for kind in KINDS.values() if kind.listed]
-        answers = in_parallel(lambda kind: stripe_api.get(kind.path, limit=1), kinds)
+        answers = in_parallel(
+            lambda kind: stripe_api.get(kind.path, limit=1), kinds, ask_all=True
+        )
         refused = {
             kind.permission: answer
             for kind, answer in answers

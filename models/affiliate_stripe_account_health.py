@@ -144,11 +144,14 @@ class AffiliateStripeAccount(models.Model):
         }
         return texts.get(problem.code) or self.env._("Stripe says: %s", str(problem))
 
-    def _handle_problem(self, problem):
+    def _handle_problem(self, problem, is_alone=False):
         """React to a problem that concerns the account, not one object.
 
         Wrong key or permission: stop and say so. Passing ones: wait, each time in a
         row twice as long. Events are kept either way.
+
+        :param bool is_alone: other requests made beside it were answered, so that this
+            one follows no other in a row
         """
         self.ensure_one()
         now = fields.Datetime.now()
@@ -159,32 +162,37 @@ class AffiliateStripeAccount(models.Model):
                 self._update_warning()
         elif not self.backoff_until or self.backoff_until <= now:
             # Requests that ran side by side fail together: one step, not one each.
-            pause = FIRST_PAUSE * 2 ** min(self.backoff_count, MAX_DOUBLINGS)
+            before = 0 if is_alone else self.backoff_count
+            pause = FIRST_PAUSE * 2 ** min(before, MAX_DOUBLINGS)
             self.write(
                 {
                     "backoff_until": now + pause,
-                    "backoff_count": self.backoff_count + 1,
+                    "backoff_count": before + 1,
                     "backoff_reason": text,
                 }
             )
             _logger.info("Stripe account %s pauses for %s: %s", self.id, pause, text)
 
     def _note_success(self):
-        """Stripe answers: the next pause is a short one again."""
-        for account in self:
-            if account.backoff_count:
-                account.write(
-                    {
-                        "backoff_until": False,
-                        "backoff_count": 0,
-                        "backoff_reason": False,
-                    }
-                )
+        """Stripe answers: the next pause is a short one again.
+
+        One that lasts was begun by somebody who asked after us.
+        """
+        now = fields.Datetime.now()
+        self.filtered(
+            lambda account: account.backoff_count
+            and (not account.backoff_until or account.backoff_until <= now)
+        )._end_pause()
+
+    def _end_pause(self):
+        self.write(
+            {"backoff_until": False, "backoff_count": 0, "backoff_reason": False}
+        )
 
     def _note_connected(self):
         """The key works: forget what was wrong."""
         self.write({"state": "connected", "problem": False})
-        self._note_success()
+        self._end_pause()
         self._update_warning()
 
     # === TELLING === #

@@ -1,9 +1,11 @@
 from datetime import timedelta
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..lib.stripe_pace import Pace
+from .affiliate_stripe_sync import read_committed
 
 
 class AffiliateStripeAccount(models.Model):
@@ -102,29 +104,8 @@ class AffiliateStripeAccount(models.Model):
         self.ensure_one()
         if not self.rate_limit:
             return None
-        registry, account_id = self.env.registry, self.id
         interval = 1 / self.rate_limit
-
-        def reserve(calls):
-            # A statement of its own: nobody waits for anybody's transaction. Time
-            # not used is lost but for one second of it.
-            with registry.cursor() as cr:
-                cr.execute(
-                    """INSERT INTO affiliate_stripe_pace AS pace (account_id, free_at)
-                       VALUES (%(account)s, clock_timestamp() + %(span)s)
-                       ON CONFLICT (account_id) DO UPDATE
-                          SET free_at = %(span)s + GREATEST(
-                              pace.free_at, clock_timestamp() - interval '1 second')
-                    RETURNING EXTRACT(EPOCH FROM
-                              free_at - %(span)s - clock_timestamp())""",
-                    {
-                        "account": account_id,
-                        "span": timedelta(seconds=calls * interval),
-                    },
-                )
-                return float(cr.fetchone()[0])
-
-        return Pace(reserve, interval)
+        return Pace(partial(reserve, self.env.registry, self.id, interval), interval)
 
     def init(self):  # pylint: disable=missing-return
         super().init()
@@ -134,3 +115,24 @@ class AffiliateStripeAccount(models.Model):
             """CREATE UNLOGGED TABLE IF NOT EXISTS affiliate_stripe_pace (
                    account_id integer PRIMARY KEY, free_at timestamptz NOT NULL)"""
         )
+
+
+def reserve(registry, account_id, interval, calls):
+    """Take the next slots of an account's pace (see ``lib.stripe_pace``); in threads.
+
+    A statement of its own: nobody waits for anybody's transaction. Time not used is
+    lost but for one second of it.
+
+    :return: seconds until the first of them
+    """
+    with read_committed(registry) as cr:
+        cr.execute(
+            """INSERT INTO affiliate_stripe_pace AS pace (account_id, free_at)
+               VALUES (%(account)s, clock_timestamp() + %(span)s)
+               ON CONFLICT (account_id) DO UPDATE
+                  SET free_at = %(span)s + GREATEST(
+                      pace.free_at, clock_timestamp() - interval '1 second')
+            RETURNING EXTRACT(EPOCH FROM free_at - %(span)s - clock_timestamp())""",
+            {"account": account_id, "span": timedelta(seconds=calls * interval)},
+        )
+        return float(cr.fetchone()[0])

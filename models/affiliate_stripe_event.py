@@ -74,6 +74,7 @@ class AffiliateStripeEvent(models.Model):
         "(account_id, object_kind, object_ref) WHERE state = 'pending'"
     )
     # The sender waits while indexes are written: no more of them than work needs.
+    _oldest_idx = models.Index("(account_id, id) WHERE state = 'pending'")
     _failed_idx = models.Index("(account_id) WHERE state = 'failed'")
     # For the newest events of an account, and for the oldest (see _gc_events).
     _received_idx = models.Index("(account_id, received_at)")
@@ -163,7 +164,8 @@ class AffiliateStripeEvent(models.Model):
                 """UPDATE affiliate_stripe_event
                       SET state = 'pending', tries = 0, next_try = NULL,
                           leased_until = NULL
-                    WHERE account_id = %s AND stripe_id IN %s""",
+                    WHERE account_id = %s AND stripe_id IN %s
+                      AND object_kind IS NOT NULL""",
                 [account.id, tuple(event["id"] for event in events)],
             )
 
@@ -248,34 +250,42 @@ class AffiliateStripeEvent(models.Model):
 
     @api.model
     def _claim(self, limit):
-        """Lease all pending events of some objects, oldest first.
+        """Lease the pending events of up to ``limit`` objects of each account, oldest
+        first, and with them what else is pending about these objects.
+
+        Two workers never wait for each other here: what another one holds is skipped.
 
         :return: ``{account id: {(kind, object id): [event ids]}}``
         """
         self.env.cr.execute(
             """
             WITH ready AS (
-                SELECT event.id, event.account_id, event.object_kind, event.object_ref
-                  FROM affiliate_stripe_event event
-                  JOIN affiliate_stripe_account account
-                    ON account.id = event.account_id
-                 WHERE event.state = 'pending' AND account.state = 'connected'
+                SELECT event.*
+                  FROM affiliate_stripe_account account
+                 CROSS JOIN LATERAL (
+                       SELECT id, account_id, object_kind, object_ref
+                         FROM affiliate_stripe_event
+                        WHERE account_id = account.id AND state = 'pending'
+                          AND COALESCE(next_try, '-infinity') <= %(now)s
+                          AND COALESCE(leased_until, '-infinity') <= %(now)s
+                     ORDER BY id
+                        LIMIT %(limit)s
+                          FOR UPDATE SKIP LOCKED) event
+                 WHERE account.state = 'connected'
                    AND COALESCE(account.backoff_until, '-infinity') <= %(now)s
-                   AND COALESCE(event.next_try, '-infinity') <= %(now)s
+            ), siblings AS (
+                SELECT event.id
+                  FROM affiliate_stripe_event event
+                  JOIN (SELECT DISTINCT account_id, object_kind, object_ref
+                          FROM ready) wanted
+                 USING (account_id, object_kind, object_ref)
+                 WHERE event.state = 'pending'
                    AND COALESCE(event.leased_until, '-infinity') <= %(now)s
-              ORDER BY event.id
-                 LIMIT %(limit)s
                    FOR UPDATE OF event SKIP LOCKED
             )
             UPDATE affiliate_stripe_event event
                SET leased_until = %(until)s
-              FROM (SELECT DISTINCT account_id, object_kind, object_ref
-                      FROM ready) wanted
-             WHERE event.account_id = wanted.account_id
-               AND event.object_kind = wanted.object_kind
-               AND event.object_ref = wanted.object_ref
-               AND event.state = 'pending'
-               AND COALESCE(event.leased_until, '-infinity') <= %(now)s
+             WHERE event.id IN (SELECT id FROM ready UNION SELECT id FROM siblings)
             RETURNING event.id, event.account_id, event.object_kind, event.object_ref
             """,
             {
@@ -338,24 +348,28 @@ class AffiliateStripeEvent(models.Model):
     @api.model
     def _after_problems(self, account, results, targets):
         """Sort out what could not be read: whose fault, and when to try again."""
-        for target, problem in results.items():
-            if not isinstance(problem, StripeProblem) or problem.code == "missing":
-                continue
-            if problem.stops_account or problem.is_passing:
+        hindered, problem, is_alone = [], None, False
+        for target, result in results.items():
+            if getattr(result, "code", None) in ACCOUNT_PROBLEMS:
                 # Not the event's fault: it costs no try.
-                with self.env["affiliate.stripe.sync"]._transaction() as own:
-                    account.with_env(own.env)._handle_problem(problem)
-                    own.env.cr.execute(
-                        """UPDATE affiliate_stripe_event SET leased_until = NULL
-                            WHERE id IN %s""",
-                        [tuple(targets[target])],
-                    )
-            else:
-                self._put_off(targets[target], str(problem))
-        codes = {getattr(result, "code", None) for result in results.values()}
-        if account.backoff_count and not codes & set(ACCOUNT_PROBLEMS):
-            with self.env["affiliate.stripe.sync"]._transaction() as own:
-                account.with_env(own.env)._note_success()
+                hindered += targets[target]
+                problem = result if not problem or result.stops_account else problem
+                continue
+            is_alone = True
+            if isinstance(result, StripeProblem) and result.code != "missing":
+                self._put_off(targets[target], str(result))
+        if not problem and not account.backoff_count:
+            return
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            account = account.with_env(own.env)
+            if not problem:
+                account._note_success()
+                return
+            account._handle_problem(problem, is_alone)
+            own.env.cr.execute(
+                "UPDATE affiliate_stripe_event SET leased_until = NULL WHERE id IN %s",
+                [tuple(hindered)],
+            )
 
     @api.model
     def _put_off(self, event_ids, error):

@@ -4,9 +4,11 @@ import logging
 import psycopg2
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.sql import create_index
 
+from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import MODELS, storable_json
 
 _logger = logging.getLogger(__name__)
@@ -249,7 +251,10 @@ class AffiliateStripeMixin(models.AbstractModel):
         """Read the object again from Stripe, now."""
         for account, records in self.grouped("account_id").items():
             targets = {target for record in records for target in record._sources()}
-            self.env["affiliate.stripe.sync"]._sync_objects(account, targets)
+            try:
+                self.env["affiliate.stripe.sync"]._sync_objects(account, targets)
+            except StripeProblem as problem:
+                raise UserError(account._problem_text(problem)) from problem
         self.env.invalidate_all()
 
     def _sources(self):

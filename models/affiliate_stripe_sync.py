@@ -35,16 +35,8 @@ class AffiliateStripeSync(models.AbstractModel):
 
     @contextmanager
     def _transaction(self):
-        """Yield this model in a READ COMMITTED transaction of its own.
-
-        Odoo's default, REPEATABLE READ, would show us after waiting for a lock what
-        was true before it, and lets two inserts of one event fail. In test mode all
-        cursors are one, whose level cannot be changed any more.
-        """
-        with self.env.registry.cursor() as cr:
-            if isinstance(cr, Cursor):
-                # Part of BEGIN, not a statement of its own: webhooks wait for this.
-                cr.connection.set_isolation_level(ISOLATION_LEVEL_READ_COMMITTED)
+        """Yield this model in a READ COMMITTED transaction of its own."""
+        with read_committed(self.env.registry) as cr:
             yield self.with_env(
                 api.Environment(cr, SUPERUSER_ID, {"active_test": False})
             )
@@ -85,7 +77,7 @@ class AffiliateStripeSync(models.AbstractModel):
         """
         stripe_api = self._get_api(account)
         results, owner, seen = {}, {target: target for target in targets}, set(targets)
-        asked, pool = set(), {}
+        asked, pool, failed = set(), {}, {}
         jobs = [("object", target) for target in sorted(targets)]
         for _round in range(MAX_ROUNDS):
             answers = in_parallel(partial(_read, stripe_api), jobs)
@@ -98,6 +90,8 @@ class AffiliateStripeSync(models.AbstractModel):
                         pool[first.kind, first.stripe_id] = reading
                 if isinstance(answer, StripeProblem):
                     _note_problem(results, target, job, answer)
+                    if answer.code != "missing":
+                        failed[_job_key(job)] = answer
                 elif not isinstance(results.get(target), StripeProblem):
                     results.setdefault(target, []).extend(answer)
                     seen |= _read_firsthand(answer)
@@ -106,9 +100,9 @@ class AffiliateStripeSync(models.AbstractModel):
             jobs = self._next_jobs(account, fresh.values(), owner, seen, asked)
             if not jobs:
                 break
-        for found in results.values():
+        for target, found in results.items():
             if not isinstance(found, StripeProblem):
-                _add_needed(found, pool)
+                results[target] = _with_needed(found, pool, failed)
         return results
 
     @api.model
@@ -370,6 +364,21 @@ class AffiliateStripeSync(models.AbstractModel):
         return new
 
 
+@contextmanager
+def read_committed(registry):
+    """Yield a cursor in a READ COMMITTED transaction of its own; also in threads.
+
+    Odoo's default, REPEATABLE READ, would show us after waiting for a lock what was
+    true before it, and lets two inserts of one row fail. In test mode all cursors are
+    one, whose level cannot be changed any more.
+    """
+    with registry.cursor() as cr:
+        if isinstance(cr, Cursor):
+            # Part of BEGIN, not a statement of its own: webhooks wait for this.
+            cr.connection.set_isolation_level(ISOLATION_LEVEL_READ_COMMITTED)
+        yield cr
+
+
 def _read_firsthand(readings):
     """Return the ``(kind, id)`` of the objects whose whole state ``readings`` hold."""
     return {
@@ -380,15 +389,19 @@ def _read_firsthand(readings):
     }
 
 
-def _add_needed(found, pool):
-    """Give a target what it leads to, also where another one asked for it first."""
+def _with_needed(found, pool, failed):
+    """Return the readings of a target with all they lead to, or the StripeProblem of
+    what they lead to: also where another target asked for it first."""
     have = set(map(id, found))
     for reading in found:  # grows
         for need in reading.needs:
+            if need in failed:
+                return failed[need]
             more = pool.get(need)
             if more is not None and id(more) not in have:
                 have.add(id(more))
                 found.append(more)
+    return found
 
 
 def _job_key(job):

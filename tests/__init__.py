@@ -35,6 +35,7 @@ from . import (
     test_security,
     test_server_api,
     test_settlement,
+    test_side_by_side,
     test_stripe_cases,
     test_stripe_double_api,
     test_stripe_double_billing,

@@ -145,7 +145,12 @@ class TestKeys(StripeCase):
 
     def test_a_key_of_another_account_or_mode_is_refused(self):
         self.double.add_key("sk_test_other", account="acct_other")
-        self.account.api_key = "sk_test_other"
+        # While it is connected the key would be used at once, ...
+        with self.assertRaisesRegex(UserError, "another Stripe account"):
+            self.account.write({"api_key": "sk_test_other"})
+        # ... else when it is tried.
+        self.account.state = "error"
+        self.account.write({"api_key": "sk_test_other"})
         with self.assertRaisesRegex(UserError, "another Stripe account"):
             self.account.action_check()
         with self.assertRaisesRegex(ValidationError, "other mode"):

@@ -481,13 +481,13 @@ class TestProcessing(WebhookCase):
 
     def test_one_bad_object_does_not_hold_up_the_others(self):
         """Its answer makes no sense, or cannot be stored."""
-        bad = [self.shop.product("Bad") for _number in range(2)]
+        bad = [self.shop.product("Bad"), self.shop.price(1000)]
         invoice = self.shop.invoice(self.shop.customer(), 100)
         self.shop.product("Good")
         world = self.double.world()
         world.get("invoice", invoice["id"])["total"] = None
         world.get("product", bad[0]["id"])["created"] = 10**30
-        world.get("product", bad[1]["id"])["name"] = {"not": "a name"}
+        world.get("price", bad[1]["id"])["recurring"]["interval_count"] = 2**40
         with mute_logger(EVENT, "odoo.sql_db"):
             self.deliver()
         self.assertIn("Good", self.names())
