@@ -203,6 +203,7 @@ class AffiliateStripeAccount(models.Model):
         crons._commit_progress(remaining=len(accounts))
         for account in accounts:
             account._check_webhook()
+            account._forget_refused()
             account._update_warning()
             crons._commit_progress(1)
 

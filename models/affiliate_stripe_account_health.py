@@ -37,6 +37,7 @@ class AffiliateStripeAccount(models.Model):
         compute="_compute_inactive_crons",
         help="Scheduled actions this account needs and that are switched off.",
     )
+    refused_at = fields.Datetime(readonly=True, copy=False)
     backoff_until = fields.Datetime(readonly=True, copy=False)
     backoff_count = fields.Integer(readonly=True, copy=False)
     backoff_reason = fields.Char(readonly=True, copy=False)
@@ -201,6 +202,8 @@ class AffiliateStripeAccount(models.Model):
         """Return the sentences about what a person has to look at."""
         self.ensure_one()
         texts = [self.state == "error" and self.problem, self.webhook_problem]
+        if self.refused_at:
+            texts.append(self._refused_text())
         failed = (
             self.env["affiliate.stripe.event"]
             .sudo()
@@ -215,6 +218,21 @@ class AffiliateStripeAccount(models.Model):
                 )
             )
         return list(filter(None, texts))
+
+    def _refused_text(self):
+        return self.env._(
+            "A delivery to our webhook was refused, for its signature or its time is "
+            "wrong. Compare the clock of this server with the real time; with an "
+            "endpoint made by hand, also its signing secret. Whatever was refused is "
+            "read by the daily check."
+        )
+
+    def _forget_refused(self):
+        """Take back the warning when nothing was refused for a day."""
+        yesterday = fields.Datetime.subtract(fields.Datetime.now(), days=1)
+        self.filtered(
+            lambda account: account.refused_at and account.refused_at < yesterday
+        ).refused_at = False
 
     def _update_warning(self):
         """Have one activity while something is wrong, and none when all is well."""

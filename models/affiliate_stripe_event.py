@@ -112,7 +112,10 @@ class AffiliateStripeEvent(models.Model):
             )
             if not secrets:
                 return 404
-            event = _parse(body) if is_signed(secrets) else None
+            if not is_signed(secrets):
+                self._note_refused(cr, account_id)
+                return 400
+            event = _parse(body)
             if event is None:
                 return 400
             foreign = event.get("livemode", livemode) != livemode or (
@@ -125,6 +128,22 @@ class AffiliateStripeEvent(models.Model):
             with sync._transaction() as own:
                 own.env[self._name]._wake()
         return 200
+
+    @api.model
+    def _note_refused(self, cr, account_id):
+        """Remember, once an hour, that a delivery was refused: a wrong secret or clock
+        would lose all of them, and nobody would know why."""
+        cr.execute(
+            """UPDATE affiliate_stripe_account
+                  SET refused_at = clock_timestamp() AT TIME ZONE 'UTC'
+                WHERE id = %s AND COALESCE(refused_at, '-infinity')
+                      < clock_timestamp() AT TIME ZONE 'UTC' - interval '1 hour'
+            RETURNING id""",
+            [account_id],
+        )
+        if cr.fetchone():
+            with self.env["affiliate.stripe.sync"]._transaction() as own:
+                own.env["affiliate.stripe.account"].browse(account_id)._update_warning()
 
     @api.model
     def _insert(self, account_id, events, foreign=False):

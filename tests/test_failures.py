@@ -106,6 +106,28 @@ class TestDeadLetters(WebhookCase):
 
 
 @tagged("post_install", "-at_install")
+class TestRefusedDeliveries(WebhookCase):
+    def test_a_manager_hears_of_refused_deliveries_until_they_end(self):
+        self.shop.product("One")
+        (delivery,) = self.double.deliveries()
+        url, headers, body = delivery.request()
+        for _time in range(2):
+            self.assertEqual(self.post_webhook(url, headers, body + b" "), 400)
+        self.env.invalidate_all()
+        self.assertTrue(self.account.refused_at)
+        (activity,) = self.account.activity_ids
+        self.assertIn("signature or its time is wrong", str(activity.note))
+        first = self.account.refused_at
+        cron = self.env.ref("affiliate_stripe.ir_cron_webhooks")
+        cron.method_direct_trigger()
+        self.assertEqual(self.account.refused_at, first, "for a day")
+        self.account.refused_at = fields.Datetime.subtract(first, days=2)
+        cron.method_direct_trigger()
+        self.assertFalse(self.account.refused_at)
+        self.assertFalse(self.account.activity_ids)
+
+
+@tagged("post_install", "-at_install")
 class TestPauses(WebhookCase):
     def refused(self, status=429, **arguments):
         """One run while Stripe refuses everything; return the pause."""
