@@ -366,7 +366,8 @@ class _Received:
             self.returned[cause.bucket] = min(Fraction(1), share)
         else:
             return False
-        self.kept = max(Fraction(0), min(self._kept(), self.limit))
+        # A Fraction whatever it was: a division of integers would be a float.
+        self.kept = Fraction(max(0, min(self._kept(), self.limit)))
         if cause.kind == EARNED:
             part = (self.kept - before) / self.sale.total
             for line in self.sale.lines:

@@ -8,7 +8,6 @@ Source: https://docs.stripe.com/currencies and ``money.md`` section 1.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
-from fractions import Fraction
 
 ZERO_DECIMAL = frozenset(
     "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()
@@ -51,17 +50,19 @@ def nearest_minor(major, currency):
 
 
 def round_half_up(value, step=1):
-    """Round an exact ``value`` (Fraction or int) to a multiple of ``step``.
+    """Round an exact ``value`` to a multiple of ``step``.
 
     Halves go away from zero, so a correction is the mirror image of what it
     corrects (``money.md`` section 3).
 
+    :param value: Fraction or int; a float, which is not exact, is an error
     :param int step: coarsest unit of the ledger in minor units; more than 1 where
         Odoo rounds a currency to whole units and Stripe does not (ISK, UGX).
     """
-    units = Fraction(value) / step
-    sign = -1 if units < 0 else 1
-    return sign * int(abs(units) + Fraction(1, 2)) * step
+    # Integers only: this is called for every line of every sale.
+    whole = value.denominator * step
+    units = (2 * abs(value.numerator) + whole) // (2 * whole) * step
+    return units if value >= 0 else -units
 
 
 def ledger_step(currency, odoo_rounding):
