@@ -44,6 +44,8 @@ START_READING = """insert into ir_cron_trigger (cron_id, call_at)
      where module = 'affiliate_stripe' and name = 'ir_cron_sync'"""
 READING = "select count(*) from affiliate_stripe_run where state = 'running'"
 PENDING = "select count(*) from affiliate_stripe_event where state = 'pending'"
+RUNNING = """with free as (select id from ir_cron for update skip locked)
+    select count(*) from ir_cron where id not in (select id from free)"""
 # What a killed worker has leased is free again after minutes. We do not wait for that.
 LEASES = ("affiliate_stripe_event", "affiliate_stripe_run_part")
 
@@ -266,6 +268,8 @@ class Live:
         self.floor()
 
     def workers(self, count):
+        # Odoo refuses to change a record that runs, and ours look once more in the end.
+        wait_for(lambda: not ask(self.server, RUNNING), 60)
         inside(self.bench.ground, self.server.database, "workers", count=count)
         time.sleep(1)
 
