@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .bench import table
+from .bench_djstripe import djstripe_site
 from .bench_load import exchange
 from .bench_server import free_ports, inside_odoo, odoo_server
 from .paths import REPOSITORY
@@ -44,6 +45,8 @@ START_READING = """insert into ir_cron_trigger (cron_id, call_at)
      where module = 'affiliate_stripe' and name = 'ir_cron_sync'"""
 READING = "select count(*) from affiliate_stripe_run where state = 'running'"
 PENDING = "select count(*) from affiliate_stripe_event where state = 'pending'"
+RUNNING = """with free as (select id from ir_cron for update skip locked)
+    select count(*) from ir_cron where id not in (select id from free)"""
 # What a killed worker has leased is free again after minutes. We do not wait for that.
 LEASES = ("affiliate_stripe_event", "affiliate_stripe_run_part")
 
@@ -57,6 +60,11 @@ def arguments(parser):
     )
     parser.add_argument(
         "--events", type=int, default=2_000, help="of a live measurement (2,000)"
+    )
+    parser.add_argument(
+        "--djstripe",
+        action="store_true",
+        help="also: the same events with dj-stripe (installs it; Python 3.11)",
     )
     parser.add_argument(
         "--profile",
@@ -85,6 +93,12 @@ def measure(options):
         " bound. Live: invoice.paid,\nfrom the first post to the last commission;"
         " lag: from reception to done, at 60 % of that rate."
     )
+    if options.djstripe:
+        print(
+            "dj-stripe: its defaults, two processes (verifies the signature, reads the"
+            " invoice from the API,\nstores it and its lines, then answers); no"
+            " payments, charges or commissions."
+        )
     return {**figures, "machine": {"odoo": ground.odoo_version}}
 
 
@@ -128,6 +142,10 @@ class Bench:
             found.append(snapshot(server))
             self.compare(found)
             Live(self, server).measure()
+        if self.options.djstripe:
+            database = f"{self.prepared}_djstripe"
+            with djstripe_site(self.ground, database, self.double.url) as site:
+                DjStripe(self, site).measure()
 
     def clean(self):
         self.ground.drop_database(self.prepared)
@@ -266,6 +284,8 @@ class Live:
         self.floor()
 
     def workers(self, count):
+        # Odoo refuses to change a record that runs, and ours look once more in the end.
+        wait_for(lambda: not ask(self.server, RUNNING), 60)
         inside(self.bench.ground, self.server.database, "workers", count=count)
         time.sleep(1)
 
@@ -339,6 +359,41 @@ class Live:
             len(bodies) / took,
             "inserts/s",
         )
+
+
+class DjStripe:
+    """The same events with dj-stripe as it is set up by default: it verifies the
+    signature, reads the invoice from the API and stores it before it answers."""
+
+    def __init__(self, bench, site):
+        self.bench, self.site = bench, site
+
+    def measure(self):
+        events, double = self.bench.options.events, self.bench.double
+        self.flood(50)  # warm up
+        calls = double.traffic()
+        rate = self.flood(events)
+        calls = (double.traffic() - calls) / events
+        note = self.bench.note
+        note("dj-stripe, invoice.paid, 0ms", "djstripe_per_s", rate, "events/s")
+        note("its API calls an event", "djstripe_calls_per_event", calls)
+
+    def flood(self, count):
+        """Post so many new events; how many a second were stored."""
+        deliveries = [
+            delivery
+            for delivery in renewals(self.bench.double, count)
+            if delivery[0].startswith(self.site.url)  # not those of our own endpoint
+        ]
+        sent = {json.loads(body)["data"]["object"]["id"] for *_head, body in deliveries}
+        requests = list(map(raw_request, deliveries))
+        start = time.monotonic()
+        post_all(requests, self.site.port)
+        took = time.monotonic() - start
+        stored = len(sent & self.site.stored())
+        if stored != count:
+            fail(f"{count} events were sent and {stored} of their invoices stored.")
+        return count / took
 
 
 # --- the server and its database ----------------------------------------------------
