@@ -49,7 +49,8 @@ def storable(text):
 def storable_json(value):
     """Return JSON that jsonb can hold: it has neither NUL nor lone surrogates.
 
-    Amounts and times, which JSON has no words for, are written as PostgreSQL reads them.
+    Amounts and times, for which JSON has no words, are written as PostgreSQL reads
+    them.
     """
     text = json.dumps(value, ensure_ascii=False, default=str)
     if "\\u0000" in text:

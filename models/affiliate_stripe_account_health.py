@@ -181,8 +181,10 @@ class AffiliateStripeAccount(models.Model):
         """
         now = fields.Datetime.now()
         self.filtered(
-            lambda account: account.backoff_count
-            and (not account.backoff_until or account.backoff_until <= now)
+            lambda account: (
+                account.backoff_count
+                and (not account.backoff_until or account.backoff_until <= now)
+            )
         )._end_pause()
 
     def _end_pause(self):

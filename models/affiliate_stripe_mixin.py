@@ -277,4 +277,3 @@ def use_lz4(cr, table, column):
     except psycopg2.Error:
         # Older than 14, or built without it.
         _logger.info("PostgreSQL has no lz4: %s is stored its usual way", table)
-
