@@ -222,7 +222,10 @@ class AffiliateStripeAccount(models.Model):
             )
         elif self.delivery == "webhook":
             try:
-                repaired = self._repair_endpoints()
+                if self._is_made_by_hand():
+                    text = self._look_at_hand_made()
+                else:
+                    repaired = self._repair_endpoints()
             except StripeProblem as problem:
                 if problem.is_passing or problem.code == "key":
                     self._handle_problem(problem)
@@ -249,10 +252,43 @@ class AffiliateStripeAccount(models.Model):
             str(problem),
         )
 
+    def _is_made_by_hand(self):
+        return bool(self._live_endpoints() and not self._own_endpoints())
+
+    def _look_at_hand_made(self):
+        """Say what is wrong with an endpoint that we leave to whoever made it.
+
+        :return: a sentence, or False; also where the key may not look, which may be
+            why it was made by hand
+        :raise StripeProblem: where Stripe cannot be asked
+        """
+        token = self.sudo().webhook_token
+        try:
+            found = self._endpoints_at_stripe(self._api()).values()
+        except StripeProblem as problem:
+            if problem.code == "permission":
+                return False
+            raise
+        working = [
+            raw for raw in found if token in raw["url"] and raw["status"] == "enabled"
+        ]
+        if not working:
+            return self.env._(
+                "No enabled webhook endpoint in Stripe has the address %s, so events "
+                "are polled. Enable it in Stripe's dashboard, or make it again.",
+                self.webhook_url,
+            )
+        told = {name for raw in working for name in raw["enabled_events"]}
+        if "*" not in told and (missing := set(SUBSCRIBED) - told):
+            return self.env._(
+                "The webhook endpoint you made in Stripe does not send %s, so events "
+                "are polled. Add them to it in Stripe's dashboard.",
+                ", ".join(sorted(missing)),
+            )
+        return False
+
     def _repair_endpoints(self):
         """Have exactly one endpoint at Stripe that is as we need it.
-
-        One that was made by hand is left to whoever made it.
 
         :return: what was repaired, in sentences
         :raise StripeProblem: where Stripe refuses
@@ -270,7 +306,7 @@ class AffiliateStripeAccount(models.Model):
             repaired += self._repair_endpoint(
                 stripe_api, good, at_stripe[good.stripe_id]
             )
-        elif own or not self._live_endpoints():
+        else:
             self._add_endpoint()
             repaired.append(
                 self.env._("The webhook had another API version: it was replaced.")

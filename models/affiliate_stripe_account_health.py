@@ -17,7 +17,11 @@ MAX_DOUBLINGS = 6
 # may have been lost and then polled, and polled events have the account's version.
 LOOKED_AT_EVENTS, NO_ACCIDENT = 10, 3
 WARNING = "mail.mail_activity_data_warning"
-CRONS = ("ir_cron_process", "ir_cron_poll", "ir_cron_sync")
+CRONS = tuple(
+    f"ir_cron_{name}" for name in ("process", "poll", "webhooks", "sync", "nightly")
+)
+# A pause of 16 minutes after half an hour of trying: a person should know.
+LONG_PAUSE = 6
 
 
 class AffiliateStripeAccount(models.Model):
@@ -173,6 +177,8 @@ class AffiliateStripeAccount(models.Model):
                 }
             )
             _logger.info("Stripe account %s pauses for %s: %s", self.id, pause, text)
+            if self.backoff_count >= LONG_PAUSE:
+                self._update_warning()
 
     def _note_success(self):
         """Stripe answers: the next pause is a short one again.
@@ -188,9 +194,11 @@ class AffiliateStripeAccount(models.Model):
         )._end_pause()
 
     def _end_pause(self):
+        long = self.filtered(lambda account: account.backoff_count >= LONG_PAUSE)
         self.write(
             {"backoff_until": False, "backoff_count": 0, "backoff_reason": False}
         )
+        long._update_warning()
 
     def _note_connected(self):
         """The key works: forget what was wrong."""
@@ -204,8 +212,16 @@ class AffiliateStripeAccount(models.Model):
         """Return the sentences about what a person has to look at."""
         self.ensure_one()
         texts = [self.state == "error" and self.problem, self.webhook_problem]
+        if self.backoff_count >= LONG_PAUSE:
+            texts.append(self.backoff_reason)
         if self.refused_at:
             texts.append(self._refused_text())
+        if self.inactive_crons:
+            texts.append(
+                self.env._(
+                    "Scheduled actions are switched off: %s", self.inactive_crons
+                )
+            )
         failed = (
             self.env["affiliate.stripe.event"]
             .sudo()

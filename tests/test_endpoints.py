@@ -156,6 +156,51 @@ class TestHealth(EndpointCase):
         self.check()
         self.assert_healthy()
 
+    def make_by_hand(self, **params):
+        """Replace our endpoint by one that a person made and told the secret of."""
+        self.account._delete_endpoints()
+        self.account.endpoint_ids.unlink()
+        made = self.shop.post(
+            PATH,
+            **{
+                "url": self.account.webhook_url,
+                "enabled_events": ["*"],
+                "api_version": stripe_client.API_VERSION,
+                **params,
+            },
+        )
+        self.account.webhook_secret = made["secret"]
+        return made
+
+    def test_an_endpoint_made_by_hand_is_looked_at(self):
+        made = self.make_by_hand()
+        self.check()
+        self.assertFalse(self.account.webhook_problem)
+        self.product_lost()
+        self.shop.post(f"{PATH}/{made['id']}", disabled=True)
+        self.check()
+        self.assertIn("No enabled webhook endpoint", self.account.webhook_problem)
+        self.assertTrue(self.account.activity_ids)
+        self.assert_nothing_lost()
+        self.shop.post(
+            f"{PATH}/{made['id']}", disabled=False, enabled_events=["charge.succeeded"]
+        )
+        self.check()
+        self.assertIn("does not send", self.account.webhook_problem)
+        self.assertIn("invoice.paid", self.account.webhook_problem)
+        self.shop.post(f"{PATH}/{made['id']}", enabled_events=list(SUBSCRIBED))
+        self.check()
+        self.assertFalse(self.account.webhook_problem or self.account.activity_ids)
+
+    def test_a_key_that_may_not_look_is_no_problem_of_a_hand_made_one(self):
+        self.make_by_hand()
+        self.double.add_key(
+            KEY,
+            permissions=[f"{name}_read" for name in ("account", "event", "product")],
+        )
+        self.check()
+        self.assertFalse(self.account.webhook_problem)
+
     def test_an_endpoint_made_by_hand_is_left_to_its_maker(self):
         self.account.action_disconnect()
         self.account.api_key = KEY

@@ -151,12 +151,15 @@ class TestPauses(WebhookCase):
         ):
             self.assertAlmostEqual(pause, expected, delta=3)
         self.assertEqual(set(self.events.mapped("tries")), {0})
+        (activity,) = self.account.activity_ids
+        self.assertIn("slow down", str(activity.note), "after so long a person knows")
         self.account.backoff_until = fields.Datetime.now()
         self.process()
         self.assertEqual(len(self.names()), 3)
         self.assertEqual(self.account.backoff_count, 0)
         self.assertFalse(self.account.backoff_until)
         self.assertFalse(self.account.backoff_reason)
+        self.assertFalse(self.account.activity_ids)
 
     def test_which_limit_it_was_is_said(self):
         self.shop.product("One")
