@@ -100,8 +100,9 @@ def _invoice_line(raw):
 
 def _quantity(line):
     """Return how many were sold; ``quantity`` itself has no decimals."""
-    exact = line.get("quantity_decimal")
-    quantity = line.get("quantity") if exact is None else Fraction(str(exact))
+    exact, quantity = line.get("quantity_decimal"), line.get("quantity")
+    if exact is not None and str(exact) != str(quantity):
+        return Fraction(str(exact))
     return 1 if quantity is None else quantity
 
 

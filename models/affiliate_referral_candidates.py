@@ -87,7 +87,14 @@ class AffiliateReferral(models.Model):
     @api.model
     def _cases(self, account, people, facts):
         """Return a ``Case`` for each person, with a constant number of queries."""
-        claims, kept = self._claims_of(account, people), self._kept_of(people)
+        # Read once: Odoo copies JSON whenever it is asked for it.
+        stored = {
+            referral: referral.evidence or {}
+            for person in people
+            for referral in person.referral_ids
+            if referral.state == "customer"
+        }
+        claims, kept = self._claims_of(account, people), self._kept_of(people, stored)
         moves = self._moves_of(people)
         earners, refused = self._earners(people), self._refused(people, claims)
         read = {
@@ -99,7 +106,7 @@ class AffiliateReferral(models.Model):
             for person in people
         }
         known = self._known_codes(account, read)
-        policies = {person: self._policies_of(person) for person in people}
+        policies = {person: self._policies_of(person, stored) for person in people}
         found = {
             person: [
                 *(claim._to_candidate(policies[person]) for claim in claims[person]),
@@ -164,14 +171,17 @@ class AffiliateReferral(models.Model):
         return found
 
     @api.model
-    def _kept_of(self, people):
+    def _kept_of(self, people, stored):
         """Return ``{person: [Candidate]}``: what decided stays evidence, also after
-        somebody removed it in Stripe, or its visit was forgotten."""
+        somebody removed it in Stripe, or its visit was forgotten.
+
+        :param stored: ``{referral that binds: its evidence}``
+        """
         kept = {
             person: [
-                attribution.Candidate.from_json(referral.evidence["kept"])
+                attribution.Candidate.from_json(stored[referral]["kept"])
                 for referral in person.referral_ids
-                if referral.state == "customer" and "kept" in (referral.evidence or {})
+                if "kept" in stored.get(referral, ())
             ]
             for person in people
         }
@@ -231,14 +241,16 @@ class AffiliateReferral(models.Model):
         }
 
     @api.model
-    def _policies_of(self, person):
+    def _policies_of(self, person, stored):
         """Return the ``Policies`` for a person: who is bound stays with what counted
-        when he was."""
-        stored = {}
+        when he was.
+
+        :param stored: ``{referral that binds: its evidence}``
+        """
+        policies = {}
         for referral in person.referral_ids:
-            if referral.state == "customer":
-                stored |= (referral.evidence or {}).get("policies") or {}
-        return Policies(stored)
+            policies |= stored.get(referral, {}).get("policies") or {}
+        return Policies(policies)
 
     @api.model
     def _known_codes(self, account, read):
