@@ -134,7 +134,7 @@ class AffiliateStripeAccount(models.Model):
                     "problem": False,
                 }
             )
-            if account.state == "connected":
+            if account.state == "connected" and not self._is_neutralised():
                 # It is used at once: that of another account would mix histories.
                 account._check_key()
         # Not even the answer to the request that saved it shows it.
@@ -246,8 +246,7 @@ class AffiliateStripeAccount(models.Model):
         :raise UserError: without a key, and in neutralised copies of a database
         """
         self.ensure_one()
-        parameters = self.env["ir.config_parameter"].sudo()
-        if parameters.get_param("database.is_neutralized"):
+        if self._is_neutralised():
             raise UserError(
                 self.env._(
                     "This database is a neutralised copy: it never calls Stripe."
@@ -257,6 +256,12 @@ class AffiliateStripeAccount(models.Model):
         if not key:
             raise UserError(self.env._("Enter an API key first."))
         return StripeApi(key, base_url=self._api_base(), pace=self._get_pace())
+
+    @api.model
+    def _is_neutralised(self):
+        """A copy of a database, e.g. for tests: never calls Stripe."""
+        parameters = self.env["ir.config_parameter"].sudo()
+        return bool(parameters.get_param("database.is_neutralized"))
 
     def _api_base(self):
         """Return another API address, honoured for loopback only (the test double)."""
