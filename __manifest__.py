@@ -50,13 +50,26 @@
         # Public pages and portal
         "views/website_templates.xml",
         "views/capture_templates.xml",
+        "views/snippets.xml",
         "views/portal_templates.xml",
     ],
     "demo": ["demo/affiliate_demo.xml"],
     "assets": {
         "web.assets_frontend": [
             "affiliate_stripe/static/src/scss/affiliate.scss",
-            "affiliate_stripe/static/src/interactions/*.js",
+            "affiliate_stripe/static/src/interactions/*",
+            ("remove", "affiliate_stripe/static/src/interactions/*.edit.js"),
+        ],
+        "website.assets_inside_builder_iframe": [
+            "affiliate_stripe/static/src/interactions/*.edit.js",
+        ],
+        "website.website_builder_assets": [
+            "affiliate_stripe/static/src/website_builder/*",
+        ],
+        "web.assets_tests": ["affiliate_stripe/static/tests/tours/*"],
+        "web.assets_unit_tests": ["affiliate_stripe/static/tests/interactions/*"],
+        "web.assets_unit_tests_setup": [
+            "affiliate_stripe/static/src/interactions/*",
         ],
     },
     "application": True,

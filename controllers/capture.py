@@ -1,4 +1,5 @@
-from urllib.parse import urljoin
+import contextlib
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from werkzeug.exceptions import NotFound
 
@@ -91,6 +92,7 @@ class _Form:
         self.typed = " ".join(self.text("email").split())
         self.email = email_address(self.typed)
         self.embed = bool(self.text("embed"))
+        self.to = self._to()
         self.reference = self._reference()
         self._speak()
         self.program = request.env["affiliate.program"].sudo()
@@ -106,7 +108,7 @@ class _Form:
         has a signed one. A block of the website is stored and has none: there the
         browser says where it was sent from.
         """
-        if "token" not in self.values:
+        if self._is_block():
             return _is_this_site(request.httprequest.headers.get("Origin"))
         try:
             known = verify_hash_signed(self._su(), CAPTCHA, self.text("token"))
@@ -130,7 +132,7 @@ class _Form:
             carried={
                 "token": token,
                 "reference": self.reference and str(self.reference),
-                "to": self.text("to"),
+                "to": self.to,
                 "embed": self.embed and "1",
                 "origin": self._origin(),
                 "lang": self.text("lang"),
@@ -145,9 +147,10 @@ class _Form:
 
     def refuse(self, status, problem, at_field=False):
         """Say what is wrong, with everything that was typed."""
-        if self._is_script():
-            return request.make_json_response({"error": problem}, status=status)
         onward = self._target() if status == 429 else None
+        if self._is_script():
+            answer = {"error": problem, "at_field": at_field, "to": onward}
+            return request.make_json_response(answer, status=status)
         return self.show(status, problem=problem, at_field=at_field, onward=onward)
 
     def go_on(self):
@@ -184,22 +187,38 @@ class _Form:
 
     def _target(self):
         """Return where the visitor goes on to; never a foreign site."""
-        to = self.text("to")
-        if to and "token" not in self.values:
-            # A block of the website: its pages are meant.
-            to = urljoin(request.httprequest.host_url, to)
-        target = destination(self.tracking, to)
+        target = destination(self.tracking, self.to)
         if not target:
             return ""
         reference = self.reference and str(self.reference)
         return self.program._form_target(target, self.email, reference)
 
+    def _to(self):
+        """Return where the form says the visitor goes on to, as it says it."""
+        to = self.text("to")
+        if to and self._is_block():
+            with contextlib.suppress(ValueError):  # no address: nobody goes there
+                # The website's own pages are meant, not those of the programme's site.
+                to = urljoin(request.httprequest.host_url, to)
+        return to
+
     def _reference(self):
-        """Return who brought the visitor: as asked, by the link, or by the cookie."""
+        """Return who brought the visitor: as asked, by the link (of this page or of the
+        one that a block of the website is on), or by the cookie."""
         names = ("reference", *self.tracking["parameters"])
-        texts = [*map(self.text, names), request.httprequest.cookies.get(COOKIE)]
+        page = dict(parse_qsl(urlsplit(self._page()).query))
+        texts = [
+            *map(self.text, names),
+            *map(page.get, names),
+            request.httprequest.cookies.get(COOKIE),
+        ]
         parse = request.env["affiliate.referral"]._reference_of
         return next(filter(None, map(parse, texts)), None)
+
+    def _page(self):
+        """Return the address of the website's page that a block is on."""
+        page = request.httprequest.referrer or ""
+        return page if self._is_block() and _is_this_site(page) else ""
 
     def _origin(self):
         """Return the site around the frame, where it is one of the programme's.
@@ -221,6 +240,10 @@ class _Form:
             request.lang = request.env["res.lang"]._get_data(code=code)
             request.update_context(lang=code)
             request.website = request.website.with_context(lang=code)
+
+    def _is_block(self):
+        """Tell whether it was sent by a block of the website: that has no token."""
+        return request.httprequest.method == "POST" and "token" not in self.values
 
     def _is_script(self):
         return "application/json" in request.httprequest.headers.get("Accept", "")

@@ -1,3 +1,4 @@
+import contextlib
 import json
 from urllib.parse import urljoin
 
@@ -252,7 +253,9 @@ def _visit(url, referrer):
 
 def destination(tracking, to):
     """Return where a link leads: never to a foreign site."""
-    target = urljoin(tracking["site"], to) if to else tracking["site"]
+    target = ""
+    with contextlib.suppress(ValueError):  # no address at all
+        target = urljoin(tracking["site"], to)
     return target if is_own(target, tracking) else tracking["site"]
 
 

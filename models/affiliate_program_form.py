@@ -98,13 +98,14 @@ class AffiliateProgram(models.Model):
         """
         if not self.env.user.has_group("website.group_website_restricted_editor"):
             self.check_access("read")
-        company = self.env["website"].get_current_website().company_id
+        website = self.env["website"].get_current_website()
+        company = website.company_id & self.env.user.company_ids
         return [
             {
                 "name": program.name,
                 "action": f"/affiliate/form/{program.public_key}",
             }
-            for program in self.sudo().search([("company_id", "=", company.id)])
+            for program in self.sudo().search([("company_id", "in", company.ids)])
         ]
 
     @api.model
