@@ -69,6 +69,8 @@
         "web.assets_tests": ["affiliate_stripe/static/tests/tours/*"],
         "web.assets_unit_tests": ["affiliate_stripe/static/tests/interactions/*"],
         "web.assets_unit_tests_setup": [
+            # Listens for the same event as the form.
+            "google_recaptcha/static/src/interactions/recaptcha_form.js",
             "affiliate_stripe/static/src/interactions/*",
         ],
     },

@@ -1,7 +1,6 @@
 """The e-mail form as a block of the website: in the editor and on the page."""
 
-from odoo.tests import new_test_user, tagged
-from odoo.tools import file_open
+from odoo.tests import HttpCase, new_test_user, tagged
 
 from odoo.addons.web.tests import test_js
 
@@ -51,3 +50,24 @@ class TestEditor(SnippetCase):
         lead = self.leads()
         self.assertEqual(lead.email, "jane@example.com")
         self.assertEqual(lead.affiliate_id, uma)
+
+
+@tagged("post_install", "-at_install")
+class TestInBrowser(HttpCase):
+    """The tests in static/tests/interactions, as Odoo runs its own."""
+
+    browser_size = "1366x768"
+
+    def hoot(self, preset):
+        suite = test_js.HOOTCommon._generate_hash(self, "@affiliate_stripe")
+        self.browser_js(
+            f"/web/tests?headless&loglevel=2&preset={preset}&timeout=15000&id={suite}",
+            "",
+            login="admin",
+            timeout=300,
+            success_signal="[HOOT] Test suite succeeded",
+            error_checker=test_js.unit_test_error_checker,
+        )
+
+    def test_desktop(self):
+        self.hoot("desktop")
