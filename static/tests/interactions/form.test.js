@@ -1,7 +1,7 @@
 import {animationFrame, click, fill, press, queryOne, tick} from "@odoo/hoot-dom";
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
 import {setupInteractionWhiteList, startInteractions} from "@web/../tests/public/helpers";
-import {Deferred} from "@odoo/hoot-mock";
+import {Deferred, advanceTime} from "@odoo/hoot-mock";
 import {browser} from "@web/core/browser/browser";
 import {cookie} from "@web/core/browser/cookie";
 import {defineStyle, patchWithCleanup} from "@web/../tests/web_test_helpers";
@@ -251,8 +251,15 @@ describe("in a popup", () => {
 
     const shown = "#sPopup .modal";
 
-    async function useIt() {
+    async function appears() {
+        await tick();
+        await animationFrame();
+        await advanceTime(100);
         expect(shown).toBeVisible();
+    }
+
+    async function useIt() {
+        await appears();
         destinations = [];
         answers = [WRONG, {to: "/thanks"}];
         await send("jane");
@@ -265,8 +272,6 @@ describe("in a popup", () => {
 
     test("after a delay; who has answered is not asked again", async () => {
         await startInteractions(popup("afterDelay", form()));
-        await tick();
-        await animationFrame();
         await useIt();
         expect(cookie.get("sPopup")).toBe("true");
     });
@@ -275,7 +280,6 @@ describe("in a popup", () => {
         await startInteractions(popup("mouseExit", form()));
         expect(shown).not.toBeVisible();
         document.body.dispatchEvent(new MouseEvent("mouseleave"));
-        await animationFrame();
         await useIt();
     });
 
@@ -284,16 +288,13 @@ describe("in a popup", () => {
         expect(shown).not.toBeVisible();
         const url = `${window.location.href.split("#")[0]}#thePopup`;
         window.dispatchEvent(new HashChangeEvent("hashchange", {newURL: url}));
-        await animationFrame();
         await useIt();
     });
 
     test("another button still closes it", async () => {
         const other = `<a href="#" class="btn btn-primary" id="other">No, thanks</a>`;
         await startInteractions(popup("afterDelay", form() + other));
-        await tick();
-        await animationFrame();
-        expect(shown).toBeVisible();
+        await appears();
         await click("#other");
         await animationFrame();
         expect(shown).not.toBeVisible();

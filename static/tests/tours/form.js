@@ -79,6 +79,21 @@ registerWebsitePreviewTour(
     ]
 );
 
+registerWebsitePreviewTour(
+    "affiliate_form_without_programme",
+    {url: "/affiliate-landing", edition: true},
+    () => [
+        ...drop("s_affiliate_form_block", "Affiliate E-mail Form"),
+        {
+            trigger: ".o_notification:contains(has no affiliate programme yet)",
+        },
+        {
+            trigger: ":iframe #wrap:not(:has(.s_affiliate_form_block))",
+        },
+        ...clickOnSave(),
+    ]
+);
+
 registry.category("web_tour.tours").add("affiliate_form_use", {
     steps: () => [
         {
@@ -96,6 +111,39 @@ registry.category("web_tour.tours").add("affiliate_form_use", {
         {
             content: "The message is gone as soon as it is minded",
             trigger: `${FORM}:not(:has([role=alert])) button`,
+            run: "click",
+            expectUnloadPage: true,
+        },
+        {
+            trigger: "body:has([data-model_name='mail.mail'])",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("affiliate_popup_use", {
+    steps: () => [
+        {
+            content: "Nothing is shown before the pointer leaves the page",
+            trigger: "body:has(.s_popup .modal:not(:visible))",
+            run() {
+                document.body.dispatchEvent(new MouseEvent("mouseleave"));
+            },
+        },
+        {
+            content: "A wrong address does not close the popup",
+            trigger: `.s_popup .modal.show ${FORM} [name=email]`,
+            run: "edit jane",
+        },
+        {
+            trigger: `.s_popup .modal.show ${FORM} button`,
+            run: "click",
+        },
+        {
+            trigger: `.s_popup .modal.show ${FORM}:has([role=alert]) [name=email]`,
+            run: "edit jane@example.com",
+        },
+        {
+            trigger: `.s_popup .modal.show ${FORM} button`,
             run: "click",
             expectUnloadPage: true,
         },
