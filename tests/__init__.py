@@ -36,6 +36,7 @@ from . import (
     test_server_api,
     test_settlement,
     test_side_by_side,
+    test_snippet,
     test_stripe_cases,
     test_stripe_double_api,
     test_stripe_double_billing,

@@ -102,7 +102,9 @@ class TestPlainForm(FormCase):
             self.assertEqual(self.form.get(name), hosted.get(name))
         names = {field.get("name") for field in self.form.xpath(".//input")}
         self.assertEqual(names, {"email", "to", capture.HONEYPOT})
-        mine, theirs = (f.xpath(".//input[@name='email']")[0] for f in (self.form, hosted))
+        mine, theirs = (
+            f.xpath(".//input[@name='email']")[0] for f in (self.form, hosted)
+        )
         for name in ("type", "maxlength", "autocomplete", "inputmode", "required"):
             self.assertEqual(mine.get(name), theirs.get(name))
 

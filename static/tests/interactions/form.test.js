@@ -1,7 +1,11 @@
 import {animationFrame, click, fill, press, queryOne, tick} from "@odoo/hoot-dom";
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
-import {setupInteractionWhiteList, startInteractions} from "@web/../tests/public/helpers";
+import {
+    setupInteractionWhiteList,
+    startInteractions,
+} from "@web/../tests/public/helpers";
 import {Deferred, advanceTime} from "@odoo/hoot-mock";
+import {ReCaptcha} from "@google_recaptcha/js/recaptcha";
 import {browser} from "@web/core/browser/browser";
 import {cookie} from "@web/core/browser/cookie";
 import {defineStyle, patchWithCleanup} from "@web/../tests/web_test_helpers";
@@ -14,7 +18,11 @@ const INTERACTIONS = [
 ];
 describe.current.tags("interaction_dev");
 
-const WRONG = {error: "This is not a complete e-mail address.", at_field: true, to: null};
+const WRONG = {
+    error: "This is not a complete e-mail address.",
+    at_field: true,
+    to: null,
+};
 const NETWORK = new TypeError("Failed to fetch");
 
 /** The block as it is stored in a page. */
@@ -196,6 +204,7 @@ test("what the server says is text", async () => {
 for (const action of [
     "https://evil.example/affiliate/form/KEY",
     "//evil.example/",
+    // eslint-disable-next-line no-script-url
     "javascript:alert(1)",
     "http://[",
 ]) {
@@ -209,6 +218,26 @@ for (const action of [
     });
 }
 
+test("Odoo's captcha is asked before", async () => {
+    const tokens = [{error: "The recaptcha site key is invalid."}, {token: "human"}];
+    patchWithCleanup(ReCaptcha.prototype, {
+        async getToken(action) {
+            expect.step(action);
+            return tokens.shift();
+        },
+    });
+    await startInteractions(form());
+    answers = [{to: "/thanks"}];
+    await send();
+    expect(sent).toEqual([]);
+    expect("[role=alert]").toHaveText("The recaptcha site key is invalid.");
+    await click("[type=submit]");
+    await animationFrame();
+    expect(sent[0].body.recaptcha_token_response).toBe("human");
+    expect(destinations).toEqual(["/thanks"]);
+    expect.verifySteps(["affiliate_form", "affiliate_form"]);
+});
+
 test("a consent text that is off is read by nobody", async () => {
     await startInteractions(form({hidden: "d-none"}));
     expect("[name=email]").not.toHaveAttribute("aria-describedby");
@@ -221,7 +250,9 @@ test("two forms on a page do not share anything", async () => {
     await animationFrame();
     expect("[role=alert]").toHaveCount(1);
     expect(".s_affiliate_form:last [role=alert]").toHaveCount(1);
-    const ids = [...document.querySelectorAll(".s_affiliate_form [id]")].map((el) => el.id);
+    const ids = [...document.querySelectorAll(".s_affiliate_form [id]")].map(
+        (el) => el.id
+    );
     expect(new Set(ids).size).toBe(ids.length);
 });
 
@@ -237,7 +268,10 @@ test("the editor gets the block as it is stored", async () => {
 
 test("in the editor nothing is sent", async () => {
     setupInteractionWhiteList("affiliate_stripe.form");
-    const {core} = await startInteractions(form(), {waitForStart: true, editMode: true});
+    const {core} = await startInteractions(form(), {
+        waitForStart: true,
+        editMode: true,
+    });
     await switchToEditMode(core);
     await click("[type=submit]");
     await animationFrame();
