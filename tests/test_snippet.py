@@ -63,10 +63,12 @@ class TestEditor(SnippetCase):
         self.assertEqual(form.get("action"), f"/affiliate/form/{self.beta.public_key}")
         # Nothing that the browser adds to a form in use is stored.
         self.assertFalse(form.xpath(".//*[@id] | .//*[@contenteditable] | .//script"))
+        self.beta.track_website = True
         self.start_tour(f"{self.page.url}?via={self.uma.code}", "affiliate_form_use")
         lead = self.leads()
         self.assertEqual(lead.email, "jane@example.com")
         self.assertEqual(lead.affiliate_id, self.uma)
+        self.assertTrue(lead.visitor, "the script has named the visitor")
 
     def test_a_popup_on_exit(self):
         self.program.signup_url = f"{self.base_url()}/contactus"
