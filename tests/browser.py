@@ -59,8 +59,8 @@ class Visitor(ChromeBrowser):
         )
 
     def stop(self):
-        super().stop()
         self.silence.stop()
+        return super().stop()
 
     def _chrome_start(self, user_data_dir, **options):
         if self.preferences:
@@ -87,7 +87,11 @@ class Visitor(ChromeBrowser):
         ws.recv = recv
         return ws
 
-    HANDLED = ("Fetch.requestPaused", "Network.loadingFinished", "Network.loadingFailed")
+    HANDLED = (
+        "Fetch.requestPaused",
+        "Network.loadingFinished",
+        "Network.loadingFailed",
+    )
 
     def _handle_frame(self, sessionId, targetInfo, **_event):
         send = self._websocket_send
@@ -264,7 +268,10 @@ class Visitor(ChromeBrowser):
                 "role": node["role"]["value"],
                 "name": node.get("name", {}).get("value", ""),
                 "description": node.get("description", {}).get("value", ""),
-                **{p["name"]: p["value"].get("value") for p in node.get("properties", ())},
+                **{
+                    p["name"]: p["value"].get("value")
+                    for p in node.get("properties", ())
+                },
             }
             for node in nodes
             if not node.get("ignored") and "role" in node

@@ -4,6 +4,7 @@ import time
 from unittest.mock import patch
 
 from odoo.tests import tagged
+from odoo.tools.translate import code_translations
 
 from ..controllers import capture
 from .browser import DESKTOP, PHONE
@@ -15,6 +16,11 @@ JOIN = (
 )
 FOCUS = "document.activeElement.id"
 WRONG = "document.querySelector('.is-invalid')"
+# In the place of Google's script.
+GOOGLE = """window.grecaptcha = {
+    ready: done => done(),
+    execute: async (key, {action}) => `${key} ${action}`,
+};"""
 # What the Tab key meets in the popup, from the field on, and backwards from there.
 ROUND = {
     False: ["submit", "Close", "email", "submit", "Close", "email"],
@@ -22,12 +28,10 @@ ROUND = {
 }
 # Notes what is put into an alert after the page is there: this is read out.
 LISTEN = """window.announced = [];
-new MutationObserver(changes => changes.forEach(({target, addedNodes, removedNodes}) => {
-    if (removedNodes.length) {
-        window.empty = true;
-    }
-    if (window.empty && target.matches?.("[role=alert]")) {
-        addedNodes.forEach(node => announced.push(node.textContent.trim()));
+new MutationObserver(changes => changes.forEach(change => {
+    window.empty ||= change.removedNodes.length;
+    if (window.empty && change.target.matches?.("[role=alert]")) {
+        change.addedNodes.forEach(node => announced.push(node.textContent.trim()));
     }
 })).observe(document, {subtree: true, childList: true});"""
 
@@ -71,21 +75,20 @@ class FormInBrowser(ForeignSiteCase):
         self.assertEqual(lead.mapped("email_normalized"), [email])
         self.assertEqual(lead.affiliate_id, self.drona)
 
-    def german(self, browser=True):
-        """A website with a German version, and by default a German's browser."""
+    def german(self):
+        """A website with a German version, and a German's browser."""
         self.env["res.lang"]._activate_lang("de_DE")
         lang = self.env["res.lang"]._get_data(code="de_DE")
         website = self.env["website"].get_current_website()
         website.language_ids = [(4, lang.id)]
         self.program.form_title = "Try it"
         self.program.with_context(lang="de_DE").form_title = "Jetzt testen"
-        if browser:
-            agent = self.js("navigator.userAgent")
-            change = "Emulation.setUserAgentOverride"
-            self.visitor.command(change, userAgent=agent, acceptLanguage="de-DE,de")
-            self.addCleanup(
-                self.visitor.command, change, userAgent=agent, acceptLanguage="en-US,en"
-            )
+        change = {
+            "method": "Emulation.setUserAgentOverride",
+            "userAgent": self.js("navigator.userAgent"),
+        }
+        self.visitor.command(**change, acceptLanguage="de-DE,de")
+        self.addCleanup(self.visitor.command, **change, acceptLanguage="en-US,en")
 
 
 @tagged("post_install", "-at_install")
@@ -181,7 +184,9 @@ class TestPopup(FormInBrowser):
         for selector in ("#affiliate_email", "button[type=submit]"):
             rims = self.in_form(box.format(f"querySelector('{selector}')"))
             self.assertGreaterEqual(min(rims), 0, selector)
-        root = "document.documentElement.scroll{0} <= document.documentElement.client{0}"
+        root = (
+            "document.documentElement.scroll{0} <= document.documentElement.client{0}"
+        )
         self.assertTrue(self.in_form(root.format("Width")), "nothing to scroll")
         self.assertTrue(self.in_form(root.format("Height")))
         size = "getComputedStyle(document.querySelector('#affiliate_email')).fontSize"
@@ -229,14 +234,12 @@ class TestPopup(FormInBrowser):
 
     def test_in_the_language_of_the_page_or_the_browser(self):
         """The visitor has chosen the page's, where it says one."""
-        get = "get_python_translations"
-        from odoo.tools.translate import code_translations
 
-        def translated(module, lang):
+        def translated(_module, lang):
             return {"Close": "Schließen"} if lang == "de_DE" else {}
 
-        self.german(browser=True)
-        with patch.object(code_translations, get, translated):
+        self.german()
+        with patch.object(code_translations, "get_python_translations", translated):
             for lang, titles in (
                 ("", ["de-DE", "Jetzt testen", "Schließen"]),
                 ("de-AT", ["de-DE", "Jetzt testen", "Schließen"]),
@@ -255,10 +258,8 @@ class TestPopup(FormInBrowser):
         parameters = self.env["ir.config_parameter"].sudo()
         parameters.set_param("recaptcha_public_key", "site-key")
         parameters.set_param("recaptcha_private_key", "secret-key")
-        self.visitor.answers = {
-            "www.recaptcha.net/recaptcha/api.js?render=site-key": "window.grecaptcha = {"
-            "ready: done => done(), execute: async (key, {action}) => `${key} ${action}`}"
-        }
+        address = "www.recaptcha.net/recaptcha/api.js?render=site-key"
+        self.visitor.answers = {address: GOOGLE}
         asked = []
 
         def verify(_self, _address, token, action=False):
@@ -281,7 +282,7 @@ class TestPopup(FormInBrowser):
 class TestPage(FormInBrowser):
     """The form as a page of the website, also without any JavaScript."""
 
-    def url(self, **parameters):
+    def url(self):
         return f"{self.base_url()}/affiliate/form/{self.key}?via={self.code}&to=/join"
 
     def test_as_a_page(self):
@@ -293,6 +294,25 @@ class TestPage(FormInBrowser):
         self.visitor.until("document.querySelector('.is-invalid')")
         self.visitor.until(f"{FOCUS} === 'affiliate_email'")
         self.send(".com")
+        self.assert_arrived()
+        self.assert_lead()
+
+    def test_as_a_part_of_a_page(self):
+        """It takes no focus until something is wrong, and knows who sent the visitor."""
+        address = f"{self.base_url()}/affiliate/form/{self.key}?embed=1&to=/join"
+        self.page("/", f'<iframe src="{address}" width="500" height="500"></iframe>')
+        self.page("/join")
+        self.visit(f"/?via={self.code}")
+        self.visitor.until("document.readyState === 'complete'")
+        self.wait_for_form()
+        self.in_form_until("document.querySelector('[name=reference]').value")
+        self.assertEqual(self.js("document.activeElement.tagName"), "BODY")
+        self.visitor.click("iframe")
+        self.in_form("document.querySelector('#affiliate_email').focus()")
+        self.send_wrong()
+        self.send(".com")
+        self.in_form_until("document.querySelector('.o_affiliate_onward')")
+        self.in_form("document.querySelector('.o_affiliate_onward').click()")
         self.assert_arrived()
         self.assert_lead()
 

@@ -182,7 +182,9 @@ class TestSdkPopup(ForeignSiteCase):
         self.visit("/")
         self.js("affiliate('popup')")
         self.visitor.until("document.querySelector('dialog[open]')")
-        self.assertEqual(self.js("document.querySelector('dialog').ariaLabel"), "Sign up")
+        self.assertEqual(
+            self.js("document.querySelector('dialog').ariaLabel"), "Sign up"
+        )
         self.wait_for_form()
         self.say({"affiliate": "done", "email": "a@c.example"})
         self.say({"affiliate": "height", "height": 200})

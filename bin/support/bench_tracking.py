@@ -77,7 +77,9 @@ def measure(options):
     bench.show(LABELS, COMPARED)
     print(f"{stored} visits were answered well, all of them are stored.")
     print(
-        "The script as served: {sdk_bytes} bytes, {sdk_gzip_bytes} gzip.".format(**sizes)
+        "The script as served: {sdk_bytes} bytes, {sdk_gzip_bytes} gzip.".format(
+            **sizes
+        )
     )
     figures = {**bench.figures(COMPARED), **sizes, **busy}
     return {**figures, "stored": stored, "workers": WORKERS}

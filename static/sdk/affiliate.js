@@ -12,7 +12,8 @@
     const CHECKOUT = "client_reference_id";
     const REFERENCE = /^([a-z0-9-]{3,40})(?:_([a-z0-9]{16,40}))?$/i;
     const FIELDS = `input[name=${COOKIE}],input[name=via],input[name=referral]`;
-    const DRESSED = `a[href],form[data-affiliate],stripe-pricing-table,stripe-buy-button,${FIELDS},[data-affiliate-popup]`;
+    const FRAME = `iframe[src*="/affiliate/form/${config.key}"]`;
+    const DRESSED = `${FRAME},a[href],form[data-affiliate],stripe-pricing-table,stripe-buy-button,${FIELDS},[data-affiliate-popup]`;
     const DAY = 86400;
     const PATIENCE = 4000; // milliseconds for our server, then we go on without it
 
@@ -76,6 +77,8 @@
         }
     };
 
+    const language = () => document.documentElement.lang || navigator.language;
+
     // The other files: on demand, each once.
     const load = (name) => {
         if (!loaded[name]) {
@@ -85,8 +88,6 @@
             document.head.append(loaded[name]);
         }
     };
-
-    const language = () => document.documentElement.lang || navigator.language;
 
     const parse = (text) => REFERENCE.exec(text || "") || [];
 
@@ -184,6 +185,12 @@
             if (name && address !== element.href) {
                 element.href = address;
                 note("link", element);
+            }
+        } else if (element.matches(FRAME)) {
+            const address = put(element.src, "reference", api.referral);
+            if (address !== element.src) {
+                element.src = address;
+                note("frame", element);
             }
         } else if (element.matches("form[data-affiliate]")) {
             const name = element.dataset.affiliate || COOKIE;

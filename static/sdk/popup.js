@@ -178,6 +178,7 @@
     // is there.
     const offer = (options) => {
         const words = options.on.split(/\s+/);
+        note("offered", options.on);
         const wanted = () =>
             !shown &&
             !safe(cookie)(SHOWN) &&
