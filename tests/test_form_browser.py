@@ -298,7 +298,7 @@ class TestPage(FormInBrowser):
         self.assert_lead()
 
     def test_as_a_part_of_a_page(self):
-        """It takes no focus until something is wrong, and knows who sent the visitor."""
+        """It takes no focus until something is wrong, and knows who sent him."""
         address = f"{self.base_url()}/affiliate/form/{self.key}?embed=1&to=/join"
         self.page("/", f'<iframe src="{address}" width="500" height="500"></iframe>')
         self.page("/join")
