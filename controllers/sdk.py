@@ -27,12 +27,18 @@ class AffiliateSdk(http.Controller):
         readonly=True,
         save_session=False,
     )
-    def script(self, key, part="affiliate"):
-        """Serve the script with the programme's settings, or a part it loads."""
+    def script(self, key, part="affiliate", lang=""):
+        """Serve the script with the programme's settings, or a part it loads.
+
+        :param lang: the visitor's language, for the few words of the popup
+        """
         tracking = request.env["affiliate.program"]._tracking(key)
         if not tracking:
             raise NotFound()
-        text = _minified(part).replace("AFFILIATE_CONFIG", _config(key, tracking), 1)
+        config = _texts(lang) if part == "popup" else _config(key, tracking)
+        text = _minified(part).replace(
+            "AFFILIATE_CONFIG", json.dumps(config, separators=(",", ":")), 1
+        )
         response = request.make_response(
             text,
             headers=[
@@ -54,9 +60,9 @@ def _minified(part):
 
 
 def _config(key, tracking):
-    """Return what the script needs to know of the programme, as JSON."""
+    """Return what the script needs to know of the programme."""
     parameters = request.env["ir.config_parameter"].sudo()
-    config = {
+    return {
         "key": key,
         "base": parameters.get_param("web.base.url", ""),
         "model": tracking["model"],
@@ -67,4 +73,10 @@ def _config(key, tracking):
         "consent": tracking["consent"],
         "privacy": tracking["privacy"],
     }
-    return json.dumps(config, separators=(",", ":"))
+
+
+def _texts(lang):
+    """Return what the popup says itself; all else is said by the form in it."""
+    lang = request.env["ir.http"].get_nearest_lang(lang.replace("-", "_")[:10])
+    env = request.env(context={"lang": lang})
+    return {"title": env._("Sign up"), "close": env._("Close")}

@@ -4,15 +4,13 @@ Odoo is 127.0.0.1, the site is localhost or any name below it: other origins, ot
 sites for the browser's cookies.
 """
 
-import json
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from odoo.tests.common import ChromeBrowser
-
+from .browser import PATIENCE, Visitor
 from .web_common import AffiliateData, HttpCase
 
 STUB = (
@@ -23,7 +21,6 @@ WATCH = (
     "window.violations=[];document.addEventListener('securitypolicyviolation',"
     "event=>violations.push(event.violatedDirective+' '+event.blockedURI));"
 )
-PATIENCE = 5
 
 
 class Site:
@@ -80,133 +77,10 @@ class Site:
         handler.wfile.write(body)
 
 
-class Visitor(ChromeBrowser):
-    """Odoo's Chromium, let out to other sites, with eyes and hands of its own."""
-
-    def __init__(self, case):
-        self.requests = []  # (method, address, body)
-        self.refused = ()  # parts of addresses that cannot be reached
-        self.answers = {}  # part of an address: the page it shows
-        self.console = []
-        self.unanswered = set()
-        super().__init__(case)
-        for event in ("loadingFinished", "loadingFailed"):
-            self._handlers[f"Network.{event}"] = self._handle_end
-        self.command("Network.enable")
-
-    def _handle_request_paused(self, requestId, request, networkId=None, **_event):
-        url = request["url"]
-        self.requests.append((request["method"], url, request.get("postData", "")))
-        host = urlsplit(url).hostname or ""
-        page = next((self.answers[part] for part in self.answers if part in url), None)
-        if any(part in url for part in self.refused):
-            command = "Fetch.failRequest"
-            answer = {"errorReason": "ConnectionRefused"}
-        elif page is not None:
-            command = "Fetch.fulfillRequest"
-            answer = self.test_case.make_fetch_proxy_response(None, page)
-        elif host == "127.0.0.1" or host.endswith("localhost"):
-            command, answer = "Fetch.continueRequest", {}
-            if request["method"] == "POST":
-                self.unanswered.add(networkId)
-        else:
-            command = "Fetch.fulfillRequest"
-            answer = self.test_case.make_fetch_proxy_response(None, "elsewhere")
-        self._websocket_send(command, params={"requestId": requestId, **answer})
-
-    def _handle_end(self, requestId, **_event):
-        self.unanswered.discard(requestId)
-
-    def _handle_console(self, type, args=None, **_event):
-        self.console.append(
-            " ".join(str(self._from_remoteobject(arg)) for arg in args or ())
-        )
-
-    def command(self, method, **params):
-        return self._websocket_request(method, params=params)
-
-    def forget(self):
-        """Become another visitor, when the last words of this one are answered."""
-        end = time.monotonic() + 1
-        while self.unanswered and time.monotonic() < end:
-            time.sleep(0.02)
-        self.unanswered.clear()
-        self.refused, self.answers = (), {}
-        self.go("about:blank")
-        self.command("Network.clearBrowserCookies")
-        self.command("Network.clearBrowserCache")
-        for origin in {self._origin(url) for _method, url, _body in self.requests}:
-            self.command(
-                "Storage.clearDataForOrigin", origin=origin, storageTypes="all"
-            )
-        self.requests.clear()
-        self.console.clear()
-
-    def go(self, url):
-        self.navigate_to(url, wait_stop=True)
-
-    def js(self, expression):
-        """The value of an expression on the page, awaited."""
-        result = self.command(
-            "Runtime.evaluate",
-            expression=expression,
-            awaitPromise=True,
-            returnByValue=True,
-            userGesture=True,
-        )
-        if "exceptionDetails" in result:
-            raise AssertionError(f"{expression}: {result['exceptionDetails']}")
-        return result["result"].get("value")
-
-    def until(self, expression, patience=PATIENCE):
-        """Wait until an expression is true."""
-        end = time.monotonic() + patience
-        while True:
-            # An error: the page is about to change.
-            with suppress(AssertionError, KeyError):
-                if self.js(f"!!({expression})"):
-                    return
-            if time.monotonic() > end:
-                raise AssertionError(f"never true: {expression}")
-            time.sleep(0.02)
-
-    def click(self, selector):
-        """Click with the mouse."""
-        x, y = self.js(
-            f"(box => [box.x + box.width / 2, box.y + box.height / 2])"
-            f"(document.querySelector({selector!r}).getBoundingClientRect())"
-        )
-        self.click_at(x, y)
-
-    def click_at(self, x, y):
-        for kind in ("mousePressed", "mouseReleased"):
-            self.command(
-                "Input.dispatchMouseEvent",
-                **{"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1},
-            )
-
-    def escape(self):
-        for kind in ("rawKeyDown", "keyUp"):
-            self.command(
-                "Input.dispatchKeyEvent",
-                **{"type": kind, "key": "Escape", "windowsVirtualKeyCode": 27},
-            )
-
-    def sent(self, what):
-        """The bodies that were posted to a door of the programme."""
-        return [
-            json.loads(body)
-            for method, url, body in self.requests
-            if method == "POST" and url.endswith(f"/{what}")
-        ]
-
-    def _origin(self, url):
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc}"
-
-
 class ForeignSiteCase(AffiliateData, HttpCase):
     """A programme whose customers come over a site that is not Odoo's."""
+
+    preferences = None  # of the browser
 
     @classmethod
     def setUpClass(cls):
@@ -225,7 +99,7 @@ class ForeignSiteCase(AffiliateData, HttpCase):
         cls.bob = cls.make_affiliate("bob")
         cls.code, cls.other = (a.code_ids.code for a in (cls.drona, cls.bob))
         cls.env.flush_all()
-        cls.visitor = Visitor(cls)
+        cls.visitor = Visitor(cls, cls.preferences)
         cls.addClassCleanup(cls.visitor.stop)
 
     def setUp(self):
@@ -256,14 +130,24 @@ class ForeignSiteCase(AffiliateData, HttpCase):
     def key(self):
         return self.program.public_key
 
-    def page(self, path="/", body="", script="", early="", policy=None, tag=True):
+    def page(
+        self,
+        path="/",
+        body="",
+        script="",
+        early="",
+        policy=None,
+        tag=True,
+        lang="en",
+    ):
         """Put a page on the site, with the script line as the README says it."""
         line = (
             f'<script async src="{self.base_url()}/affiliate/sdk/{self.key}.js" '
             f"{script}></script>"
         )
         html = (
-            f"<!DOCTYPE html><html lang='en'><head><title>{path}</title>"
+            f"<!DOCTYPE html><html lang='{lang}'><head><title>{path}</title>"
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<script nonce='own'>{WATCH}{STUB}{early}</script>"
             f"{line if tag else ''}</head><body>{body}</body></html>"
         )
@@ -271,11 +155,12 @@ class ForeignSiteCase(AffiliateData, HttpCase):
         self.site.pages[path] = (html, policy or self.site.policy(*strict))
 
     def visit(self, address="/", host="localhost", ready=True):
-        """Open a page of the site and wait for the script."""
+        """Open a page of the site, or another one, and wait for the script."""
         if not self.http_request_key:
             self.env.flush_all()
             self.browsing.enter_context(self.allow_requests(all_requests=True))
-        self.visitor.go(self.site.url(address, host))
+        foreign = address.startswith("http")
+        self.visitor.go(address if foreign else self.site.url(address, host))
         if ready:
             self.visitor.until("window.affiliate && affiliate.key")
 

@@ -1,193 +1,17 @@
-"""The popup, the explanations and the calls of other products, in a real browser."""
+"""The explanations and the calls of other products, in a real browser."""
 
-import json
 import time
 
 from odoo.tests import tagged
 
-from ..lib import visits
 from .foreign_site import ForeignSiteCase
 
 BUY = "https://buy.stripe.com/test_1"
-# What a page of ours in a frame may say to the page around it, said on demand.
-FORM = """<!DOCTYPE html><title>Form</title><input autofocus><script>
-const say = data => parent.postMessage(data, "*");
-addEventListener("message", event => say(event.data));
-say({affiliate: "height", height: 321});
-</script>"""
 
 
 @tagged("post_install", "-at_install")
 class TestSdkParts(ForeignSiteCase):
     """What the script loads on demand."""
-
-    # === POPUP === #
-
-    LINK = (
-        '<a id="join" href="/join?plan=pro#top" data-affiliate-popup {}>Join now</a>'
-        '<button id="own" data-affiliate-popup>Own</button>'
-    )
-
-    def open(self, body, form=FORM, selector="#join"):
-        self.page("/", body)
-        self.page("/join")
-        if form:
-            self.visitor.answers = {"/affiliate/form/": form}
-        self.visit(f"/?via={self.code}")
-        self.visitor.until("affiliate.core.open")
-        self.visitor.click(selector)
-        self.visitor.until("document.querySelector('dialog')")
-
-    def say(self, data):
-        """Let the form in the frame say something."""
-        self.js(
-            "document.querySelector('iframe').contentWindow.postMessage("
-            f"{json.dumps(data)}, '*')"
-        )
-
-    def wait_for_form(self):
-        self.visitor.until("document.querySelector('iframe').style.height === '321px'")
-
-    def is_open(self):
-        return self.js("!!document.querySelector('dialog')")
-
-    def test_to_the_own_address(self):
-        self.open(
-            self.LINK.format(
-                'data-affiliate-email="email" data-affiliate-reference="partner"'
-            )
-        )
-        self.wait_for_form()
-        reference = self.cookie()
-        address = self.js("document.querySelector('iframe').src")
-        self.assertEqual(
-            address,
-            visits.with_parameters(
-                f"{self.base_url()}/affiliate/form/{self.key}",
-                {
-                    "embed": "1",
-                    "reference": reference,
-                    "to": self.site.url("/join?plan=pro#top"),
-                    "origin": self.site.url(""),
-                    "lang": "en",
-                },
-            ),
-        )
-        self.assertEqual(self.js("document.querySelector('iframe').title"), "Join now")
-        self.say({"affiliate": "done", "email": "a+b@c.example"})
-        self.visitor.until("location.pathname === '/join'")
-        self.assertEqual(
-            self.js("location.search + location.hash"),
-            f"?plan=pro&email=a%2Bb%40c.example&partner={reference}#top",
-        )
-
-    def test_without_parameters(self):
-        self.open(self.LINK.format(""))
-        self.wait_for_form()
-        self.assertEqual(self.js("violations"), [])
-        self.say({"affiliate": "done", "email": "a@c.example", "to": "//evil.example"})
-        self.visitor.until("location.pathname === '/join'")
-        self.assertEqual(self.js("location.search"), "?plan=pro")
-
-    def test_with_what_the_programme_adds(self):
-        self.open(self.LINK.format('data-affiliate-reference="partner"'))
-        self.wait_for_form()
-        reference = self.cookie()
-        to = self.site.url("/join?plan=pro&mail=a%40c.example")
-        self.say({"affiliate": "done", "email": "a@c.example", "to": to})
-        self.visitor.until("location.pathname === '/join'")
-        self.assertEqual(
-            self.js("location.search"),
-            f"?plan=pro&mail=a%40c.example&partner={reference}",
-        )
-
-    def test_closing_gives_the_focus_back(self):
-        self.open(self.LINK.format(""))
-        self.wait_for_form()
-        focused = "document.activeElement.id"
-        self.assertEqual(self.js("document.activeElement.tagName"), "IFRAME")
-        self.say({"affiliate": "close"})
-        self.visitor.until("!document.querySelector('dialog')")
-        self.assertEqual(self.js(focused), "join")
-        for how in ("escape", "cross", "beside"):
-            self.visitor.click("#join")
-            self.visitor.until("document.querySelector('dialog')")
-            if how != "escape":
-                self.visitor.click_at(3, 3)
-                self.assertTrue(self.is_open(), "a double click opens it")
-                time.sleep(0.6)
-            if how == "escape":
-                self.js("document.querySelector('dialog button').focus()")
-                self.visitor.escape()
-            elif how == "cross":
-                self.visitor.click("dialog button")
-            else:
-                self.visitor.click_at(3, 3)
-            self.visitor.until("!document.querySelector('dialog')")
-            self.assertEqual(self.js(focused), "join", how)
-        self.assertEqual(self.js("location.pathname"), "/")
-
-    def test_only_the_form_is_heard(self):
-        self.open(self.LINK.format(""))
-        self.wait_for_form()
-        self.js("postMessage({affiliate: 'done', email: 'x@y.z'}, '*')")
-        self.js("postMessage(null, '*')")
-        self.say({"affiliate": "nonsense"})
-        self.say(None)
-        self.say({"affiliate": "height", "height": 200})
-        self.visitor.until("document.querySelector('iframe').style.height === '200px'")
-        self.assertTrue(self.is_open())
-
-    def test_a_button_does_then_what_it_always_did(self):
-        self.open(self.LINK.format(""), selector="#own")
-        self.js("own.addEventListener('click', () => window.clicked = true)")
-        self.assertIsNone(self.js("window.clicked || null"))
-        self.wait_for_form()
-        self.say({"affiliate": "done", "email": "a@c.example"})
-        self.visitor.until("window.clicked")
-        self.assertFalse(self.is_open())
-
-    def test_the_form_cannot_be_loaded(self):
-        self.visitor.refused = ("/affiliate/form/",)
-        self.open(self.LINK.format('data-affiliate-reference="partner"'), form=None)
-        reference = self.cookie()
-        self.visitor.until("location.pathname === '/join'", patience=6)
-        self.assertEqual(self.js("location.search"), f"?plan=pro&partner={reference}")
-
-    def test_called_on_a_phone(self):
-        self.page("/")
-        self.visitor.answers = {"/affiliate/form/": FORM}
-        self.visit(f"/?via={self.code}")
-        self.visitor.command(
-            "Emulation.setDeviceMetricsOverride",
-            width=360,
-            height=500,
-            deviceScaleFactor=2,
-            mobile=True,
-        )
-        self.addCleanup(
-            self.visitor.command,
-            "Emulation.setDeviceMetricsOverride",
-            width=1366,
-            height=768,
-            deviceScaleFactor=1,
-            mobile=False,
-        )
-        self.js("affiliate('popup', {done: person => window.person = person})")
-        self.visitor.until("document.querySelector('dialog')")
-        self.wait_for_form()
-        self.say({"affiliate": "height", "height": 2000})
-        self.visitor.until("document.querySelector('iframe').style.height === '2000px'")
-        left, right, bottom = self.js(
-            "(box => [box.left, innerWidth - box.right, innerHeight - box.bottom])"
-            "(document.querySelector('dialog').getBoundingClientRect())"
-        )
-        self.assertGreaterEqual(min(left, right, bottom), 0)
-        self.say({"affiliate": "done", "email": "a@c.example", "reference": "BOB"})
-        self.visitor.until("window.person")
-        self.assertEqual(
-            self.js("person"), {"email": "a@c.example", "reference": "BOB"}
-        )
 
     # === DEBUG === #
 
@@ -272,6 +96,50 @@ class TestSdkParts(ForeignSiteCase):
         self.js("rewardful('nonsense')")
         self.js(f"rewardful('source', '{self.other.lower()}')")
         self.assertTrue(self.clicks(2)[1]["reference"].startswith(self.other))
+
+    def test_what_is_no_reference_is_no_source(self):
+        reference = self.switch("rewardful", f"/?via={self.code}")
+        for token in ("'a b'", "'<img src=x>'", "'CODE&x=1'", "{}", "'x'", "null"):
+            self.js(f"rewardful('source', {token})")
+        self.assertEqual(self.js("affiliate.referral"), reference)
+        self.assertEqual(len(self.clicks()), 1)
+        self.program.attribution_model = "last"
+        self.leave()
+        self.switch("rewardful", f"/?via={self.code}")
+        own = self.cookie().partition("_")[2]
+        self.js(f"rewardful('source', '{self.other.lower()}_{'x' * 22}')")
+        self.assertEqual(self.js("affiliate.referral"), f"{self.other}_{own}")
+        self.assertEqual(self.clicks(2)[1]["was"], "x" * 22)
+
+    def rival(self, name="promotekit_referral"):
+        cookies = self.visitor.command("Network.getCookies")["cookies"]
+        [cookie] = [cookie for cookie in cookies if cookie["name"] == name]
+        return cookie
+
+    def test_their_cookie_follows_ours(self):
+        self.program.attribution_model = "last"
+        reference = self.switch("promotekit", f"/?via={self.code}")
+        self.assertEqual(self.rival()["value"], reference)
+        self.js(f"history.pushState({{}}, '', '/?via={self.other}')")
+        self.assertEqual(self.rival()["value"], self.cookie())
+        self.assertTrue(self.rival()["value"].startswith(self.other))
+
+    def test_their_cookie_ends_with_ours(self):
+        """A page that is loaded later does not make it live longer."""
+        reference = self.switch("promotekit", f"/?via={self.code}")
+        until = int(time.time() + 5 * 86400)
+        self.js(f"localStorage.affiliate_ref = '{reference} {until}000'")
+        for _load in range(2):
+            self.visit("/")
+            self.visitor.until("affiliate.core.compat")
+            self.assertAlmostEqual(self.rival()["expires"], until, delta=60)
+        # Known by the cookie only, as on another host of the domain.
+        self.js("localStorage.clear()")
+        self.visit("/")
+        self.visitor.until("affiliate.core.compat")
+        self.assertAlmostEqual(self.rival()["expires"], until, delta=60)
+        self.js("affiliate('consent', false)")
+        self.assertEqual(self.js("document.cookie"), "")
 
     def test_firstpromoter(self):
         reference = self.switch(

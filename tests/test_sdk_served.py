@@ -2,8 +2,10 @@
 
 import gzip
 import json
+from unittest.mock import patch
 
 from odoo.tests import tagged
+from odoo.tools.translate import code_translations
 
 from ..lib import visits
 from .web_common import PageCase
@@ -14,7 +16,8 @@ LIMIT = 4096  # bytes, gzip, as served
 @tagged("post_install", "-at_install")
 class TestServed(PageCase):
     def fetch(self, part="", **options):
-        return self.get(f"/affiliate/sdk/{self.program.public_key}{part}.js", **options)
+        part = part if ".js" in part else f"{part}.js"
+        return self.get(f"/affiliate/sdk/{self.program.public_key}{part}", **options)
 
     def test_small(self):
         self.program.allowed_domains = "acme.io, app.acme.com, acme.co.uk, localhost"
@@ -49,6 +52,27 @@ class TestServed(PageCase):
         for path in ("unknown.js", "unknown/debug.js"):
             self.get(f"/affiliate/sdk/{path}", status=404)
         self.fetch("/other", status=404)
+
+    def test_the_popups_own_words(self):
+        """In the visitor's language, and nothing of what an address says."""
+        self.env["res.lang"]._activate_lang("de_DE")
+        german = {"Sign up": "Anmelden", "Close": "Schließen"}
+
+        def translated(_module, lang):
+            return german if lang == "de_DE" else {}
+
+        with patch.object(code_translations, "get_python_translations", translated):
+            for lang, close in (
+                ("de", "Schließen"),
+                ("de-CH", "Schließen"),
+                ("en-GB", "Close"),
+                ("", "Close"),
+                ("');alert(1)//", "Close"),
+            ):
+                text = self.fetch(f"/popup.js?lang={lang}").text
+                words = json.loads(text[text.rindex("({") + 1 : text.rindex(")")])
+                self.assertEqual(words["close"], close, lang)
+                self.assertNotIn("alert(", text)
 
     def test_says_nothing_else_of_the_programme(self):
         text = self.fetch().text

@@ -8,10 +8,12 @@
 // lib/visits.py.
 (function (config) {
     const COOKIE = "affiliate_ref";
+    const SHOWN = "affiliate_popup"; // see popup.js
     const CHECKOUT = "client_reference_id";
     const REFERENCE = /^([a-z0-9-]{3,40})(?:_([a-z0-9]{16,40}))?$/i;
     const FIELDS = `input[name=${COOKIE}],input[name=via],input[name=referral]`;
-    const DRESSED = `a[href],form[data-affiliate],stripe-pricing-table,stripe-buy-button,${FIELDS},[data-affiliate-popup]`;
+    const FRAME = `iframe[src*="/affiliate/form/${config.key}"]`;
+    const DRESSED = `${FRAME},a[href],form[data-affiliate],stripe-pricing-table,stripe-buy-button,${FIELDS},[data-affiliate-popup]`;
     const DAY = 86400;
     const PATIENCE = 4000; // milliseconds for our server, then we go on without it
 
@@ -62,18 +64,26 @@
             trustedTypes.createPolicy("affiliate", {createScriptURL: (url) => url})
     )();
 
-    // Popups that were asked for and cannot be shown.
+    // Popups that were asked for and cannot be shown. One that would come by itself
+    // leads nowhere.
     const goOn = () => {
-        for (const {to} of waiting.splice(0)) {
-            location.assign(to);
+        for (const {to, done, on: later} of waiting.splice(0)) {
+            if (done && !later) {
+                safe(done)({reference: api.referral});
+            }
+            if (to && !later) {
+                location.assign(to);
+            }
         }
     };
+
+    const language = () => document.documentElement.lang || navigator.language;
 
     // The other files: on demand, each once.
     const load = (name) => {
         if (!loaded[name]) {
             loaded[name] = create("script", {onerror: goOn});
-            const url = `${base}/affiliate/sdk/${config.key}/${name}.js`;
+            const url = `${base}/affiliate/sdk/${config.key}/${name}.js?lang=${language()}`;
             loaded[name].src = trust ? trust.createScriptURL(url) : url;
             document.head.append(loaded[name]);
         }
@@ -93,20 +103,27 @@
     const cookie = (name) =>
         (RegExp(`(?:^|; )${name}=([^;]*)`).exec(document.cookie) || [])[1];
 
-    // The widest domain that takes a cookie is the registrable one.
+    // The widest domain that takes a cookie is the registrable one. All others are
+    // emptied, also the cookie without a domain: our server's, where it is the site.
     const bake = (name, value, age) => {
         const labels = location.hostname.split(".");
-        let domain;
-        while (labels.length && !(value && cookie(name) === value)) {
-            domain = labels.pop() + (domain ? `.${domain}` : "");
+        const domains = labels.map((_label, at) => labels.slice(~at).join("."));
+        const write = (domain, text, seconds) => {
             document.cookie =
-                `${name}=${value};path=/;samesite=lax;max-age=${age};domain=${domain}` +
+                `${name}=${text};path=/;samesite=lax;max-age=${seconds}` +
+                (domain && `;domain=${domain}`) +
                 (location.protocol === "https:" ? ";secure" : "");
+            return text && cookie(name) === text;
+        };
+        ["", ...domains].forEach((domain) => write(domain, "", 0));
+        if (value) {
+            domains.some((domain) => write(domain, value, age));
         }
     };
 
     const forget = safe(() => {
         bake(COOKIE, "", 0);
+        bake(SHOWN, "", 0);
         localStorage.removeItem(COOKIE);
     });
 
@@ -169,6 +186,12 @@
                 element.href = address;
                 note("link", element);
             }
+        } else if (element.matches(FRAME)) {
+            const address = put(element.src, "reference", api.referral);
+            if (address !== element.src) {
+                element.src = address;
+                note("frame", element);
+            }
         } else if (element.matches("form[data-affiliate]")) {
             const name = element.dataset.affiliate || COOKIE;
             if (!element.elements[name]) {
@@ -219,12 +242,16 @@
             const age = config.days * DAY;
             // A cookie that our server has set is left alone: Safari keeps it longer.
             if (mayStore() && (renewed || cookie(COOKIE) !== api.referral)) {
-                forget();
                 bake(COOKIE, api.referral, age);
+            }
+            if (mayStore() && (renewed || recall() !== api.referral)) {
                 const until = Date.now() + age * 1000;
                 localStorage.setItem(COOKIE, `${api.referral} ${until}`);
             }
         })();
+        if (api.core.kept) {
+            api.core.kept();
+        }
         if (visit) {
             visit.store = mayStore() && renewed;
             post("click", visit);
@@ -242,7 +269,8 @@
             .map((byte) => (byte % 36).toString(36))
             .join("");
 
-    const arrive = (code, brought, address) => {
+    const arrive = (named, brought, address) => {
+        const code = named.toUpperCase();
         if (seen[code]) {
             return;
         }
@@ -264,21 +292,24 @@
         decorate(document.documentElement);
     };
 
+    // Copied addresses must not share a visitor. By the browser's function: ours would
+    // look again.
+    const {replaceState} = history;
+    const clear = safe((brought) => {
+        const address = location.href.replace(`_${brought}`, "");
+        if (brought && address !== location.href) {
+            replaceState.call(history, history.state, "", address);
+        }
+    });
+
     const look = (address) =>
         config.parameters.some((name) => {
             const [, code, brought] = parse(
                 (RegExp(`[?&#]${name}=([^&#]*)`).exec(address) || [])[1]
             );
             if (code) {
-                if (brought) {
-                    // Copied addresses must not share a visitor.
-                    history.replaceState(
-                        history.state,
-                        "",
-                        location.href.replace(`_${brought}`, "")
-                    );
-                }
-                arrive(code.toUpperCase(), brought, address);
+                clear(brought);
+                arrive(code, brought, address);
             }
             return code;
         });
@@ -325,7 +356,7 @@
                 .catch((error) => note("offer", error) && null)
                 .then((offer) => safe(done)(offer || {})),
 
-        popup(options) {
+        popup(options = {}) {
             waiting.push(options);
             setTimeout(goOn, PATIENCE);
             load("popup");
@@ -378,6 +409,7 @@
             on,
             put,
             look: begin,
+            parse,
             arrive,
             cookie,
             bake,
@@ -396,14 +428,11 @@
         safe(begin)();
         decorate(document.documentElement);
         safe(follow)();
-        if (
-            "debug" in script.dataset ||
-            /[?&]affiliate_debug=1/.test(location.search)
-        ) {
-            load("debug");
-        }
-        if ("compat" in script.dataset) {
-            load("compat");
+        const asked = /[?&]affiliate_debug=1/.test(location.search) && "debug";
+        for (const name of ["debug", "compat", "popup"]) {
+            if (name in script.dataset || name === asked) {
+                load(name);
+            }
         }
         for (const call of queue) {
             api(...call);

@@ -3,8 +3,8 @@
 // "tolt" on it. Loaded by affiliate.js when asked for.
 (function () {
     const api = window.affiliate;
-    const {config, script, commands, note, look, arrive, bake, mayStore, decorate} =
-        api.core;
+    const {config, script, commands, note, look, parse, arrive, decorate} = api.core;
+    const {cookie, bake, mayStore} = api.core;
     const wanted = script.dataset.compat.toLowerCase().split(/[\s,]+/);
     const cookies = {}; // names under which servers look for the reference: its value
 
@@ -28,8 +28,9 @@
             }
         });
     const source = (token) => {
-        if (token) {
-            arrive(String(token).toUpperCase(), undefined, location.href);
+        const [, named, brought] = parse(token);
+        if (named) {
+            arrive(named, brought, location.href);
         }
     };
     const then = (done) => typeof done === "function" && done;
@@ -155,12 +156,16 @@
         },
     };
 
-    /** Servers read the cookie of the product they know. */
+    /** Servers read the cookie of the product they know. It ends with the reference. */
     const store = () => {
+        const [known, until] = (localStorage.getItem("affiliate_ref") || "").split(" ");
+        const left = Math.round((until - Date.now()) / 1000);
         for (const name of Object.keys(cookies)) {
             const value = mayStore() ? cookies[name]() : "";
-            bake(name, "", 0);
-            if (value) {
+            if (known === reference() && left > 0) {
+                bake(name, value, left);
+            } else if ((cookie(name) || "") !== value) {
+                // When our cookie ends is not known here; this one is left alone then.
                 bake(name, value, config.days * 86400);
             }
         }
@@ -178,11 +183,12 @@
     for (const name of asked) {
         attempt(rivals[name]);
     }
-    attempt(store);
+    api.core.kept = () => attempt(store);
+    api.core.kept();
     const consent = commands.consent;
     commands.consent = (agreed) => {
         consent(agreed);
-        store();
+        api.core.kept();
     };
     api.core.compat = wanted;
 })();

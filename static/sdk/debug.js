@@ -37,8 +37,10 @@
                 : "The visitor does not agree: nothing is stored, links still work.",
         ],
         link: (element) => ["Link:", element.href, element],
+        frame: (element) => ["The e-mail form in the page.", element],
         input: (element) => [`Hidden input ${element.name}.`, element],
         stripe: (element) => ["Stripe's element.", element],
+        offered: (when) => [`A popup will come by itself: ${when}.`],
         popup: (to, email) => [
             email ? "The form was filled in." : "No form: going on without it.",
             to ? `Next: ${to}` : "",

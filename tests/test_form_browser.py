@@ -1,0 +1,373 @@
+"""The real e-mail form in a real browser: on a foreign site, and as a page."""
+
+import time
+from unittest.mock import patch
+
+from odoo.tests import tagged
+from odoo.tools.translate import code_translations
+
+from ..controllers import capture
+from .browser import DESKTOP, PHONE
+from .foreign_site import ForeignSiteCase
+
+JOIN = (
+    '<a id="join" href="/join?plan=pro#top" data-affiliate-popup '
+    'data-affiliate-email="email" data-affiliate-reference="partner">Join now</a>'
+)
+FOCUS = "document.activeElement.id"
+WRONG = "document.querySelector('.is-invalid')"
+# In the place of Google's script.
+GOOGLE = """window.grecaptcha = {
+    ready: done => done(),
+    execute: async (key, {action}) => `${key} ${action}`,
+};"""
+# What the Tab key meets in the popup, from the field on, and backwards from there.
+ROUND = {
+    False: ["submit", "Close", "email", "submit", "Close", "email"],
+    True: ["Close", "email", "Close", "email", "Close", "email"],
+}
+# Notes what is put into an alert after the page is there: this is read out.
+LISTEN = """window.announced = [];
+new MutationObserver(changes => changes.forEach(change => {
+    window.empty ||= change.removedNodes.length;
+    if (window.empty && change.target.matches?.("[role=alert]")) {
+        change.addedNodes.forEach(node => announced.push(node.textContent.trim()));
+    }
+})).observe(document, {subtree: true, childList: true});"""
+
+
+class FormInBrowser(ForeignSiteCase):
+    def open(self, body=JOIN, selector="#join", **options):
+        """Ask for the popup on a page of the site, with the mouse."""
+        self.page("/", body, **options)
+        self.page("/join")
+        self.visit(f"/?via={self.code}")
+        self.visitor.until("affiliate.core.open")
+        self.visitor.click(selector)
+        self.wait_for_form()
+
+    def wait_for_form(self):
+        self.in_form_until("document.readyState === 'complete'")
+        self.in_form_until("document.querySelector('.o_affiliate_frame')")
+
+    def in_form(self, expression):
+        return self.visitor.js(expression, frame=True)
+
+    def in_form_until(self, expression):
+        self.visitor.until(expression, frame=True)
+
+    def send(self, email):
+        """Type into whatever has the focus, and send it."""
+        self.visitor.type(email)
+        self.visitor.press("Enter")
+
+    def send_wrong(self, email="jane@example"):
+        self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+        self.send(email)
+        self.in_form_until(f"{FOCUS} === 'affiliate_email' && {WRONG}")
+
+    def assert_arrived(self, path="/join"):
+        self.visitor.until(f"location.pathname === '{path}'")
+
+    def assert_lead(self, email="jane@example.com"):
+        self.leave()
+        lead = self.env["affiliate.referral"].search([("source", "=", "form")])
+        self.assertEqual(lead.mapped("email_normalized"), [email])
+        self.assertEqual(lead.affiliate_id, self.drona)
+
+    def german(self):
+        """A website with a German version, and a German's browser."""
+        self.env["res.lang"]._activate_lang("de_DE")
+        lang = self.env["res.lang"]._get_data(code="de_DE")
+        website = self.env["website"].get_current_website()
+        website.language_ids = [(4, lang.id)]
+        self.program.form_title = "Try it"
+        self.program.with_context(lang="de_DE").form_title = "Jetzt testen"
+        change = {
+            "method": "Emulation.setUserAgentOverride",
+            "userAgent": self.js("navigator.userAgent"),
+        }
+        self.visitor.command(**change, acceptLanguage="de-DE,de")
+        self.addCleanup(self.visitor.command, **change, acceptLanguage="en-US,en")
+
+
+@tagged("post_install", "-at_install")
+class TestPopup(FormInBrowser):
+    """From a button of a foreign site to where it leads."""
+
+    def test_the_whole_way(self):
+        self.open()
+        reference = self.cookie()
+        self.send_wrong()
+        self.send(".com")
+        self.assert_arrived()
+        self.assertEqual(
+            self.js("location.search + location.hash"),
+            f"?plan=pro&via={self.code}&email=jane%40example.com"
+            f"&partner={reference}#top",
+        )
+        self.assert_lead()
+
+    def test_what_is_wrong_is_read_out(self):
+        self.visitor.frame_script = LISTEN
+        self.addCleanup(setattr, self.visitor, "frame_script", "")
+        self.open()
+        self.send_wrong()
+        self.in_form_until("announced.length")
+        said = "This is not a complete e-mail address. Example: jane@example.com"
+        self.assertEqual(self.in_form("announced"), [said])
+        self.assertEqual(
+            self.in_form("document.querySelector('.o_affiliate_error').innerText"), said
+        )
+
+    def test_leaving_it_by_the_keyboard(self):
+        self.open()
+        for key in ("Escape", "cross"):
+            self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+            if key == "Escape":
+                self.visitor.press("Escape")
+            else:
+                self.visitor.press("Tab", shift=True)
+                self.assertEqual(self.js("document.activeElement.ariaLabel"), "Close")
+                time.sleep(0.6)  # it is no double click
+                self.visitor.press("Enter")
+            self.visitor.until("!document.querySelector('dialog')")
+            self.assertEqual(self.js(FOCUS), "join", key)
+            self.visitor.press("Enter")
+            self.wait_for_form()
+        self.assertEqual(self.js("location.pathname"), "/")
+
+    def test_tab_stays_inside(self):
+        self.open(f"<button>Before</button>{JOIN}<button>After</button>")
+        self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+        for shift in (False, True):
+            met = []
+            for _press in range(6):
+                self.visitor.press("Tab", shift=shift)
+                where = self.js("document.activeElement.ariaLabel")
+                met.append(where or self.in_form("document.activeElement.type"))
+            self.assertEqual(met, ROUND[shift])
+
+    def test_what_a_screen_reader_is_told(self):
+        self.open()
+        [dialog] = [n for n in self.visitor.tree() if n["role"] == "dialog"]
+        self.assertEqual((dialog["name"], dialog["modal"]), ("Join now", True))
+        names = [(n["role"], n["name"]) for n in self.visitor.tree()]
+        self.assertIn(("Iframe", "Join now"), names)
+        self.assertIn(("button", "Close"), names)
+        self.assertNotIn(("link", "Join now"), names, "what is behind is not there")
+        self.send_wrong()
+        tree = self.visitor.tree(frame=True)
+        [field] = [n for n in tree if n["role"] == "textbox"]
+        self.assertEqual((field["name"], field["required"]), ("E-mail", True))
+        self.assertEqual(field["invalid"], "true")
+        self.in_form_until("document.querySelector('.o_affiliate_error').innerText")
+        [field] = [n for n in self.visitor.tree(frame=True) if n["role"] == "textbox"]
+        self.assertIn("not a complete e-mail address", field["description"])
+        self.assertIn("who recommended us", field["description"])
+        names = [(n["role"], n["name"]) for n in tree]
+        self.assertIn(("heading", "Get started"), names)
+        self.assertIn(("button", "Continue"), names)
+        self.assertIn("alert", [n["role"] for n in tree])
+        self.assertNotIn("leave this empty", str(tree))
+
+    def test_on_a_phone(self):
+        self.visitor.resize(PHONE)
+        self.addCleanup(self.visitor.resize, DESKTOP)
+        self.open()
+        self.send_wrong()
+        box = (
+            "(box => [box.left, innerWidth - box.right, box.top, "
+            "innerHeight - box.bottom])(document.{}.getBoundingClientRect())"
+        )
+        self.assertGreaterEqual(min(self.js(box.format("querySelector('dialog')"))), 0)
+        for selector in ("#affiliate_email", "button[type=submit]"):
+            rims = self.in_form(box.format(f"querySelector('{selector}')"))
+            self.assertGreaterEqual(min(rims), 0, selector)
+        root = (
+            "document.documentElement.scroll{0} <= document.documentElement.client{0}"
+        )
+        self.assertTrue(self.in_form(root.format("Width")), "nothing to scroll")
+        self.assertTrue(self.in_form(root.format("Height")))
+        size = "getComputedStyle(document.querySelector('#affiliate_email')).fontSize"
+        self.assertGreaterEqual(float(self.in_form(size)[:-2]), 16, "or iPhones zoom")
+
+    def test_nowhere_to_go(self):
+        """Without an address, the thanks stay until they are closed."""
+        self.page("/", JOIN)
+        self.visit(f"/?via={self.code}")
+        self.js("affiliate('popup')")
+        self.wait_for_form()
+        self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+        self.send("jane@example.com")
+        self.in_form_until("document.querySelector('.o_affiliate_onward')")
+        self.assertIn("Thank you", self.in_form("document.body.innerText"))
+        self.assertTrue(self.js("document.querySelector('dialog').open"))
+        self.in_form_until("document.activeElement.matches('.o_affiliate_onward')")
+        self.visitor.press("Escape")
+        self.visitor.until("!document.querySelector('dialog')")
+        self.assert_lead()
+
+    def test_back(self):
+        self.open()
+        steps = self.js("history.length")
+        self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+        self.send("jane@example.com")
+        self.assert_arrived()
+        self.assertEqual(self.js("history.length"), steps + 1, "one step, not two")
+        self.js("history.back()")
+        self.visitor.until("location.pathname === '/' && affiliate.key")
+        self.assertIsNone(self.js("document.querySelector('dialog')"))
+        self.visitor.click("#join")
+        self.wait_for_form()
+        self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+
+    # === LANGUAGES === #
+
+    def titles(self):
+        self.in_form_until("document.querySelector('h1')")
+        return [
+            self.in_form("document.documentElement.lang"),
+            self.in_form("document.querySelector('h1').innerText"),
+            self.js("document.querySelector('dialog button').ariaLabel"),
+        ]
+
+    def test_in_the_language_of_the_page_or_the_browser(self):
+        """The visitor has chosen the page's, where it says one."""
+
+        def translated(_module, lang):
+            return {"Close": "Schließen"} if lang == "de_DE" else {}
+
+        self.german()
+        with patch.object(code_translations, "get_python_translations", translated):
+            for lang, titles in (
+                ("", ["de-DE", "Jetzt testen", "Schließen"]),
+                ("de-AT", ["de-DE", "Jetzt testen", "Schließen"]),
+                ("en", ["en-US", "Try it", "Close"]),
+                ("fi", ["de-DE", "Jetzt testen", "Close"]),
+            ):
+                with self.subTest(lang):
+                    self.open(lang=lang)
+                    self.assertEqual(self.titles(), titles)
+                    self.visitor.forget()
+
+    # === CAPTCHA === #
+
+    def test_captcha(self):
+        """Google's script is loaded, and its word is sent along."""
+        parameters = self.env["ir.config_parameter"].sudo()
+        parameters.set_param("recaptcha_public_key", "site-key")
+        parameters.set_param("recaptcha_private_key", "secret-key")
+        address = "www.recaptcha.net/recaptcha/api.js?render=site-key"
+        self.visitor.answers = {address: GOOGLE}
+        asked = []
+
+        def verify(_self, _address, token, action=False):
+            asked.append((token, action))
+            return "is_human"
+
+        http = type(self.env["ir.http"])
+        with patch.object(http, "_verify_recaptcha_token", verify):
+            self.open()
+            self.in_form_until(f"window.grecaptcha && {FOCUS} === 'affiliate_email'")
+            self.send("jane@example.com")
+            self.assert_arrived()
+            self.leave()
+        action = capture.CAPTCHA
+        self.assertEqual(asked, [(f"site-key {action}", action)])
+        self.assert_lead()
+
+
+@tagged("post_install", "-at_install")
+class TestPage(FormInBrowser):
+    """The form as a page of the website, also without any JavaScript."""
+
+    def url(self):
+        return f"{self.base_url()}/affiliate/form/{self.key}?via={self.code}&to=/join"
+
+    def test_as_a_page(self):
+        self.page("/join")
+        self.visit(self.url(), ready=False)
+        self.assertEqual(self.js("document.activeElement.tagName"), "BODY")
+        self.visitor.click("#affiliate_email")
+        self.send("jane@example")
+        self.visitor.until("document.querySelector('.is-invalid')")
+        self.visitor.until(f"{FOCUS} === 'affiliate_email'")
+        self.send(".com")
+        self.assert_arrived()
+        self.assert_lead()
+
+    def test_as_a_part_of_a_page(self):
+        """It takes no focus until something is wrong, and knows who sent him."""
+        address = f"{self.base_url()}/affiliate/form/{self.key}?embed=1&to=/join"
+        self.page("/", f'<iframe src="{address}" width="500" height="500"></iframe>')
+        self.page("/join")
+        self.visit(f"/?via={self.code}")
+        self.visitor.until("document.readyState === 'complete'")
+        self.wait_for_form()
+        self.in_form_until("document.querySelector('[name=reference]').value")
+        self.assertEqual(self.js("document.activeElement.tagName"), "BODY")
+        self.visitor.click("iframe")
+        self.in_form("document.querySelector('#affiliate_email').focus()")
+        self.send_wrong()
+        self.send(".com")
+        self.in_form_until("document.querySelector('.o_affiliate_onward')")
+        self.in_form("document.querySelector('.o_affiliate_onward').click()")
+        self.assert_arrived()
+        self.assert_lead()
+
+    def test_without_javascript(self):
+        off = "Emulation.setScriptExecutionDisabled"
+        self.visitor.command(off, value=True)
+        self.addCleanup(self.visitor.command, off, value=False)
+        self.page("/", JOIN, early="document.title = 'script'")
+        self.page("/join")
+        self.visit("/", ready=False)
+        self.assertEqual(self.js("document.title"), "/", "no script has run")
+        self.visitor.click("#join")
+        self.assert_arrived()
+        self.visit(self.url(), ready=False)
+        self.visitor.click("#affiliate_email")
+        self.send("jane@example")
+        self.visitor.until("document.querySelector('.is-invalid')")
+        self.visitor.until(f"{FOCUS} === 'affiliate_email'")
+        said = self.js("document.querySelector('.o_affiliate_error').innerText")
+        self.assertIn("not a complete e-mail address", said)
+        self.visitor.click("#affiliate_email")
+        self.send(".com")
+        self.assert_arrived()
+        self.assert_lead()
+
+    def test_in_the_visitors_language(self):
+        self.german()
+        self.visit(self.url(), ready=False)
+        self.assertEqual(self.js("document.documentElement.lang"), "de-DE")
+        self.assertEqual(
+            self.js("document.querySelector('#wrap h1').innerText"), "Jetzt testen"
+        )
+
+
+@tagged("post_install", "-at_install")
+class TestCookiesBlocked(FormInBrowser):
+    """A browser that takes no cookies and no storage at all."""
+
+    preferences = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+
+    def test_everything_works_on_the_page(self):
+        self.open(f'{JOIN}<a id="buy" href="https://buy.stripe.com/test_1">Buy</a>')
+        self.assertEqual(self.js("document.cookie = 'a=1', document.cookie"), "")
+        self.assertEqual(
+            self.js("(() => { try { localStorage; } catch (e) { return e.name; } })()"),
+            "SecurityError",
+        )
+        reference = self.js("affiliate.referral")
+        self.assertTrue(reference.startswith(self.code))
+        self.assertEqual(
+            self.attribute("#buy"),
+            f"https://buy.stripe.com/test_1?client_reference_id={reference}",
+        )
+        self.send_wrong()
+        self.send(".com")
+        self.assert_arrived()
+        self.assertIn(f"partner={reference}", self.js("location.search"))
+        self.assert_lead()
