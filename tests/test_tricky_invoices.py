@@ -73,6 +73,34 @@ class TestTrickyInvoices(TrickyCase):
         self.assertEqual(invoice["total"], 27700)
         self.assertEqual(sorted(self.amounts()), [15.00, 30.00, 30.00])
 
+    def test_who_pays_no_tax_is_worth_all_he_pays(self):
+        """Exempt, or he owes the tax himself: nothing is inside, nothing on top."""
+        top, inside = self.shop.tax_rate(20), self.shop.tax_rate(7, inclusive=True)
+        item = {"currency": "usd"}
+        for status, reason in (
+            ("none", "not_available"),
+            ("exempt", "customer_exempt"),
+            ("reverse", "reverse_charge"),
+        ):
+            invoice = self.sell(
+                {**item, "amount": 10000, "tax_rates": [top["id"]]},
+                {**item, "amount": 10700, "tax_rates": [inside["id"]]},
+                customer=self.shop.customer(tax_exempt=status),
+            )
+            reasons = {tax["taxability_reason"] for tax in invoice["total_taxes"]}
+            self.assertEqual(reasons, {reason})
+            mirrored = self.mirrored("invoice", stripe_id=invoice["id"])
+            rows = sorted(self.amounts(sale_ref=invoice["id"]))
+            if status == "none":
+                self.assertEqual((mirrored.amount_tax, rows), (27.00, [30.00, 30.00]))
+                continue
+            self.assertEqual((mirrored.amount_tax, rows), (0.00, [30.00, 32.10]))
+            self.assertEqual(mirrored.amount_untaxed, 207.00)
+            self.assertFalse(mirrored.difference)
+            self.shop.refund(invoice, 10350)
+            self.deliver()
+            self.assertEqual(self.total(sale_ref=invoice["id"]), 31.05)
+
     def test_packages_are_worth_what_their_line_says(self):
         """25 units are three packages of ten."""
         price = self.shop.price(
@@ -178,6 +206,32 @@ class TestTrickyInvoices(TrickyCase):
             self.double.settle_session(session["id"], arrives)
             self.deliver()
             self.assertEqual(self.amounts(), amounts)
+
+    def test_a_debit_under_way_earns_when_it_arrives(self):
+        """For days the invoice is open and its charge pending, whatever comes of it."""
+        arrives, bounces = self.open_invoice(10000), self.open_invoice(20000)
+        for invoice in (arrives, bounces):
+            self.double.debit_invoice(invoice["id"])
+        self.deliver()
+        # No event tells of a pending charge; reading everything finds it.
+        self.reconcile()
+        charges = self.mirrored("charge")
+        self.assertEqual(charges.mapped("status"), ["pending"] * 2)
+        self.assertTrue(all(charge.data["paid"] for charge in charges))
+        self.assertEqual(self.mirrored("invoice").mapped("status"), ["open"] * 2)
+        self.assertFalse(self.rows())
+        self.double.advance(days=5)
+        self.double.pay_invoice(arrives["id"])
+        self.double.fail_invoice_payment(bounces["id"])
+        self.deliver()
+        self.assertEqual(set(charges.mapped("status")), {"succeeded", "failed"})
+        self.assertEqual(
+            self.mirrored("invoice", stripe_id=bounces["id"]).status, "open"
+        )
+        self.assertEqual(self.amounts(), [30.00])
+        self.double.pay_invoice(bounces["id"])
+        self.deliver()
+        self.assertEqual(self.amounts(), [30.00, 60.00])
 
     def test_a_payment_that_fails_after_it_succeeded(self):
         """The bank returns a debit days later; the invoice may stay as it was."""

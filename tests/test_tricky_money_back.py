@@ -28,6 +28,49 @@ class TestTrickyMoneyBack(TrickyCase):
         self.deliver()
         self.assertEqual(self.amounts(), [30.00, -3.00])
 
+    def test_the_sum_on_the_charge_is_a_check_and_no_refund(self):
+        """Two refunds and a failed one: each counts once, and the charge's sum never."""
+        invoice = self.sell(10000)
+        self.deliver()
+        for amount in (1000, 2000):
+            self.shop.refund(invoice, amount)
+        failed = self.shop.refund(invoice, 4000)
+        self.double.refund_status(failed["id"], "failed")
+        deliveries = self.double.deliveries()
+        # The charge's own news first: it knows the sum before any refund is known.
+        deliveries.sort(key=lambda d: not d.event["type"].startswith("charge."))
+        for delivery in deliveries:
+            self.deliver([delivery])
+            self.assertGreaterEqual(self.total(), 21.00)
+        charge, refunds = self.mirrored("charge"), self.mirrored("refund")
+        known = refunds.filtered(lambda refund: refund.status == "succeeded")
+        self.assertEqual(charge.amount_refunded, sum(known.mapped("amount")))
+        self.assertEqual(sorted(self.ledger().values()), [-6.00, -3.00, 30.00])
+        self.double.alter(
+            "charge",
+            charge.stripe_id,
+            ["charge.refunded"],
+            amount_refunded=10000,
+            refunded=True,
+        )
+        self.deliver()
+        self.assertEqual(charge.amount_refunded, 100.00)
+        self.assertEqual(self.total(), 21.00)
+
+    def test_refunds_made_before_we_knew_the_charge(self):
+        """Nobody told of them one by one; the charge is all we are sent to."""
+        invoice = self.shop.invoice(self.shop.customer(), 10000)
+        for amount in (1000, 2000):
+            self.shop.refund(invoice, amount)
+        told = ("charge.refunded", "invoice.paid")
+        self.deliver(
+            [d for d in self.double.deliveries() if d.event["type"] in told]
+        )
+        self.assertEqual(self.mirrored("charge").amount_refunded, 30.00)
+        self.assertEqual(sorted(self.ledger().values()), [-6.00, -3.00, 30.00])
+        self.deliver()
+        self.assertEqual(sorted(self.amounts()), [-6.00, -3.00, 30.00])
+
     def test_a_refund_of_no_charge_moves_nothing(self):
         """Money of the customer's cash balance goes back to him."""
         refund = self.shop.refund(self.sell(10000), 1000)
