@@ -51,6 +51,7 @@ from . import (
     test_stripe_double_scenarios,
     test_stripe_double_subscriptions,
     test_stripe_double_webhooks,
+    test_together,
     test_tricky_customers,
     test_tricky_delivery,
     test_tricky_invoices,
@@ -59,5 +60,6 @@ from . import (
     test_upkeep,
     test_versions,
     test_webhook,
+    test_webhook_bodies,
     test_website,
 )

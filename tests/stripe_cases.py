@@ -496,9 +496,9 @@ CASES = {
     ),
     92: case(
         "Huge and hostile bodies",
-        "test_webhook::test_a_body_that_is_too_large_is_refused",
-        "test_webhook::test_signed_rubbish_is_refused_without_a_word",
-        "test_webhook::test_strange_but_valid_events_are_kept",
+        "test_webhook_bodies::test_a_body_that_is_too_large_is_refused",
+        "test_webhook_bodies::test_signed_rubbish_is_refused_without_a_word",
+        "test_webhook_bodies::test_strange_but_valid_events_are_kept",
         "test_versions::test_types_of_the_future_and_objects_without_an_id",
     ),
     93: case(
