@@ -257,7 +257,7 @@ CASES = {
         "test_money_examples::test_06_dispute_lost",
         "test_settlement::test_a_dispute_takes_the_row_out_of_a_draft_settlement",
         "test_settlement::test_a_dispute_leaves_a_bill_alone",
-        "test_mirror_money::test_a_dispute_brings_its_fee",
+        "test_balance::test_a_dispute_brings_its_fee",
         note=f"{_LATER} Money withdrawn and its fee.",
     ),
     49: case(
@@ -421,7 +421,7 @@ CASES = {
         "Test and live never mix, also where an object names no mode",
         "test_accounts::test_test_and_live_mode_of_one_account",
         "test_webhook::test_what_is_not_for_us_is_kept_as_ignored",
-        "test_mirror_money::test_what_names_no_mode_has_that_of_its_account",
+        "test_balance::test_what_names_no_mode_has_that_of_its_account",
         "test_connection::test_a_key_of_another_account_or_mode_is_refused",
     ),
     80: case(
@@ -460,9 +460,9 @@ CASES = {
     ),
     86: case(
         "Payouts: automatic, by hand, failed after all",
-        "test_mirror_money::test_a_payout_brings_its_balance_transactions",
-        "test_mirror_money::test_a_manual_payout_brings_its_own_transaction_only",
-        "test_mirror_money::test_a_payout_that_fails_later",
+        "test_balance::test_a_payout_brings_its_balance_transactions",
+        "test_balance::test_a_manual_payout_brings_its_own_transaction_only",
+        "test_balance::test_a_payout_that_fails_later",
         note=_LATER,
     ),
     87: case(

@@ -10,6 +10,11 @@ class TestTrickyDelivery(TrickyCase):
     def movements(self, **domain):
         return self.mirrored("balance.transaction", **domain)
 
+    def walk(self):
+        self.env.flush_all()
+        self.env["affiliate.stripe.run"]._walk_all()
+        self.env.invalidate_all()
+
     def test_news_of_what_is_gone(self):
         """We hear of the change when the thing is deleted already."""
         coupon = self.shop.coupon(10)
@@ -23,13 +28,23 @@ class TestTrickyDelivery(TrickyCase):
         self.assertFalse(self.mirrored("coupon", stripe_id=coupon["id"]).active)
 
     def test_what_changes_without_an_event(self):
+        """Money becomes available: seen when it is paid out, or all is read again."""
         self.sell(10000)
-        self.reconcile()
+        self.assertFalse(self.movements(), "no event tells of it")
+        self.account.action_sync_now()
+        self.walk()
         (booked,) = self.movements()
         self.assertEqual((booked.type, booked.status), ("charge", "pending"))
         self.double.alter("balance_transaction", booked.stripe_id, status="available")
-        self.reconcile()
+        self.account.action_sync_now()
+        self.walk()
         self.assertEqual(booked.status, "available")
+        charge = self.shop.charge_of(self.sell(20000))
+        self.assertEqual(self.movements(), booked)
+        self.double.pay_out()
+        self.deliver()
+        later = self.movements(source_ref=charge)
+        self.assertEqual((later.status, later.fee), ("available", 6.10))
 
     def test_a_fee_that_comes_later(self):
         """Stripe has not booked the charge yet: no fee of nought is kept."""
