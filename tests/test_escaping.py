@@ -43,14 +43,11 @@ const shown = () => {
             await action.doAction(what, { clearBreadcrumbs: true });
             const at = `.o_${view}_view`;
             await until(`${model} ${view}`, () => document.querySelector(at));
-            if (view === "form") {
-                for (const tab of document.querySelectorAll(".nav-link[name]")) {
-                    tab.click();
-                    await new Promise((resolve) => setTimeout(resolve, 100));
-                    if (shown()) break;
-                }
-            }
             await until(`${model} ${view}`, shown);
+            for (const tab of document.querySelectorAll(".nav-link[name]")) {
+                tab.click();
+                await new Promise((resolve) => setTimeout(resolve, 100));
+            }
             if (document.querySelector(".evil") || window.evil) {
                 throw new Error(`${model} ${view} makes elements of it`);
             }
