@@ -532,4 +532,3 @@ def _timestamp(created):
 def _text(value):
     """Return what a column can hold of ``value``: a text of ordinary length."""
     return storable(value)[:255] if isinstance(value, str) else None
-

@@ -111,7 +111,9 @@ class TestEscaping(TrickyCase):
         self.settle()
         for page in (path, f"{path}/customers", "/my"):
             answer = self.url_open(page)
-            self.assertEqual((answer.status_code, answer.url[-len(page) :]), (200, page))
+            self.assertEqual(
+                (answer.status_code, answer.url[-len(page) :]), (200, page)
+            )
             self.assert_text(answer.text, is_shown=False)
 
     def test_statement_and_mail(self):

@@ -25,12 +25,16 @@ class Payers(DoubleCase):
             charge = self.double.all("charge")[-1]
             self.assertEqual(charge["status"], "pending")
             self.assertIsNone(charge["balance_transaction"])
-            self.assertEqual(self.double.get("invoice", invoice["id"])["status"], "open")
+            self.assertEqual(
+                self.double.get("invoice", invoice["id"])["status"], "open"
+            )
             if comes:
                 self.double.pay_invoice(invoice["id"])
             else:
                 self.double.fail_invoice_payment(invoice["id"])
-            (charge,) = self.double.all("charge", payment_intent=charge["payment_intent"])
+            (charge,) = self.double.all(
+                "charge", payment_intent=charge["payment_intent"]
+            )
             self.assertEqual(charge["paid"], comes)
             self.assertEqual(bool(charge["balance_transaction"]), comes)
             status = self.double.get("invoice", invoice["id"])["status"]

@@ -63,9 +63,7 @@ class TestTrickyMoneyBack(TrickyCase):
         for amount in (1000, 2000):
             self.shop.refund(invoice, amount)
         told = ("charge.refunded", "invoice.paid")
-        self.deliver(
-            [d for d in self.double.deliveries() if d.event["type"] in told]
-        )
+        self.deliver([d for d in self.double.deliveries() if d.event["type"] in told])
         self.assertEqual(self.mirrored("charge").amount_refunded, 30.00)
         self.assertEqual(sorted(self.ledger().values()), [-6.00, -3.00, 30.00])
         self.deliver()

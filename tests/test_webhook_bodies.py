@@ -102,9 +102,11 @@ class TestBodies(WebhookCase):
         for depth in range(850, 1000, 3):
             nest = b"[" * depth + b"]" * depth
             for name in (b"data", b"object", b"type"):
-                body = (
-                    b'{"id":"evt_%d_%b","object":"event","type":"x","%b":%b}'
-                    % (depth, name, name, nest)
+                body = b'{"id":"evt_%d_%b","object":"event","type":"x","%b":%b}' % (
+                    depth,
+                    name,
+                    name,
+                    nest,
                 )
                 with self.subTest(depth, name=name), self.quiet():
                     count = len(self.events)

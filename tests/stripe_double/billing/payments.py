@@ -83,7 +83,9 @@ def _charge(world, intent, status, details):
 def _book(world, charge):
     """The money and its fee on the merchant's balance."""
     fee = half_up(Fraction(charge["amount"] * FEE_PERCENT, 1000)) + FEE_FIXED
-    booked = record(world, "charge", charge, charge["amount"], min(fee, charge["amount"]))
+    booked = record(
+        world, "charge", charge, charge["amount"], min(fee, charge["amount"])
+    )
     charge["balance_transaction"] = booked["id"]
 
 
