@@ -29,7 +29,7 @@ class TestTrickyMoneyBack(TrickyCase):
         self.assertEqual(self.amounts(), [30.00, -3.00])
 
     def test_the_sum_on_the_charge_is_a_check_and_no_refund(self):
-        """Two refunds and a failed one: each counts once, and the charge's sum never."""
+        """Two refunds and a failed one: each counts once, the charge's sum never."""
         invoice = self.sell(10000)
         self.deliver()
         for amount in (1000, 2000):
