@@ -27,6 +27,7 @@ from . import (
     test_policy,
     test_portal,
     test_privacy,
+    test_processing,
     test_quality,
     test_queries,
     test_reviewed,

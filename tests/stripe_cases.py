@@ -305,7 +305,7 @@ CASES = {
         "A customer is deleted: what was earned stays",
         "test_attribution::test_a_deleted_customer_keeps_his_binding",
         "test_versions::test_a_deleted_customer_keeps_what_was_earned",
-        "test_webhook::test_a_deleted_object_is_archived",
+        "test_processing::test_a_deleted_object_is_archived",
     ),
     58: case(
         "A guest buys: no customer at Stripe",
@@ -398,7 +398,7 @@ CASES = {
     ),
     74: case(
         "Two events about one change",
-        "test_webhook::test_events_of_one_object_cost_one_request",
+        "test_processing::test_events_of_one_object_cost_one_request",
         "test_money_examples::test_04_partial_refunds",
         "test_any_order::test_history_00",
     ),
@@ -411,13 +411,13 @@ CASES = {
     ),
     76: case(
         "Older news never overwrites newer",
-        "test_webhook::test_the_payload_is_never_the_truth",
-        "test_webhook::test_an_older_answer_never_overwrites_a_newer_one",
+        "test_processing::test_the_payload_is_never_the_truth",
+        "test_processing::test_an_older_answer_never_overwrites_a_newer_one",
     ),
     77: case(
         "News of something that is gone",
         "test_tricky_delivery::test_news_of_what_is_gone",
-        "test_webhook::test_an_event_of_an_object_that_never_was_is_done",
+        "test_processing::test_an_event_of_an_object_that_never_was_is_done",
     ),
     78: case(
         "Events in another API version",
@@ -486,9 +486,9 @@ CASES = {
     ),
     89: case(
         "Stripe is slow, busy or away",
-        "test_webhook::test_a_weak_moment_of_stripe_costs_no_try",
-        "test_webhook::test_a_short_hiccup_is_retried_at_once",
-        "test_webhook::test_a_crash_while_writing_leaves_the_events_pending",
+        "test_processing::test_a_weak_moment_of_stripe_costs_no_try",
+        "test_processing::test_a_short_hiccup_is_retried_at_once",
+        "test_processing::test_a_crash_while_writing_leaves_the_events_pending",
         "test_failures::test_pauses_grow_until_stripe_answers",
         "test_codes::test_an_answer_that_never_came_is_asked_for_again_at_once",
     ),
@@ -514,8 +514,8 @@ CASES = {
     ),
     93: case(
         "A key is revoked, a permission taken away",
-        "test_webhook::test_a_revoked_key_stops_the_account_and_burns_no_event",
-        "test_webhook::test_a_permission_taken_away_is_named",
+        "test_processing::test_a_revoked_key_stops_the_account_and_burns_no_event",
+        "test_processing::test_a_permission_taken_away_is_named",
     ),
     94: case(
         "News for a month that is closed in the books",
@@ -534,7 +534,7 @@ CASES = {
     97: case(
         "What an event says has changed is a hint at most",
         "test_tricky_money_back::test_what_an_event_claims_moves_no_money",
-        "test_webhook::test_the_payload_is_never_the_truth",
+        "test_processing::test_the_payload_is_never_the_truth",
     ),
     98: case(
         "Metadata, names and descriptions of strangers are text",

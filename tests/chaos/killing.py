@@ -274,9 +274,7 @@ class Chaos:
     def say_nothing(self):
         """Who waits for an answer in vain loses his lease meanwhile."""
         if not self.is_calm(SILENT_AT):
-            self.double.disturb(
-                action="timeout", times=SILENT_CALLS, seconds=SILENCE
-            )
+            self.double.disturb(action="timeout", times=SILENT_CALLS, seconds=SILENCE)
 
     def pause(self):
         """A long pause holds, whatever else happens: nobody calls Stripe."""
