@@ -8,7 +8,7 @@ each with its payment would be one more request a payment.
 from .stripe_rows import Reading, moment, money, needed, new_row, ref
 
 # Their source is the payout itself.
-_OF_PAYOUTS = ("payout", "payout_cancel", "payout_failure")
+OF_PAYOUTS = ("payout", "payout_cancel", "payout_failure")
 
 
 def read_balance_transaction(raw):
@@ -27,7 +27,7 @@ def read_balance_transaction(raw):
         "exchange_rate": raw.get("exchange_rate"),
     }
     # Only the list of a payout tells which payout it is: else leave what is known.
-    payout = source if raw.get("type") in _OF_PAYOUTS else ref(raw.get("payout"))
+    payout = source if raw.get("type") in OF_PAYOUTS else ref(raw.get("payout"))
     if payout:
         values["payout_ref"] = payout
     data = {**raw, "source": source}

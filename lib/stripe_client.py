@@ -20,7 +20,8 @@ CONCURRENT_READS = 16
 # retries shorter than Odoo lets a scheduled action run (two minutes by default).
 TIMEOUT_SECONDS = 30
 NETWORK_RETRIES = 2
-# So many passing problems in one batch are no accident: the rest is not asked for.
+# So many passing problems in a row are no accident: the rest is not asked for. Where
+# some calls fail and others do not, a batch that ended here would bring nothing home.
 HOPELESS = 4
 
 stripe.enable_telemetry = False
@@ -175,20 +176,22 @@ def in_parallel(function, items, workers=CONCURRENT_READS, ask_all=False):
     :param bool ask_all: also where the account's problems leave no hope; otherwise
         what is left then gets the last of them as its answer
     """
-    hindrances = []
+    stopping, in_a_row = [], []
 
-    def is_hopeless():
-        return len(hindrances) >= HOPELESS or any(p.stops_account for p in hindrances)
+    def hopeless():
+        return stopping or in_a_row[HOPELESS - 1 :]
 
     def guarded(item):
-        if not ask_all and is_hopeless():
-            return item, hindrances[-1]
+        if not ask_all and (problems := hopeless()):
+            return item, problems[-1]
         try:
-            return item, function(item)
+            answer = function(item)
         except StripeProblem as problem:
             if problem.code in ACCOUNT_PROBLEMS:
-                hindrances.append(problem)
+                (stopping if problem.stops_account else in_a_row).append(problem)
             return item, problem
+        in_a_row.clear()
+        return item, answer
 
     items = list(items)
     if len(items) <= 1:

@@ -1,6 +1,10 @@
 """Is this delivery really from Stripe? Nothing else is decided here."""
 
+import logging
+
 import stripe
+
+_logger = logging.getLogger(__name__)
 
 # Stripe signs each attempt anew, so its own default tolerance fits retries too.
 TOLERANCE_SECONDS = 300
@@ -23,8 +27,26 @@ def is_signed(body, header, secrets, tolerance=TOLERANCE_SECONDS):
             ):
                 return True
         except stripe.SignatureVerificationError:
-            continue
+            if _is_late(body, header, secret):
+                return False
         except (ValueError, TypeError):
             # Not UTF-8, or a signature with non-ASCII characters: forged.
             return False
     return False
+
+
+def _is_late(body, header, secret):
+    """Tell, also the log, whether a signature is good and only too old.
+
+    Stripe signs each attempt anew: somebody plays an old delivery once more, or a clock
+    is wrong, and then nothing at all is taken any more.
+    """
+    try:
+        stripe.WebhookSignature.verify_header(body.decode(), header or "", secret)
+    except stripe.SignatureVerificationError:
+        return False
+    _logger.warning(
+        "A delivery was refused: Stripe signed it too long ago. If there are more of"
+        " them, the clock of this server is wrong."
+    )
+    return True

@@ -5,8 +5,6 @@ import time
 from collections import defaultdict
 from datetime import timedelta
 
-from psycopg2.extras import Json
-
 from odoo import api, fields, models
 from odoo.tools import SQL
 
@@ -118,15 +116,18 @@ class AffiliateStripeEvent(models.Model):
             if not is_signed(secrets):
                 self._note_refused(cr, account_id)
                 return 400
-            event = _parse(body)
-            if event is None:
+            try:
+                event = _parse(body)
+                if event is None:
+                    return 400
+                foreign = event.get("livemode", livemode) != livemode or (
+                    event.get("account") not in (None, stripe_account)
+                )
+                waiting, awake = _insert_rows(
+                    cr, account_id, company_id, [event], foreign, cron_id
+                )
+            except RecursionError:  # nested too deeply to be read or written down
                 return 400
-            foreign = event.get("livemode", livemode) != livemode or (
-                event.get("account") not in (None, stripe_account)
-            )
-            waiting, awake = _insert_rows(
-                cr, account_id, company_id, [event], foreign, cron_id
-            )
         if waiting and not awake:
             with sync._transaction() as own:
                 own.env[self._name]._wake()
@@ -478,7 +479,7 @@ def _insert_rows(cr, account_id, company_id, events, foreign, cron_id):
                 target,
                 _text(event.get("api_version")),
                 _timestamp(event.get("created")),
-                Json(event, dumps=_dumps),
+                storable_json(event),
                 "pending" if kind else "ignored",
             )
         )
@@ -503,7 +504,7 @@ def _parse(body):
     """Return the event in ``body``, or None where it is not one."""
     try:
         event = json.loads(body, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     if not isinstance(event, dict) or not is_stripe_id(event.get("id")):
         return None
@@ -531,7 +532,3 @@ def _timestamp(created):
 def _text(value):
     """Return what a column can hold of ``value``: a text of ordinary length."""
     return storable(value)[:255] if isinstance(value, str) else None
-
-
-def _dumps(value):
-    return storable_json(value)

@@ -47,8 +47,9 @@ class AffiliateStripeSync(models.AbstractModel):
 
         For the reception of webhooks, where BEGIN, COMMIT, an environment and another
         connection would cost more than the statements. READ COMMITTED too, and durable
-        at once. The request's own connection does it, for it has nothing open yet; it
-        stays in this mode until the pool lends it out again.
+        at once. The request's own connection does it where it has nothing open yet (it
+        has while caches are filled); it stays in this mode until the pool lends it out
+        again.
         """
         cr = self.env.cr
         if isinstance(cr, Cursor) and cr.connection.status == STATUS_READY:
@@ -56,6 +57,8 @@ class AffiliateStripeSync(models.AbstractModel):
             yield cr
         else:
             with self.env.registry.cursor() as own:
+                if isinstance(own, Cursor):
+                    own.connection.autocommit = True
                 yield own
 
     @api.model

@@ -33,3 +33,24 @@ class MoneyCase(StripeCase):
         invoice = self.shop.invoice(customer, *amounts, **params)
         self.deliver()
         return invoice
+
+
+class TrickyCase(MoneyCase):
+    def mirrored(self, kind, **domain):
+        model = self.env[f"affiliate.stripe.{kind}"].with_context(active_test=False)
+        return model.search([(name, "=", value) for name, value in domain.items()])
+
+    def with_discount(self, name="Uma Iyer", **values):
+        """An affiliate of a programme of its own, whose code takes something off."""
+        values = {"discount": 10, "first_time_only": False, **values}
+        return self.make_affiliate(self.make_program(**values), name)
+
+    def discounts(self, affiliate):
+        return [{"promotion_code": self.promotion(affiliate)}]
+
+    def open_invoice(self, *amounts, **params):
+        return self.shop.invoice(self.shop.customer(), *amounts, pay=False, **params)
+
+    def assert_owner(self, affiliate, *amounts):
+        self.assertEqual(self.rows().affiliate_id, affiliate)
+        self.assertEqual(self.amounts(), list(amounts))

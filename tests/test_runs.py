@@ -182,6 +182,44 @@ class TestRuns(StripeCase):
         self.assertEqual(run.state, "done")
         self.assertEqual(self.total(), 120.0)
 
+    def test_a_webhook_between_reading_and_storing(self):
+        """A page of history waits to be stored while its invoice is paid, loses a line
+        and is stored by its event: the page is the older fact."""
+        customer = self.shop.customer("jane@example.com")
+        draft = self.shop.post("invoices", customer=customer["id"])
+        item, _other = (
+            self.shop.post(
+                "invoiceitems",
+                customer=customer["id"],
+                invoice=draft["id"],
+                amount=amount,
+                currency="usd",
+            )
+            for amount in (2000, 10000)
+        )
+        self.forget()
+        runs = type(self.env["affiliate.stripe.run"])
+        store, overtaken = runs._store_readings, []
+
+        def store_later(run, part_id, token, place, page, *arguments):
+            if place.kind == "invoice" and page.raws and not overtaken:
+                overtaken.append(page.raws[0]["status"])
+                self.shop.delete(f"invoiceitems/{item['id']}")
+                self.shop.post(f"invoices/{draft['id']}/finalize")
+                self.shop.post(f"invoices/{draft['id']}/pay")
+                self.deliver()
+                self.assertEqual(self.amounts(), [30.0])
+            return store(run, part_id, token, place, page, *arguments)
+
+        run = self.start()
+        with patch.object(runs, "_store_readings", store_later):
+            self.walk()
+        self.assertEqual((run.state, overtaken), ("done", ["draft"]))
+        invoice = self.env["affiliate.stripe.invoice"].search([])
+        self.assertEqual((invoice.status, invoice.amount_total), ("paid", 100.0))
+        self.assertEqual(invoice.line_ids.mapped("amount"), [100.0])
+        self.assertEqual(self.amounts(), [30.0])
+
     # --- dry run ----------------------------------------------------------------------
 
     def test_a_dry_run_shows_and_books_nothing(self):

@@ -74,6 +74,15 @@ class TestSideBySide(WebhookCase):
             in_parallel(partial(ask, code), range(50), ask_all=True)
             self.assertEqual(len(asked), 50)
 
+    def test_who_is_answered_now_and_then_goes_on(self):
+        def ask(number):
+            if number % 3:
+                raise StripeProblem("unreachable", "no")
+            return number
+
+        answers = in_parallel(ask, range(300), workers=1)
+        self.assertEqual(sum(isinstance(a, int) for _item, a in answers), 100)
+
     def test_a_revoked_key_is_not_tried_with_every_object(self):
         for number in range(60):
             self.shop.product(f"P{number}")

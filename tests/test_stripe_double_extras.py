@@ -7,6 +7,44 @@ import stripe
 from .stripe_double.testing import DoubleCase
 
 
+class Payers(DoubleCase):
+    def test_customers_without_tax(self):
+        rates = [self.shop.tax_rate(20)["id"]]
+        for status, total in (("none", 1200), ("exempt", 1000), ("reverse", 1000)):
+            customer = self.shop.customer(tax_exempt=status)
+            invoice = self.shop.invoice(customer, 1000, default_tax_rates=rates)
+            self.assertEqual(invoice["total"], total)
+            self.assertEqual(invoice["customer_tax_exempt"], status)
+            (tax,) = invoice["total_taxes"]
+            self.assertEqual(tax["taxable_amount"], 1000)
+
+    def test_a_debit_takes_days(self):
+        for comes in (True, False):
+            invoice = self.shop.invoice(self.shop.customer(), 1000, pay=False)
+            self.double.debit_invoice(invoice["id"])
+            charge = self.double.all("charge")[-1]
+            self.assertEqual(charge["status"], "pending")
+            self.assertIsNone(charge["balance_transaction"])
+            self.assertEqual(
+                self.double.get("invoice", invoice["id"])["status"], "open"
+            )
+            if comes:
+                self.double.pay_invoice(invoice["id"])
+            else:
+                self.double.fail_invoice_payment(invoice["id"])
+            (charge,) = self.double.all(
+                "charge", payment_intent=charge["payment_intent"]
+            )
+            self.assertEqual(charge["paid"], comes)
+            self.assertEqual(bool(charge["balance_transaction"]), comes)
+            status = self.double.get("invoice", invoice["id"])["status"]
+            self.assertEqual(status, "paid" if comes else "open")
+        self.assertEqual(
+            self.types("charge."),
+            ["charge.pending", "charge.succeeded", "charge.pending", "charge.failed"],
+        )
+
+
 class Payloads(DoubleCase):
     def body(self, event_type):
         found = [d for d in self.double.deliveries() if d.event["type"] == event_type]

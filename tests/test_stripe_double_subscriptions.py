@@ -2,7 +2,7 @@
 
 import stripe
 
-from .stripe_double.testing import DoubleCase
+from .stripe_double.testing import DAY, NEW_YEAR, DoubleCase
 
 
 class Subscriptions(DoubleCase):
@@ -54,6 +54,74 @@ class Subscriptions(DoubleCase):
         self.double.advance(months=1)
         found = list(self.shop.pages("invoices"))
         self.assertEqual([i["status"] for i in found], ["paid", "void", "paid"])
+
+    def test_asleep(self):
+        """Paused for good: no invoice at all, and the rest of the month comes back."""
+        subscription = self.shop.subscribe("a@example.com", self.shop.price(3100))
+        path = f"subscriptions/{subscription['id']}"
+        self.double.advance(days=10)
+        paused = self.shop.post(f"{path}/pause")
+        self.assertEqual(paused["status"], "paused")
+        with self.assertRaises(stripe.InvalidRequestError):
+            self.shop.post(f"{path}/pause")
+        self.double.advance(months=3)
+        self.assertEqual(len(list(self.shop.pages("invoices"))), 1)
+        resumed = self.shop.post(f"{path}/resume")
+        self.assertEqual(resumed["status"], "active")
+        self.assertEqual(
+            resumed["items"]["data"][0]["current_period_start"], self.double.now()
+        )
+        invoice = self.shop.get(f"invoices/{resumed['latest_invoice']}")
+        self.assertEqual(sorted(self.amounts(invoice)[0]), [-2100, 3100])
+        self.double.advance(months=1)
+        self.assertEqual(len(list(self.shop.pages("invoices"))), 3)
+        kinds = ("customer.subscription.paused", "customer.subscription.resumed")
+        self.assertEqual(self.types(*kinds), list(kinds))
+
+    def test_begun_in_the_past(self):
+        """Two months and 10 of the 31 days of a third are charged on top."""
+        begin = NEW_YEAR + 10 * DAY
+        self.double.advance(to=begin, months=2, days=10)
+        prices = self.shop.price(3100), self.shop.price(620)
+        self.shop.subscribe("a@example.com", *prices, backdate_start_date=begin)
+        (invoice,) = self.shop.pages("invoices")
+        self.assertEqual(self.amounts(invoice)[0], [7200, 1440, 3100, 620])
+        self.shop.subscribe(
+            "b@example.com",
+            *prices,
+            backdate_start_date=begin,
+            proration_behavior="none",
+        )
+        invoice = next(self.shop.pages("invoices"))
+        self.assertEqual(invoice["total"], 3720)
+
+    def test_phases(self):
+        """A cheap month, half a month of three units, then alone at the full price."""
+        cheap, full = self.shop.price(1000), self.shop.price(3100)
+        middle = {"interval": "day", "interval_count": 14}
+        schedule = self.shop.post(
+            "subscription_schedules",
+            customer=self.shop.customer()["id"],
+            phases=[
+                {"items": [{"price": cheap["id"]}], "duration": {"interval": "month"}},
+                {
+                    "items": [{"price": full["id"], "quantity": 3}],
+                    "duration": middle,
+                },
+                {
+                    "items": [{"price": full["id"]}],
+                    "duration": {"interval": "day"},
+                    "proration_behavior": "always_invoice",
+                },
+            ],
+        )
+        self.double.advance(months=3)
+        found = self.shop.get(f"subscription_schedules/{schedule['id']}")
+        self.assertEqual(found["status"], "released")
+        totals = [i["total"] for i in self.shop.pages("invoices")]
+        # February has 28 days: half of two units goes back.
+        self.assertEqual(totals, [3100, 3100, -3100, 9300, 1000])
+        self.assertEqual(len(self.types("subscription_schedule")), 5)
 
     def test_two_intervals(self):
         monthly, yearly = self.shop.price(1000), self.shop.price(9000, interval="year")

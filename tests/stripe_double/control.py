@@ -12,7 +12,7 @@ from .chaos import Rule
 from .dates import add_months
 from .errors import missing
 from .render import Renderer
-from .resources import completion, customers, links, payouts, refunds
+from .resources import completion, customers, links, payouts, refunds, schedules
 from .world import clone
 
 #: Settings that :meth:`Control.configure` may change, with what they do.
@@ -33,6 +33,7 @@ DUE = {
     "draft": invoices.finish_draft,
     "expiry": discounting.expire,
     "invoice": invoices.retry,
+    "schedule": schedules.tick,
     "subscription": subscriptions.tick,
 }
 
@@ -143,6 +144,14 @@ class Control:
         with self.lock:
             world, invoice = self.find("invoice", invoice_id)
             invoices.fail_payment(world, invoice)
+            return clone(invoice)
+
+    def debit_invoice(self, invoice_id):
+        """The customer has an open invoice debited from his bank: then it takes days
+        until it is paid (:meth:`pay_invoice`) or not (:meth:`fail_invoice_payment`)."""
+        with self.lock:
+            world, invoice = self.find("invoice", invoice_id)
+            invoices.start_debit(world, invoice)
             return clone(invoice)
 
     # -- banks

@@ -46,6 +46,7 @@ PREFIX = {
     "refund": "re",
     "subscription": "sub",
     "subscription_item": "si",
+    "subscription_schedule": "sub_sched",
     "tax_rate": "txr",
     "webhook_endpoint": "we",
 }

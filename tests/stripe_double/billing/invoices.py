@@ -170,6 +170,17 @@ def pay_out_of_band(world, invoice):
     return invoice
 
 
+def start_debit(world, invoice):
+    """A bank debit (SEPA, ACH) is under way: for days the invoice stays open."""
+    require_payable(invoice)
+    intent = payments.intent_of(world, default_payment(world, invoice))
+    payments.start_debit(
+        world, intent, invoice["customer_email"], invoice["customer_name"]
+    )
+    with world.change(invoice, "invoice.updated"):
+        invoice["attempted"] = True
+
+
 def fail_payment(world, invoice):
     """A declined attempt: the invoice stays open and is tried again later."""
     require_payable(invoice)

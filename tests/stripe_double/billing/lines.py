@@ -15,6 +15,9 @@ from .amounts import decimal_text, half_up, percentage
 
 FIRST_LINES = 10
 
+#: Why a customer pays no tax, by his ``tax_exempt``.
+TAX_FREE = {"exempt": "customer_exempt", "reverse": "reverse_charge"}
+
 
 def add_line(world, invoice, *, amount, description, period, parent, **options):
     """A new line at the end of a draft invoice. ``options``: price, quantity,
@@ -113,13 +116,19 @@ def _product(line):
 
 
 def _tax(world, invoice, line):
-    """``taxes`` of one line: inclusive rates are inside the amount."""
+    """``taxes`` of one line: inclusive rates are inside the amount.
+
+    Who is exempt, or owes the tax himself, pays the same without any tax inside.
+    """
     keys = world.side[line["id"]]["tax_rates"]
     if keys is None:
         rates = invoice["default_tax_rates"]
     else:
         rates = [world.peek("tax_rate", key) for key in keys]
     amount = line["amount"] - _discounted(line)
+    if reason := TAX_FREE.get(invoice["customer_tax_exempt"]):
+        line["taxes"] = [_tax_entry(rate, 0, amount, reason) for rate in rates]
+        return
     inside = sum(Fraction(str(r["percentage"])) for r in rates if r["inclusive"])
     taxes, included = [], 0
     for rate in (r for r in rates if r["inclusive"]):
@@ -132,12 +141,12 @@ def _tax(world, invoice, line):
     line["taxes"] = [_tax_entry(rate, tax, net) for rate, tax in taxes]
 
 
-def _tax_entry(rate, tax, net):
+def _tax_entry(rate, tax, net, reason="not_available"):
     return {
         "amount": tax,
         "tax_behavior": "inclusive" if rate["inclusive"] else "exclusive",
         "tax_rate_details": {"tax_rate": rate["id"]},
-        "taxability_reason": "not_available",
+        "taxability_reason": reason,
         "taxable_amount": net,
         "type": "tax_rate_details",
     }

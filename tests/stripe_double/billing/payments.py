@@ -53,41 +53,69 @@ def billing_details(email=None, name=None, phone=None):
     }
 
 
-def _charge(world, intent, status, details, metadata=None):
-    """A Charge for the intent's whole amount; a success gets its fee booked."""
-    succeeded = status == "succeeded"
+def _charge(world, intent, status, details):
+    """A Charge for the intent's whole amount. A bank debit under way counts as paid
+    long before anybody knows whether the money comes."""
+    taken = status != "failed"
     charge = world.build(
         "charge",
         amount=intent["amount"],
-        amount_captured=intent["amount"] if succeeded else 0,
+        amount_captured=intent["amount"] if taken else 0,
         amount_refunded=0,
         billing_details=details,
-        captured=succeeded,
+        captured=taken,
         currency=intent["currency"],
         customer=intent["customer"],
         description=intent["description"],
         disputed=False,
         fraud_details={"stripe_report": None, "user_report": None},
-        metadata=dict(intent["metadata"] if metadata is None else metadata),
-        paid=succeeded,
+        metadata=dict(intent["metadata"]),
+        paid=taken,
         payment_intent=intent["id"],
         payment_method=world.new_id(None, "pm"),
         receipt_email=intent["receipt_email"],
         refunded=False,
         status=status,
     )
-    if succeeded:
-        fee = half_up(Fraction(intent["amount"] * FEE_PERCENT, 1000)) + FEE_FIXED
-        fee = min(fee, intent["amount"])
-        booked = record(world, "charge", charge, intent["amount"], fee)
-        charge["balance_transaction"] = booked["id"]
     return charge
+
+
+def _book(world, charge):
+    """The money and its fee on the merchant's balance."""
+    fee = half_up(Fraction(charge["amount"] * FEE_PERCENT, 1000)) + FEE_FIXED
+    booked = record(
+        world, "charge", charge, charge["amount"], min(fee, charge["amount"])
+    )
+    charge["balance_transaction"] = booked["id"]
+
+
+def start_debit(world, intent, email=None, name=None):
+    """The bank is asked and answers in days: the charge is pending meanwhile."""
+    charge = _charge(world, intent, "pending", billing_details(email, name))
+    world.add(charge, "charge.pending")
+    with world.change(intent, "payment_intent.processing"):
+        intent["status"] = "processing"
+        intent["latest_charge"] = charge["id"]
+
+
+def _debit(world, intent):
+    """The charge of a bank debit under way, or None."""
+    charge = world.peek("charge", intent["latest_charge"])
+    return charge if charge and charge["status"] == "pending" else None
 
 
 def collect(world, intent, email=None, name=None):
     """The bank says yes: the intent succeeds with a charge."""
-    charge = _charge(world, intent, "succeeded", billing_details(email, name))
-    world.add(charge, "charge.succeeded")
+    charge = _debit(world, intent)
+    if charge:
+        with world.change(charge):
+            charge["status"] = "succeeded"
+            _book(world, charge)
+        world.emit("charge.succeeded", charge)
+    else:
+        charge = _charge(world, intent, "succeeded", billing_details(email, name))
+        _book(world, charge)
+        world.add(charge, "charge.succeeded")
     with world.change(intent):
         intent["status"] = "succeeded"
         intent["amount_received"] = intent["amount"]
@@ -99,10 +127,17 @@ def collect(world, intent, email=None, name=None):
 
 def refuse(world, intent, email=None, name=None):
     """The bank says no: a failed charge; the intent waits for another card."""
-    charge = _charge(world, intent, "failed", billing_details(email, name))
-    charge["failure_code"] = "card_declined"
-    charge["failure_message"] = "Your card was declined."
-    world.add(charge, "charge.failed")
+    charge = _debit(world, intent)
+    if charge:
+        with world.change(charge):
+            charge.update(status="failed", paid=False, captured=False)
+            charge.update(amount_captured=0, failure_code="insufficient_funds")
+        world.emit("charge.failed", charge)
+    else:
+        charge = _charge(world, intent, "failed", billing_details(email, name))
+        charge["failure_code"] = "card_declined"
+        charge["failure_message"] = "Your card was declined."
+        world.add(charge, "charge.failed")
     with world.change(intent):
         intent["latest_charge"] = charge["id"]
         intent["status"] = "requires_payment_method"

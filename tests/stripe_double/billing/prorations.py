@@ -11,6 +11,7 @@ with ``itemized`` they are gross and the discount stands beside them.
 from fractions import Fraction
 
 from ..billing import discounts as discounting
+from ..dates import add_interval
 from .amounts import half_up, prorated
 from .subscriptions import item_amount
 
@@ -39,6 +40,20 @@ def remaining(world, subscription, item, moment):
     return make(world, subscription, item, amount, text, moment)
 
 
+def backdated(world, subscription, item):
+    """Invoice item charging the time from a start in the past until now."""
+    begin, now = subscription["start_date"], world.now()
+    net, recurring = _net(world, subscription, item), item["price"]["recurring"]
+    amount, start = 0, begin
+    while start < now:
+        end = add_interval(start, recurring["interval"], recurring["interval_count"])
+        left = prorated(net, start, end, now) if end > now else 0
+        amount, start = amount + net - left, end
+    period = {"start": begin, "end": now}
+    text = f"Time on {_name(world, item)} before"
+    return make(world, subscription, item, amount, text, period=period)
+
+
 def _name(world, item):
     product = world.peek("product", item["price"]["product"])
     quantity = item["quantity"] or 1
@@ -63,7 +78,9 @@ def _net(world, subscription, item):
     return half_up(amount)
 
 
-def make(world, subscription, item, amount, text, moment, credit=False):
+def make(
+    world, subscription, item, amount, text, moment=None, credit=False, period=None
+):
     """The InvoiceItem of one half of a proration."""
     price = item["price"]
     rates = item["tax_rates"]
@@ -84,7 +101,7 @@ def make(world, subscription, item, amount, text, moment, credit=False):
                 "subscription_item": item["id"],
             },
         },
-        period={"start": moment, "end": item["current_period_end"]},
+        period=period or {"start": moment, "end": item["current_period_end"]},
         pricing={
             "type": "price_details",
             "price_details": {"price": price["id"], "product": price["product"]},

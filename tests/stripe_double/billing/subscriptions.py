@@ -220,7 +220,8 @@ def plan_next(world, subscription):
 def tick(world, key):
     """The clock reached a planned moment; do whatever is due now."""
     subscription = world.get("subscription", key)
-    if not subscription or subscription["status"] in ("canceled", "incomplete_expired"):
+    asleep = ("canceled", "incomplete_expired", "paused")
+    if not subscription or subscription["status"] in asleep:
         return
     now = world.now()
     if subscription["status"] == "incomplete":

@@ -12,5 +12,6 @@ from . import (  # noqa: F401
     platform,
     promotions,
     refunds,
+    schedules,
     subscriptions,
 )

@@ -1,7 +1,7 @@
 """A new subscription: its items, discounts and first invoice."""
 
 from ..billing import discounts as discounting
-from ..billing import payments
+from ..billing import payments, prorations
 from ..billing import subscriptions as engine
 from ..contract import nulls, resource_class
 from ..dates import DAY
@@ -159,7 +159,7 @@ def check_items(world, customer, items, currency):
 
 def launch(world, customer, subscription, items, options):
     """Items, discounts, first invoice. ``options``: discounts, behavior, extras,
-    checkout_session (id)."""
+    checkout_session (id), prorate (a start in the past is charged)."""
     check_items(world, customer, items, subscription["currency"])
     discounting.check(
         world, options.get("discounts"), customer, None, subscription["currency"]
@@ -185,6 +185,10 @@ def launch(world, customer, subscription, items, options):
         checkout_session=options.get("checkout_session"),
     )
     world.add(subscription)
+    if options.get("prorate") and not subscription["trial_end"]:
+        for item in engine.items_of(subscription):
+            if subscription["start_date"] < world.now():
+                prorations.backdated(world, subscription, item)
     extras = [
         new_item(world, customer, {"currency": subscription["currency"], **data})
         for data in options.get("extras") or ()

@@ -26,7 +26,7 @@ IGNORED = (
 @route("POST", "/v1/subscriptions", "subscription")
 def create_subscription(call):
     params, world = call.params, call.world
-    params.ignore(*IGNORED, "currency", "proration_behavior")
+    params.ignore(*IGNORED, "currency")
     customer = world.find("customer", params.get("customer"), "customer")
     items = params.get("items") or []
     if not items:
@@ -54,6 +54,7 @@ def create_subscription(call):
     subscription = build(world, customer, items, **values)
     options = {
         "behavior": params.get("payment_behavior", "allow_incomplete"),
+        "prorate": params.get("proration_behavior") != "none",
         "discounts": params.get("discounts"),
         "extras": params.get("add_invoice_items"),
     }
@@ -161,6 +162,44 @@ def cancel_subscription(call, subscription_exposed_id):
     if params.get("invoice_now"):
         bill_now(world, subscription)
     return subscription
+
+
+@route("POST", "/v1/subscriptions/{subscription}/pause", "subscription")
+def pause_subscription(call, subscription):
+    """Nothing is billed until it is resumed; what is left of the periods is given back
+    with the next invoice, unless asked otherwise."""
+    world, params = call.world, call.params
+    params.ignore("type")
+    found = world.find("subscription", subscription)
+    if found["status"] not in ("active", "past_due"):
+        raise ApiError(f"You cannot pause a subscription that is {found['status']}.")
+    unused = (params.get("bill_for") or {}).get("unused_time_from") or {"type": "now"}
+    for item in engine.items_of(found) if unused["type"] != "none" else ():
+        whole = unused["type"] == "item_current_period_start"
+        moment = item["current_period_start"] if whole else world.now()
+        prorations.unused(world, found, item, moment)
+    with world.change(found, "customer.subscription.updated"):
+        found["status"] = "paused"
+    world.emit("customer.subscription.paused", found)
+    if params.get("invoicing_behavior") == "invoice":
+        bill_now(world, found)
+    return found
+
+
+@route("POST", "/v1/subscriptions/{subscription}/resume", "subscription")
+def resume_subscription(call, subscription):
+    """A new period from now, and its invoice."""
+    world, params = call.world, call.params
+    params.ignore("payment_behavior")
+    found = world.find("subscription", subscription)
+    if found["status"] != "paused":
+        raise ApiError("Only paused subscriptions can be resumed.")
+    with world.change(found, "customer.subscription.updated"):
+        found["status"] = "active"
+    restart(world, found, None, False)
+    engine.plan_next(world, found)
+    world.emit("customer.subscription.resumed", found)
+    return found
 
 
 # -- items ----------------------------------------------------------------------
