@@ -6,7 +6,7 @@ Pure: where a walk is, is a ``Place``; who walks stores it with every page.
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
-from .stripe_client import StripeProblem
+from .stripe_client import ACCOUNT_PROBLEMS, StripeProblem
 from .stripe_objects import KINDS, moment
 
 # What is walked after what: whatever an object leads to is there before it, so that
@@ -24,6 +24,8 @@ STAGES = (
 STRIPE_BEGAN = datetime(2011, 9, 1)
 # Halving a shorter span is not worth a call.
 SHORTEST_SPAN = timedelta(days=1)
+# How often a walk goes on in the same second because its cursor was deleted.
+MAX_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Place:
     """Where a walk over one list is. Lists run from new to old.
 
     ``start`` and ``end`` are naive UTC, None for open; the end is not included.
-    ``after`` is the id of the last object seen.
+    ``after`` is the id of the last object seen, ``reached`` when it was created.
     """
 
     kind: str
@@ -39,6 +41,8 @@ class Place:
     end: datetime = None
     after: str = None
     params: dict = field(default_factory=dict)
+    reached: datetime = None
+    retries: int = 0
 
     def request(self):
         """Return (path, params) of the next page."""
@@ -87,7 +91,8 @@ def read_page(stripe_api, place, clock):
         try:
             readings.append(understand(stripe_api, kind, raw))
         except StripeProblem as problem:
-            if problem.code != "unreadable":
+            # Of one object, e.g. deleted before the rest of its lines was read.
+            if problem.code in ACCOUNT_PROBLEMS:
                 raise
             unreadable.append(raw)
     has_more = bool(answer.get("has_more") and answer["data"])
@@ -101,14 +106,32 @@ def next_places(place, page, split):
     """
     if not page.has_more:
         return []
-    on = replace(place, after=page.raws[-1]["id"])
     reached = page.reached
+    on = replace(place, after=page.raws[-1]["id"], reached=reached)
     start = place.start or STRIPE_BEGAN
     if not (split and reached and reached - start > 2 * SHORTEST_SPAN):
         return [on]
     middle = start + (reached - start) / 2
     middle = middle.replace(microsecond=0)
-    return [replace(on, start=middle), replace(place, end=middle, after=None)]
+    older = replace(place, end=middle, after=None, reached=None, retries=0)
+    return [replace(on, start=middle), older]
+
+
+def without_cursor(place, problem):
+    """Return where to go on when the last object seen was deleted since, or None.
+
+    Stripe refuses to go on after it: then from its second on once more. That objects
+    of this second are met twice does not matter; that they are met for ever would.
+
+    :param problem: what came instead of a page
+    """
+    if problem.stripe_code != "resource_missing" or problem.param != "starting_after":
+        return None
+    end = place.reached + timedelta(seconds=1) if place.reached else place.end
+    retries = place.retries + 1 if end == place.end else 0
+    if retries > MAX_RETRIES:
+        return None
+    return replace(place, end=end, after=None, retries=retries)
 
 
 def share_walked(place, page):

@@ -99,6 +99,18 @@ class AffiliateStripeAccount(models.Model):
         runs._wake()
         return runs
 
+    def _warnings(self):
+        texts = super()._warnings()
+        for run in self.sudo().run_ids.filtered(lambda run: run.state == "failed"):
+            texts.append(
+                self.env._(
+                    "A reading is incomplete. %s. Open “Readings” and press “Go on” "
+                    "there to try again.",
+                    run.problem,
+                )
+            )
+        return texts
+
     def _get_pace(self):
         """Return the ``Pace`` all workers share, or None where there is no limit."""
         self.ensure_one()

@@ -8,6 +8,7 @@ from ..lib.stripe_lists import STAGES
 from ..lib.stripe_objects import KINDS
 
 LEDGER_KIND = "commission"
+UNDER_WAY = ("running", "paused")
 # These are few, and older than what they are sold for: always read as a whole.
 CATALOGUE = STAGES[0]
 
@@ -56,12 +57,14 @@ class AffiliateStripeRun(models.Model):
             ("paused", "Paused"),
             ("ready", "To decide"),
             ("done", "Done"),
+            ("failed", "Incomplete"),
             ("cancelled", "Cancelled"),
         ],
         default="draft",
         required=True,
         readonly=True,
     )
+    problem = fields.Char(readonly=True, help="Why something was not read.")
     started_at = fields.Datetime(string="Started", readonly=True)
     finished_at = fields.Datetime(string="Finished", readonly=True)
     part_ids = fields.One2many("affiliate.stripe.run.part", "run_id", readonly=True)
@@ -164,15 +167,19 @@ class AffiliateStripeRun(models.Model):
         return True
 
     def action_resume(self):
-        self.filtered(lambda run: run.state == "paused").state = "running"
+        """Go on where the run is; what could not be read is tried again."""
+        runs = self.filtered(lambda run: run.state in ("paused", "failed"))
+        runs.part_ids.filtered("problem").write({"done": False, "problem": False})
+        runs.write({"state": "running", "problem": False, "finished_at": False})
+        runs.account_id._update_warning()
         self._wake()
         return True
 
     def action_cancel(self):
         """Stop for good. What was read stays: it is true, and only incomplete."""
-        self.filtered(lambda run: run.state in ("running", "paused", "ready")).write(
-            {"state": "cancelled", "finished_at": fields.Datetime.now()}
-        )
+        runs = self.filtered(lambda run: run.state in UNDER_WAY + ("ready", "failed"))
+        runs.write({"state": "cancelled", "finished_at": fields.Datetime.now()})
+        runs.account_id._update_warning()
         return True
 
     def action_book(self):
@@ -283,14 +290,38 @@ class AffiliateStripeRun(models.Model):
         self.env.ref("affiliate_stripe.ir_cron_sync")._trigger()
 
     def _finish(self):
-        """All parts are done: say so, and catch up with what happened meanwhile."""
+        """All parts are done: say so, and what could not be read."""
         self.ensure_one()
+        problems = sorted(
+            {
+                f"{part.kind_name}: {part.problem}"
+                for part in self.part_ids.filtered("problem")
+            }
+        )
         if self.purpose == "preview":
-            self.state = "ready"
+            self.write({"state": "ready", "problem": "; ".join(problems)})
             return
-        self.write({"state": "done", "finished_at": fields.Datetime.now()})
-        if self.purpose == "read":
+        self._end("; ".join(problems))
+        if self.purpose == "read" and self.state == "done":
             self.account_id.last_sync = fields.Datetime.now()
+
+    def _end(self, problem=False):
+        """The run is over, with or without a problem that a person has to look at."""
+        self.search(
+            [
+                ("account_id", "=", self.account_id.id),
+                ("purpose", "=", self.purpose),
+                ("state", "=", "failed"),
+            ]
+        ).state = "cancelled"  # this one says how it is now
+        self.write(
+            {
+                "state": "failed" if problem else "done",
+                "problem": problem,
+                "finished_at": fields.Datetime.now(),
+            }
+        )
+        self.account_id._update_warning()
 
     @api.autovacuum
     def _gc_old(self):
@@ -326,12 +357,15 @@ class AffiliateStripeRunPart(models.Model):
     # The span, its end not included; open where empty. Lists run from new to old.
     created_from = fields.Datetime(string="From", readonly=True)
     created_to = fields.Datetime(string="To", readonly=True)
-    after = fields.Char(readonly=True)  # id of the last object stored
+    # The last object stored, and when it was created.
+    after = fields.Char(readonly=True)
+    reached = fields.Datetime(readonly=True)
     objects = fields.Integer(default=0, readonly=True)
     share_done = fields.Float(default=0, readonly=True)  # 0 to 1, by time span
     done = fields.Boolean(default=False, readonly=True)
     leased_until = fields.Datetime(readonly=True)
     leased_by = fields.Char(readonly=True)
+    problem = fields.Char(readonly=True, help="Why this list could not be read.")
 
     stripe_count = fields.Integer(string="In Stripe", readonly=True)
     mirror_count = fields.Integer(string="Here", readonly=True)

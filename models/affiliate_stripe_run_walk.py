@@ -8,7 +8,13 @@ import psycopg2
 from odoo import api, fields, models
 
 from ..lib.stripe_client import ACCOUNT_PROBLEMS, StripeProblem
-from ..lib.stripe_lists import Place, next_places, read_page, share_walked
+from ..lib.stripe_lists import (
+    Place,
+    next_places,
+    read_page,
+    share_walked,
+    without_cursor,
+)
 from .affiliate_stripe_run import LEDGER_KIND
 
 _logger = logging.getLogger(__name__)
@@ -45,6 +51,7 @@ class AffiliateStripeRun(models.Model):
         """
         token = secrets.token_urlsafe(12)
         while keep_going(0):  # also begins to see what others have committed
+            self._finish_walked()
             with self.env["affiliate.stripe.sync"]._transaction() as own:
                 run, parts = own.env[self._name]._claim(token)
                 run, parts = run.id, parts.ids
@@ -55,6 +62,9 @@ class AffiliateStripeRun(models.Model):
                 going = run._walk(self.part_ids.browse(parts), token, keep_going)
             except StripeProblem as problem:
                 run._hindered(problem)
+                going = True
+            except Exception as error:
+                run._put_aside(error)
                 going = True
             finally:
                 run._release(token)
@@ -119,19 +129,42 @@ class AffiliateStripeRun(models.Model):
                     WHERE run_id = %s AND leased_by = %s""",
                 [self.id, token],
             )
-            # One worker finishes a run, however many end their last part just now.
+
+    @api.model
+    def _finish_walked(self):
+        """Finish runs whose parts are all done.
+
+        Not when the last part ends: whoever ended it may have been killed just then.
+        """
+        # One worker finishes a run, however many look just now.
+        self.env.cr.execute(
+            """SELECT id FROM affiliate_stripe_run run
+                WHERE state = 'running'
+                  AND NOT EXISTS (SELECT FROM affiliate_stripe_run_part
+                                   WHERE run_id = run.id AND NOT done)"""
+        )
+        for run in self.browse([run_id for (run_id,) in self.env.cr.fetchall()]):
+            try:
+                finished = run._finish_once()
+            except Exception as error:
+                run._put_aside(error)
+                continue
+            if finished and run.purpose in ("read", "nightly"):
+                run._catch_up()
+
+    def _finish_once(self):
+        """Finish this run unless another worker does; return whether we did."""
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
             own.env.cr.execute(
-                "SELECT 1 FROM affiliate_stripe_run WHERE id = %s FOR UPDATE", [self.id]
+                """SELECT id FROM affiliate_stripe_run
+                    WHERE id = %s AND state = 'running' FOR UPDATE SKIP LOCKED""",
+                [self.id],
             )
-            run = own.env[self._name].browse(self.id)
-            open_parts = run.part_ids.search_count(
-                [("run_id", "=", self.id), ("done", "=", False)], limit=1
-            )
-            finished = run.state == "running" and not open_parts
-            if finished:
-                run._finish()
-        if finished and self.purpose in ("read", "nightly"):
-            self._catch_up()
+            ours = bool(own.env.cr.fetchone())
+            if ours:
+                self.with_env(own.env)._finish()
+        self.invalidate_recordset()
+        return ours
 
     def _catch_up(self):
         """Take in what happened while we walked."""
@@ -141,8 +174,10 @@ class AffiliateStripeRun(models.Model):
             self._hindered(problem)
 
     def _hindered(self, problem):
-        """Stop the account, or wait a little, as the problem says."""
+        """Stop the account, or wait a little, where the problem is not one of a list."""
         _logger.info("Reading of Stripe account %s: %s", self.account_id.id, problem)
+        if problem.code not in ACCOUNT_PROBLEMS:
+            return
         with self.env["affiliate.stripe.sync"]._transaction() as own:
             account = self.account_id.with_env(own.env)
             account._handle_problem(problem)
@@ -150,6 +185,16 @@ class AffiliateStripeRun(models.Model):
                 self.env.ref("affiliate_stripe.ir_cron_sync").with_env(
                     own.env
                 )._trigger(account.backoff_until)
+
+    def _put_aside(self, error):
+        """Stop this run, so that the others go on, and have a person look at it."""
+        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+            # The database was away, or two wrote at once: the cron comes again.
+            raise error
+        _logger.exception("Reading %s is put aside", self.id)
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            self.with_env(own.env)._end(f"{type(error).__name__}: {error}")
+        self.invalidate_recordset()
 
     # === WALKING === #
 
@@ -174,7 +219,11 @@ class AffiliateStripeRun(models.Model):
             while waiting and going:
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     part_id, place = waiting.pop(future)
-                    page = future.result()
+                    page, ahead = self._get_page(future, part_id, token, place)
+                    if ahead:
+                        waiting[read(ahead)] = (part_id, ahead)
+                    if not page:
+                        continue
                     split = len(waiting) + 1 < PARALLEL_LISTS
                     places = next_places(place, page, split)
                     # The next page is on its way while this one is stored.
@@ -188,6 +237,32 @@ class AffiliateStripeRun(models.Model):
                     }
                     going = keep_going(len(page.raws)) and going
         return going
+
+    def _get_page(self, future, part_id, token, place):
+        """Return the page that was read, or None and where to go on instead, if so.
+
+        What is wrong with one list ends its part, and not the reading of the others.
+        """
+        try:
+            return future.result(), None
+        except StripeProblem as problem:
+            if problem.code in ACCOUNT_PROBLEMS:
+                raise
+            ahead = without_cursor(place, problem)
+            if not ahead:
+                self._give_up(part_id, token, problem)
+            return None, ahead
+
+    def _give_up(self, part_id, token, problem):
+        """End a part that cannot be read, and keep the reason."""
+        _logger.info("Part %s of a reading ends: %s", part_id, problem)
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            own.env.cr.execute(
+                """UPDATE affiliate_stripe_run_part
+                      SET done = TRUE, problem = %s
+                    WHERE id = %s AND leased_by = %s""",
+                [str(problem), part_id, token],
+            )
 
     def _store_page(self, part_id, token, place, page, places):
         """Store a page and where to go on.
@@ -234,10 +309,10 @@ class AffiliateStripeRun(models.Model):
         here = places[0] if places else None
         self.env.cr.execute(
             """UPDATE affiliate_stripe_run_part part
-                  SET after = %(after)s, done = %(done)s,
+                  SET after = %(after)s, reached = %(reached)s, done = %(done)s,
                       created_from = COALESCE(%(start)s::timestamp, created_from),
                       objects = COALESCE(objects, 0) + %(count)s,
-                      share_done = %(share)s,
+                      share_done = GREATEST(share_done, %(share)s),
                       leased_until = %(until)s
                  FROM affiliate_stripe_run run
                 WHERE part.id = %(part)s AND part.leased_by = %(token)s
@@ -245,6 +320,7 @@ class AffiliateStripeRun(models.Model):
             RETURNING part.run_id, part.kind, part.stage, part.params""",
             {
                 "after": here and here.after,
+                "reached": here and here.reached,
                 "done": not here,
                 "start": here and here.start,
                 "count": len(page.raws),
@@ -321,4 +397,5 @@ class AffiliateStripeRunPart(models.Model):
             self.created_to or None,
             self.after or None,
             self.params or {},
+            self.reached or None,
         )

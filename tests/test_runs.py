@@ -10,10 +10,12 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.affiliate_stripe.lib.stripe_pace import Pace
+from odoo.addons.affiliate_stripe.models import affiliate_stripe_run_walk as run_walk
 
 from .common import NEW_YEAR, StripeCase, moment
 
 DAY = 86400
+WALK = run_walk.__name__
 
 
 @tagged("post_install", "-at_install")
@@ -95,9 +97,99 @@ class TestRuns(StripeCase):
                 break
             pages = iter([True, True, False])
             self.walk(lambda _count, pages=pages: next(pages, False))
-            # A killed worker releases nothing.
         self.assertEqual(run.state, "done")
         self.assertEqual(self.amounts(), [30.0] * 7)
+
+    def test_a_run_whose_last_worker_was_killed_ends(self):
+        run = self.start()
+        self.walk(lambda _count: False)
+        run.part_ids.write({"done": True})
+        self.walk()
+        self.assertEqual(run.state, "done")
+
+    def deleting_the_cursor(self):
+        """Have the last customer of the first page deleted before the next is read."""
+        read, deleted = run_walk.read_page, []
+
+        def read_page(stripe_api, place, clock):
+            page = read(stripe_api, place, clock)
+            if place.kind == "customer" and not deleted:
+                deleted.append(page.raws[-1]["id"])
+                self.shop.delete(f"customers/{deleted[0]}")
+            return page
+
+        return patch.object(run_walk, "read_page", read_page)
+
+    def test_a_cursor_that_is_deleted_meanwhile(self):
+        customers = [self.shop.customer(f"c{n}@example.com") for n in range(9)]
+        self.forget()
+        self.double.hostility(page_size=2)
+        run = self.start()
+        with self.deleting_the_cursor():
+            self.walk()
+        self.assertEqual(run.state, "done")
+        self.assertFalse(run.part_ids.filtered("problem"))
+        found = self.env["affiliate.stripe.customer"].with_context(active_test=False)
+        self.assertEqual(
+            set(found.search([]).mapped("stripe_id")), {c["id"] for c in customers}
+        )
+
+    def test_a_cursor_deleted_before_a_killed_walk_goes_on(self):
+        for number in range(6):
+            self.shop.customer(f"c{number}@example.com")
+            self.double.advance(seconds=60)
+        self.forget()
+        self.double.hostility(page_size=2)
+        run = self.start()
+        part = run.part_ids.filtered(lambda part: part.kind == "customer")
+        while not part.after:
+            self.walk(lambda _count, steps=iter([True]): next(steps, False))
+        self.shop.delete(f"customers/{part.after}")
+        self.walk()
+        self.assertEqual(run.state, "done")
+        self.assertEqual(self.env["affiliate.stripe.customer"].search_count([]), 6)
+
+    def test_a_list_that_cannot_be_read_ends_its_part_and_no_other(self):
+        self.sell()
+        self.shop.product("One")
+        self.double.disturb("status", "GET /v1/products", times=99, status=404)
+        run = self.start()
+        self.walk()
+        self.assertEqual((run.state, self.amounts()), ("failed", [30.0]))
+        self.assertIn("Product: ", run.problem)
+        self.assertFalse(self.account.backoff_until)
+        self.assertEqual(self.account.state, "connected")
+        self.assertIn("Product: ", self.account.activity_ids.note)
+        self.double.calm()
+        run.action_resume()
+        self.walk()
+        self.assertEqual(run.state, "done")
+        self.assertTrue(self.env["affiliate.stripe.product"].search([]))
+        self.assertFalse(self.account.activity_ids)
+
+    def test_a_run_that_fails_does_not_hold_up_the_others(self):
+        self.sell()
+        run = self.start()
+        other = self.connect_twin()
+        walk = type(run)._walk
+
+        def fails(record, *arguments):
+            if record == run:
+                raise ValueError("cannot be walked")
+            return walk(record, *arguments)
+
+        with patch.object(type(run), "_walk", fails), mute_logger(WALK):
+            self.walk()
+        self.assertEqual(run.state, "failed")
+        self.assertIn("cannot be walked", run.problem)
+        self.assertIn("cannot be walked", self.account.activity_ids.note)
+        self.assertEqual(other.run_ids.state, "done")
+        run.action_cancel()
+        self.assertFalse(self.account.activity_ids)
+
+    def connect_twin(self):
+        self.double.add_key("sk_test_other", account="acct_other")
+        return self.connect("sk_test_other")
 
     def test_pause_go_on_cancel(self):
         self.sell()

@@ -235,10 +235,15 @@ class Paging(DoubleCase):
             with self.assertRaises(stripe.InvalidRequestError):
                 self.shop.get("customers", **params)
 
-    def test_cursor_may_be_deleted(self):
+    def test_a_deleted_object_is_no_cursor(self):
         self.shop.delete(f"customers/{self.ids[20]}")
-        page = self.shop.get("customers", starting_after=self.ids[20], limit=2)
-        self.assertEqual([c["id"] for c in page["data"]], [self.ids[19], self.ids[18]])
+        with self.assertRaises(stripe.InvalidRequestError) as caught:
+            self.shop.get("customers", starting_after=self.ids[20], limit=2)
+        refused = caught.exception
+        self.assertEqual(
+            (refused.http_status, refused.code, refused.param),
+            (400, "resource_missing", "starting_after"),
+        )
 
     def test_small_pages(self):
         self.double.hostility(page_size=2)

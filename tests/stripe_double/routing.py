@@ -217,8 +217,7 @@ def _walk(world, kind, ids, after, before):
     cursor, param = (after, "starting_after") if after else (before, "ending_before")
     if not cursor:
         return range(len(ids) - 1, -1, -1)
-    if world.peek(kind, cursor) is None:
-        world.find(kind, cursor, param)
+    world.find(kind, cursor, param)  # a deleted object is no cursor any more
     start = world.place(kind, ids, cursor)
     if after:
         return range(start - 1, -1, -1)
