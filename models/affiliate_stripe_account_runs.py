@@ -3,9 +3,21 @@ from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools.misc import format_date
 
+from ..lib.stripe_objects import KINDS
 from ..lib.stripe_pace import Pace
+from .affiliate_stripe_account import EVENT_RETENTION_DAYS
+from .affiliate_stripe_run import UNDER_WAY
 from .affiliate_stripe_sync import read_committed
+
+# What may still change at Stripe without a payment: read again each night.
+OPEN = {
+    "invoice": ("=", "open"),
+    "subscription": ("not in", ("canceled", "incomplete_expired")),
+    "dispute": ("not in", ("won", "lost", "warning_closed", "prevented")),
+    "refund": ("in", ("pending", "requires_action")),
+}
 
 
 class AffiliateStripeAccount(models.Model):
@@ -29,6 +41,12 @@ class AffiliateStripeAccount(models.Model):
     sync_done = fields.Integer(string="Objects read", compute="_compute_run")
     sync_time_left = fields.Char(compute="_compute_run")
     last_sync = fields.Datetime(string="Last full sync", readonly=True, copy=False)
+    missed_until = fields.Datetime(
+        readonly=True,
+        copy=False,
+        help="Stripe has forgotten events before this moment that were never seen here: "
+        "until all lists were read since, something may be missing.",
+    )
 
     @api.depends("run_ids.state")
     def _compute_run(self):
@@ -36,7 +54,7 @@ class AffiliateStripeAccount(models.Model):
             shown = account.sudo().run_ids.filtered(
                 lambda run: run.purpose != "nightly"
             )
-            active = shown.filtered(lambda run: run.state in ("running", "paused"))
+            active = shown.filtered(lambda run: run.state in UNDER_WAY)
             account.run_id = (active or shown)[:1]
             account.is_syncing = account.run_id.state == "running"
             account.sync_done = account.run_id.objects
@@ -89,7 +107,7 @@ class AffiliateStripeAccount(models.Model):
             active = runs.search(
                 [
                     ("account_id", "=", account.id),
-                    ("state", "in", ("running", "paused")),
+                    ("state", "in", UNDER_WAY),
                 ]
             )
             if not active:
@@ -99,8 +117,45 @@ class AffiliateStripeAccount(models.Model):
         runs._wake()
         return runs
 
+    def _note_polled(self, at):
+        """All events until this moment are in the inbox, but those Stripe forgot."""
+        self.ensure_one()
+        remembered = fields.Datetime.subtract(at, days=EVENT_RETENTION_DAYS - 1)
+        if self.polled_until and self.polled_until < remembered:
+            self.missed_until = remembered
+        self.polled_until = at
+        if self.missed_until:
+            self._start_run("read")
+
+    def _reread_open(self, before):
+        """Have read one by one what is open here and was last read before a moment."""
+        for kind in OPEN:
+            found = self.env[KINDS[kind].model].search(self._open_domain(kind, before))
+            self.env["affiliate.stripe.event"]._put_objects(
+                self, [(kind, ref) for ref in found.mapped("stripe_id")]
+            )
+        self.env["affiliate.stripe.event"]._wake()
+
+    def _open_domain(self, kind, before):
+        return [
+            ("account_id", "=", self.id),
+            ("active", "=", True),
+            ("synced_at", "<", before),
+            ("status", *OPEN[kind]),
+        ]
+
     def _warnings(self):
         texts = super()._warnings()
+        yesterday = fields.Datetime.subtract(fields.Datetime.now(), days=1)
+        for run in self.sudo().run_ids.filtered(lambda run: run.state == "paused"):
+            if run.paused_at <= yesterday:
+                texts.append(
+                    self.env._(
+                        "A reading is paused since %s. Open “Readings” and press “Go "
+                        "on” or “Cancel” there: no other can begin before.",
+                        format_date(self.env, run.paused_at),
+                    )
+                )
         for run in self.sudo().run_ids.filtered(lambda run: run.state == "failed"):
             texts.append(
                 self.env._(

@@ -97,9 +97,9 @@ class AffiliateStripeSync(models.AbstractModel):
         return super()._after_store(account, customer_refs)
 
     @api.model
-    def _after_store_later(self, account, customer_refs):
+    def _after_store_page(self, account, customer_refs, purpose):
         self._erase_again(account, customer_refs)
-        return super()._after_store_later(account, customer_refs)
+        return super()._after_store_page(account, customer_refs, purpose)
 
     @api.model
     def _erase_again(self, account, customer_refs):

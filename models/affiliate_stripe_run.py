@@ -66,6 +66,7 @@ class AffiliateStripeRun(models.Model):
     )
     problem = fields.Char(readonly=True, help="Why something was not read.")
     started_at = fields.Datetime(string="Started", readonly=True)
+    paused_at = fields.Datetime(string="Paused", readonly=True)
     finished_at = fields.Datetime(string="Finished", readonly=True)
     part_ids = fields.One2many("affiliate.stripe.run.part", "run_id", readonly=True)
     # {"affiliate, currency": [rows, amount as text, amount]} of a dry run
@@ -163,7 +164,10 @@ class AffiliateStripeRun(models.Model):
         return True
 
     def action_pause(self):
-        self.filtered(lambda run: run.state == "running").state = "paused"
+        """Stop for a while. Each night goes on looking at what is open."""
+        self.filtered(lambda run: run.state == "running").write(
+            {"state": "paused", "paused_at": fields.Datetime.now()}
+        )
         return True
 
     def action_resume(self):
@@ -302,8 +306,12 @@ class AffiliateStripeRun(models.Model):
             self.write({"state": "ready", "problem": "; ".join(problems)})
             return
         self._end("; ".join(problems))
+        account = self.account_id
         if self.purpose == "read" and self.state == "done":
-            self.account_id.last_sync = fields.Datetime.now()
+            account.last_sync = fields.Datetime.now()
+            missed = account.missed_until
+            if missed and not self.date_from and self.started_at >= missed:
+                account.missed_until = False
 
     def _end(self, problem=False):
         """The run is over, with or without a problem that a person has to look at."""

@@ -10,16 +10,8 @@ from odoo.tools import SQL
 from ..lib import money
 from ..lib.stripe_lists import next_places, read_page
 from ..lib.stripe_objects import KINDS, storable
-from .affiliate_stripe_account import EVENT_RETENTION_DAYS
 from .affiliate_stripe_run_walk import PARALLEL_LISTS
 
-# What may still change at Stripe without a payment: read again each night.
-OPEN = {
-    "invoice": "status = 'open'",
-    "subscription": "status NOT IN ('canceled', 'incomplete_expired')",
-    "dispute": "status NOT IN ('won', 'lost', 'warning_closed', 'prevented')",
-    "refund": "status IN ('pending', 'requires_action')",
-}
 # Kept as ids of a difference; more are counted only.
 MAX_IDS = 1000
 
@@ -52,40 +44,29 @@ class AffiliateStripeRun(models.Model):
 
     @api.model
     def _cron_nightly(self):
-        """Start the nightly check of every account; a walk under way replaces it."""
+        """Check what is open of every account, also while another run is under way."""
         accounts = self.env["affiliate.stripe.account"].search(
             [("state", "=", "connected")]
         )
-        # Events older than that are forgotten by Stripe: then only the lists tell.
-        limit = fields.Datetime.subtract(
-            fields.Datetime.now(), days=EVENT_RETENTION_DAYS - 1
-        )
         for account in accounts:
-            lost = account.polled_until and account.polled_until < limit
-            account._start_run("read" if lost else "nightly")
+            # Events that were missed for good: then only the lists tell.
+            run = account._start_run("read" if account.missed_until else "nightly")
+            if not run._checks_open():
+                with self.env["affiliate.stripe.sync"]._transaction() as own:
+                    account.with_env(own.env)._reread_open(fields.Datetime.now())
+        accounts._update_warning()
+
+    def _checks_open(self):
+        """Tell whether this run, when it ends, has read all that is open at Stripe."""
+        return self.state == "running" and (
+            self.purpose == "nightly" or (self.purpose == "read" and not self.date_from)
+        )
 
     def _finish(self):
         if self.purpose == "nightly":
-            self._put_open_objects()
+            # What was in no list of this walk is not open at Stripe any more.
+            self.account_id._reread_open(self.started_at)
         return super()._finish()
-
-    def _put_open_objects(self):
-        """Have read one by one what is open here and was in no list of this walk."""
-        for kind, is_open in OPEN.items():
-            self.env.cr.execute(
-                SQL(
-                    "SELECT stripe_id FROM %s WHERE account_id = %s AND synced_at < %s"
-                    " AND active AND %s",
-                    SQL.identifier(self.env[KINDS[kind].model]._table),
-                    self.account_id.id,
-                    self.started_at,
-                    SQL(is_open),
-                )
-            )
-            self.env["affiliate.stripe.event"]._put_objects(
-                self.account_id, [(kind, ref) for (ref,) in self.env.cr.fetchall()]
-            )
-        self.env["affiliate.stripe.event"]._wake()
 
 
 class AffiliateStripeRunPart(models.Model):

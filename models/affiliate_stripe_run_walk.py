@@ -296,11 +296,9 @@ class AffiliateStripeRun(models.Model):
             account = self.account_id.with_env(own.env)
             account._note_success()
             if readings:
-                own._store(account, readings, page.asked_at, later=True)
-            own.env["affiliate.stripe.event"]._put_objects(
-                account,
-                [(place.kind, raw["id"]) for raw in [*page.unreadable, *deferred]],
-            )
+                own._store(account, readings, page.asked_at, purpose=self.purpose)
+            part = self.part_ids.with_env(own.env).browse(part_id)
+            part._defer([raw["id"] for raw in [*page.unreadable, *deferred]])
             return part_ids
 
     @api.model
@@ -388,6 +386,19 @@ class AffiliateStripeRun(models.Model):
 
 class AffiliateStripeRunPart(models.Model):
     _inherit = "affiliate.stripe.run.part"
+
+    def _defer(self, stripe_ids):
+        """Leave objects to the inbox, which repeats and shows the bad ones.
+
+        A dry run does not: the inbox books. It says what is left out.
+        """
+        if self.run_id.purpose != "preview":
+            self.env["affiliate.stripe.event"]._put_objects(
+                self.run_id.account_id, [(self.kind, ref) for ref in stripe_ids]
+            )
+        elif stripe_ids:
+            left_out = self.env._("left out: %s", ", ".join(stripe_ids))
+            self.problem = "; ".join(filter(None, (self.problem, left_out)))[:500]
 
     def _to_place(self):
         self.ensure_one()

@@ -155,13 +155,14 @@ class AffiliateStripeSync(models.AbstractModel):
     # === STORING === #
 
     @api.model
-    def _store(self, account, readings, synced_at, deleted=(), later=False):
+    def _store(self, account, readings, synced_at, deleted=(), purpose=None):
         """Write what was read, then let the business part react. One transaction.
 
         :param readings: ``Reading`` of objects of this account
         :param datetime synced_at: database clock when Stripe was asked
         :param deleted: ``{(kind, stripe id)}`` that Stripe says are gone
-        :param bool later: the business part only takes note, as more is to come
+        :param str purpose: of the run that stores a page: the business part only takes
+            note, as more is to come
         """
         self._lock(account)
         rows = _distinct_rows(readings)
@@ -177,8 +178,8 @@ class AffiliateStripeSync(models.AbstractModel):
             self.env[model]._link_waiting(account, new)
         self.env.invalidate_all()
         touched = self._touched_customers(account, rows)
-        if later:
-            self._after_store_later(account, touched)
+        if purpose:
+            self._after_store_page(account, touched, purpose)
         else:
             self._after_store(account, touched)
 
@@ -202,8 +203,8 @@ class AffiliateStripeSync(models.AbstractModel):
         """Hook: the mirror of these customers (Stripe ids) has changed."""
 
     @api.model
-    def _after_store_later(self, account, customer_refs):
-        """Hook: as ``_after_store``; the run's ``_compute_later`` will ask."""
+    def _after_store_page(self, account, customer_refs, purpose):
+        """Hook: as ``_after_store`` for a page of a run; ``_compute_later`` will ask."""
 
     @api.model
     def _lock(self, account):
@@ -345,7 +346,8 @@ class AffiliateStripeSync(models.AbstractModel):
         """Put all events since the last poll into the inbox; seen ones are ignored.
 
         Events arrive a little late in Stripe's list, so the last minutes are read
-        again each time.
+        again each time. Where the last poll is so long ago that Stripe has forgotten
+        what happened after it, all lists are read.
 
         :return: how many events were new
         """
@@ -360,7 +362,7 @@ class AffiliateStripeSync(models.AbstractModel):
             with self._transaction() as sync:
                 new += sync.env[events._name]._insert(account.id, page)
         with self._transaction() as sync:
-            account.with_env(sync.env).polled_until = started
+            account.with_env(sync.env)._note_polled(started)
         account.invalidate_recordset()
         if new:
             events._wake()

@@ -10,6 +10,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.affiliate_stripe.lib.stripe_pace import Pace
+from odoo.addons.affiliate_stripe.models import affiliate_commission_backlog
 from odoo.addons.affiliate_stripe.models import affiliate_stripe_run_walk as run_walk
 
 from .common import NEW_YEAR, StripeCase, moment
@@ -253,6 +254,11 @@ class TestRuns(StripeCase):
         self.assertEqual(self.amounts(), [30.0])
         due = self.env["affiliate.stripe.customer"].search([("ledger_due", "=", True)])
         self.assertEqual(due.email, "bad@example.com", "tried again by the next run")
+        self.assertIn("cannot be computed", due.ledger_problem)
+        self.assertIn("cannot be computed: 1", self.account.activity_ids.note)
+        self.nightly()
+        self.assertFalse(due.ledger_problem)
+        self.assertFalse(self.account.activity_ids)
 
     def test_a_page_that_succeeds_ends_the_pauses(self):
         self.sell()
@@ -326,6 +332,74 @@ class TestRuns(StripeCase):
         self.walk()
         self.assertEqual(run.state, "done")
         self.assertEqual(self.amounts(), [30.0, 30.0])
+
+    def test_a_cancelled_dry_run_is_booked_by_nobody(self):
+        self.sell()
+        self.double.open_dispute(self.shop.get("charges")["data"][0]["id"])
+        self.forget()
+        for keep_going in (lambda _count: True, self.until_something_is_here):
+            run = self.start("preview")
+            self.walk(keep_going)
+            self.assertTrue(self.env["affiliate.stripe.charge"].search([]))
+            run.action_cancel()
+            self.nightly()
+            self.assertFalse(self.rows())
+        self.start(date_from=fields.Date.to_date("2026-02-01"))
+        self.walk()
+        self.assertFalse(self.rows(), "nor by a run over other people")
+
+    def until_something_is_here(self, _count):
+        return not self.env["affiliate.stripe.charge"].search_count([])
+
+    def test_what_happens_after_a_dry_run_is_booked(self):
+        self.sell()
+        self.start("preview")
+        self.walk()
+        self.account.run_ids.action_cancel()
+        self.double.advance(months=1)
+        self.deliver()
+        self.assertEqual(self.amounts(), [30.0, 30.0])
+        self.nightly()
+        self.assertEqual(self.amounts(), [30.0, 30.0])
+
+    def test_a_reading_books_what_a_cancelled_dry_run_has_found(self):
+        self.sell()
+        self.start("preview")
+        self.walk()
+        self.account.run_ids.action_cancel()
+        self.start()
+        self.walk()
+        self.assertEqual(self.amounts(), [30.0])
+
+    def test_a_dry_run_that_finds_nothing_new_leaves_nobody_to_decide_about(self):
+        self.sell()
+        self.start()
+        self.walk()
+        self.start("preview")
+        self.walk()
+        held = self.env["affiliate.stripe.customer"].search([("ledger_dry", "=", True)])
+        self.assertFalse(held)
+
+    def test_a_dry_run_counts_a_person_of_several_customers_once(self):
+        for _number in range(3):
+            self.shop.invoice(self.shop.customer("jane@example.com"), 10000)
+        self.forget()
+        run = self.start("preview")
+        with patch.object(affiliate_commission_backlog, "BATCH", 1):
+            self.walk()
+        self.assertIn("3 rows", run.preview_text)
+        self.assertIn("90.00", run.preview_text)
+
+    def test_a_dry_run_says_what_it_left_out(self):
+        self.sell()
+        invoice = self.shop.get("invoices")["data"][0]
+        self.double.world().get("invoice", invoice["id"])["total"] = None
+        run = self.start("preview")
+        self.walk()
+        self.process()
+        self.assertEqual(run.state, "ready")
+        self.assertIn(invoice["id"], run.problem)
+        self.assertFalse(self.rows())
 
     def test_a_dry_run_keeps_currencies_apart(self):
         customer = self.shop.customer("jane@example.com")
@@ -407,10 +481,82 @@ class TestRuns(StripeCase):
         self.process()
         self.assertEqual(self.amounts(), [30.0])
 
-    def test_after_a_month_without_events_everything_is_read(self):
-        self.account.polled_until = fields.Datetime.now() - timedelta(days=40)
+    def nightly(self):
+        self.account.polled_until = fields.Datetime.now()
         self.env["affiliate.stripe.run"]._cron_nightly()
-        self.assertEqual(self.account.run_ids.purpose, "read")
+        self.walk()
+        self.process()
+
+    def test_after_a_month_without_events_everything_is_read(self):
+        self.sell()
+        self.account.polled_until = fields.Datetime.now() - timedelta(days=40)
+        paused = self.start("compare")
+        paused.action_pause()
+        self.env.flush_all()
+        self.env.ref("affiliate_stripe.ir_cron_poll").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertTrue(self.account.missed_until)
+        paused.action_cancel()
+        self.env["affiliate.stripe.run"]._cron_nightly()
+        run = self.account.run_ids - paused
+        self.assertEqual(run.purpose, "read")
+        self.walk()
+        self.assertEqual((run.state, self.amounts()), ("done", [30.0]))
+        self.assertFalse(self.account.missed_until)
+
+    def test_a_poll_that_comes_too_late_has_everything_read(self):
+        self.sell()
+        self.account.polled_until = fields.Datetime.now() - timedelta(days=40)
+        self.env.flush_all()
+        self.env.ref("affiliate_stripe.ir_cron_poll").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(self.account.run_ids.mapped("purpose"), ["read"])
+        self.account.run_ids.action_cancel()
+        self.env.flush_all()
+        short = self.start(date_from=fields.Date.today())
+        self.walk()
+        whole = self.account.run_ids.filtered(lambda run: run.state == "done") - short
+        self.assertEqual(whole.purpose, "read", "the short one was not everything")
+        self.assertFalse(whole.date_from or self.account.missed_until)
+
+    def test_what_is_open_is_checked_beside_any_other_run(self):
+        customer = self.shop.customer("jane@example.com")
+        invoice = self.shop.invoice(customer, 10000, pay=False)
+        self.deliver()
+        self.shop.post(f"invoices/{invoice['id']}/pay")
+        self.forget()
+        self.account.polled_until = fields.Datetime.now()
+        for purpose in ("read", "compare"):
+            run = self.start(purpose)
+            if purpose == "read":
+                run.action_pause()
+            self.age("invoice")
+            self.env["affiliate.stripe.run"]._cron_nightly()
+            self.assertEqual(self.account.run_ids, run)
+            self.process()
+            self.assertEqual(self.amounts(), [30.0], purpose)
+            run.action_cancel()
+            run.sudo().unlink()
+            self.env.cr.execute("DELETE FROM affiliate_commission")
+            self.env.cr.execute("UPDATE affiliate_stripe_invoice SET status = 'open'")
+            self.env.invalidate_all()
+
+    def age(self, kind):
+        self.env.cr.execute(
+            f"UPDATE affiliate_stripe_{kind}"  # pylint: disable=E8103
+            " SET synced_at = synced_at - interval '1 h'"
+        )
+
+    def test_a_run_paused_for_a_day_is_told_to_a_manager(self):
+        run = self.start()
+        run.action_pause()
+        self.env["affiliate.stripe.run"]._cron_nightly()
+        self.assertFalse(self.account.activity_ids)
+        run.paused_at -= timedelta(days=2)
+        self.env["affiliate.stripe.run"]._cron_nightly()
+        self.assertIn("is paused since", self.account.activity_ids.note)
+        run.action_resume()
+        self.assertFalse(self.account.activity_ids)
 
     # --- pace -------------------------------------------------------------------------
 
