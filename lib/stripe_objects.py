@@ -373,10 +373,15 @@ def _charge(raw):
     if not customer_ref:
         details = {**billing, "email": email}
         reading.rows.append(_guest(raw, payment_ref, details, weak=True))
+    # What was taken back before the first look at it.
+    if raw.get("amount_refunded"):
+        reading.lookups.append(("refund", {"charge": raw["id"]}))
+    if raw.get("disputed"):
+        reading.lookups.append(("dispute", {"charge": raw["id"]}))
     if values["payment_intent"]:
         # A charge no longer names its invoice or session; both name its intent.
         intent = values["payment_intent"]
-        reading.lookups = [
+        reading.lookups += [
             (
                 "invoice_payment",
                 {"payment": {"type": "payment_intent", "payment_intent": intent}},

@@ -223,6 +223,32 @@ class TestRuns(StripeCase):
         self.assertTrue(self.env["affiliate.stripe.subscription"].search([]))
         self.assertTrue(self.env["affiliate.stripe.customer"].search([]))
 
+    def test_what_was_taken_back_before_that_day_counts(self):
+        customer = self.shop.customer("jane@example.com")
+        invoice = self.shop.invoice(customer, 10000)
+        self.shop.refund(invoice, 5000)
+        lost = self.shop.invoice(customer, 10000)
+        dispute = self.double.open_dispute(self.shop.charge_of(lost), 5000)
+        self.double.close_dispute(dispute["id"], "lost")
+        self.double.advance(months=6)
+        self.shop.refund(invoice, 2500)
+        self.shop.refund(lost, 2500)
+        self.forget()
+        self.start(date_from=fields.Date.to_date("2026-05-15"))
+        self.walk()
+        self.assertEqual(self.total(), 2 * 7.5)
+
+    def test_a_complete_walk_looks_nothing_up(self):
+        invoice = self.shop.invoice(self.shop.customer("jane@example.com"), 10000)
+        self.shop.refund(invoice, 5000)
+        self.forget()
+        self.double.requests.clear()
+        self.start()
+        self.walk()
+        asked = [request["path"] for request in self.double.request_log("GET")]
+        self.assertEqual(asked.count("/v1/refunds"), 1)
+        self.assertEqual(self.total(), 15.0)
+
     def test_an_older_invoice_paid_since_that_day_is_read_too(self):
         customer = self.shop.customer("jane@example.com")
         invoice = self.shop.invoice(customer, 10000, pay=False)
