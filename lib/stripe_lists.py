@@ -24,7 +24,7 @@ STAGES = (
 STRIPE_BEGAN = datetime(2011, 9, 1)
 # Halving a shorter span is not worth a call.
 SHORTEST_SPAN = timedelta(days=1)
-# How often a walk goes on in the same second because its cursor was deleted.
+# How often a walk goes on in one second because its cursor was deleted.
 MAX_RETRIES = 3
 
 
@@ -33,7 +33,8 @@ class Place:
     """Where a walk over one list is. Lists run from new to old.
 
     ``start`` and ``end`` are naive UTC, None for open; the end is not included.
-    ``after`` is the id of the last object seen, ``reached`` when it was created.
+    ``after`` is the id of the last object seen, ``reached`` when it was created; without
+    ``after``, the second ``reached`` is read once more.
     """
 
     kind: str
@@ -44,14 +45,20 @@ class Place:
     reached: datetime = None
     retries: int = 0
 
+    def from_its_end(self):
+        """Return where the walk over this span begins."""
+        return replace(self, after=None, reached=None, retries=0)
+
     def request(self):
         """Return (path, params) of the next page."""
         kind = KINDS[self.kind]
-        created = {}
+        created, end = {}, self.end
+        if self.reached and not self.after:
+            end = self.reached + timedelta(seconds=1)
         if self.start:
             created["gte"] = _unix(self.start)
-        if self.end:
-            created["lt"] = _unix(self.end)
+        if end:
+            created["lt"] = _unix(end)
         params = {
             **kind.list_params(),
             **self.params,
@@ -75,7 +82,13 @@ class Page:
     @property
     def reached(self):
         """When the oldest object of the page was created."""
-        return moment(self.raws[-1].get("created")) if self.raws else None
+        return next(filter(None, map(created_at, reversed(self.raws))), None)
+
+
+def created_at(raw):
+    """Return when a raw object was created, None where it does not tell."""
+    created = raw.get("created")
+    return moment(created) if isinstance(created, int) else None
 
 
 def read_page(stripe_api, place, clock):
@@ -107,14 +120,16 @@ def next_places(place, page, split):
     if not page.has_more:
         return []
     reached = page.reached
-    on = replace(place, after=page.raws[-1]["id"], reached=reached)
+    retries = place.retries if reached == place.reached else 0
+    on = replace(
+        place, after=page.raws[-1]["id"], reached=reached, retries=retries
+    )
     start = place.start or STRIPE_BEGAN
     if not (split and reached and reached - start > 2 * SHORTEST_SPAN):
         return [on]
     middle = start + (reached - start) / 2
     middle = middle.replace(microsecond=0)
-    older = replace(place, end=middle, after=None, reached=None, retries=0)
-    return [replace(on, start=middle), older]
+    return [replace(on, start=middle), replace(place.from_its_end(), end=middle)]
 
 
 def without_cursor(place, problem):
@@ -127,11 +142,19 @@ def without_cursor(place, problem):
     """
     if problem.stripe_code != "resource_missing" or problem.param != "starting_after":
         return None
-    end = place.reached + timedelta(seconds=1) if place.reached else place.end
-    retries = place.retries + 1 if end == place.end else 0
-    if retries > MAX_RETRIES:
+    if place.retries == MAX_RETRIES:
         return None
-    return replace(place, end=end, after=None, retries=retries)
+    return replace(place, after=None, retries=place.retries + 1)
+
+
+def next_filter(place):
+    """Return where to go on after a list: at its next filter, or nowhere."""
+    filters = KINDS[place.kind].filters
+    following = filters.index(place.params) + 1
+    return [
+        replace(place.from_its_end(), params=params)
+        for params in filters[following : following + 1]
+    ]
 
 
 def share_walked(place, page):

@@ -11,6 +11,8 @@ LEDGER_KIND = "commission"
 UNDER_WAY = ("running", "paused")
 # These are few, and older than what they are sold for: always read as a whole.
 CATALOGUE = STAGES[0]
+# Differences of a part that are listed; more are counted only.
+MAX_LISTED = 1000
 
 
 class AffiliateStripeRun(models.Model):
@@ -76,6 +78,7 @@ class AffiliateStripeRun(models.Model):
     progress = fields.Float(compute="_compute_progress", string="Progress (%)")
     time_left = fields.Char(compute="_compute_progress")
     differences = fields.Integer(compute="_compute_differences")
+    is_cut = fields.Boolean(compute="_compute_differences")
 
     _one_at_a_time = models.UniqueIndex(
         "(account_id) WHERE state IN ('running', 'paused')",
@@ -127,13 +130,17 @@ class AffiliateStripeRun(models.Model):
         return self.env._("about %s h", round(minutes / 60))
 
     def _compute_differences(self):
-        counts = dict(
-            self.env["affiliate.stripe.run.part"]._read_group(
-                [("run_id", "in", self.ids)], ["run_id"], ["different_count:sum"]
+        sums = {
+            run: (found, most)
+            for run, found, most in self.env["affiliate.stripe.run.part"]._read_group(
+                [("run_id", "in", self.ids)],
+                ["run_id"],
+                ["different_count:sum", "different_count:max"],
             )
-        )
+        }
         for run in self:
-            run.differences = counts.get(run, 0)
+            run.differences, most = sums.get(run, (0, 0))
+            run.is_cut = most > MAX_LISTED
 
     @api.depends("preview")
     def _compute_preview_text(self):
@@ -199,8 +206,11 @@ class AffiliateStripeRun(models.Model):
 
     def action_sync_differences(self):
         """Read again, in the background, whatever the comparison found different."""
-        self.part_ids.filtered("different").action_sync_again()
+        self.part_ids.action_sync_again()
         return True
+
+    def action_view_differences(self):
+        return self.part_ids.action_view_differences()
 
     def action_view_parts(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -229,7 +239,13 @@ class AffiliateStripeRun(models.Model):
         """Return the values of the parts of this run."""
         if self.purpose == "compare":
             return [
-                {"kind": kind, "stage": 0, "created_from": start, "created_to": end}
+                {
+                    "kind": kind,
+                    "stage": 0,
+                    "params": KINDS[kind].filters[0],
+                    "created_from": start,
+                    "created_to": end,
+                }
                 for start, end in self._months()
                 for kind in _listed()
             ]
@@ -335,8 +351,17 @@ class AffiliateStripeRun(models.Model):
     def _gc_old(self):
         """Forget what runs did long ago, but the last comparison of each account."""
         limit = fields.Datetime.now() - timedelta(days=90)
+        last = self._read_group(
+            [("purpose", "=", "compare"), ("state", "=", "done")],
+            ["account_id"],
+            ["id:max"],
+        )
         self.search(
-            [("state", "in", ("done", "cancelled")), ("finished_at", "<", limit)],
+            [
+                ("state", "in", ("done", "failed", "cancelled")),
+                ("finished_at", "<", limit),
+                ("id", "not in", [run_id for _account, run_id in last]),
+            ],
             limit=1000,
         ).unlink()
 
@@ -375,13 +400,6 @@ class AffiliateStripeRunPart(models.Model):
     leased_by = fields.Char(readonly=True)
     problem = fields.Char(readonly=True, help="Why this list could not be read.")
 
-    stripe_count = fields.Integer(string="In Stripe", readonly=True)
-    mirror_count = fields.Integer(string="Here", readonly=True)
-    stripe_sum = fields.Char(string="Sum in Stripe", readonly=True)
-    mirror_sum = fields.Char(string="Sum here", readonly=True)
-    different = fields.Json(readonly=True)  # Stripe ids
-    different_count = fields.Integer(string="Differences", readonly=True)
-
     _open_idx = models.Index("(run_id, stage) WHERE NOT done")
 
     @api.depends("kind", "created_from")
@@ -393,16 +411,6 @@ class AffiliateStripeRunPart(models.Model):
                 if part.created_from
                 else self.env._("Before")
             )
-
-    def action_sync_again(self):
-        """Read the different objects again, in the background."""
-        for part in self.filtered("different"):
-            self.env["affiliate.stripe.event"]._put_objects(
-                part.run_id.account_id,
-                [(part.kind, stripe_id) for stripe_id in part.different],
-            )
-        self.env["affiliate.stripe.event"]._wake()
-        return True
 
 
 def _listed():

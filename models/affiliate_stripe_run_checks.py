@@ -1,19 +1,20 @@
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import datetime
+from collections import Counter, defaultdict
+from datetime import timedelta
 from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..lib import money
-from ..lib.stripe_lists import next_places, read_page
-from ..lib.stripe_objects import KINDS, storable
-from .affiliate_stripe_run_walk import PARALLEL_LISTS
+from ..lib import erasure, money
+from ..lib.stripe_lists import created_at, next_filter, next_places
+from ..lib.stripe_objects import KINDS, MODELS, storable
 
-# Kept as ids of a difference; more are counted only.
-MAX_IDS = 1000
+# Parts of an invoice have no list that says when they were created: they are compared
+# with their invoice. Its lines are all there; of its payments Stripe names the newest.
+WHOLE_PARTS, PARTS = ("invoice_line",), ("invoice_line", "invoice_payment")
+# Signed anew with each answer.
+NOT_COMPARED = {"hosted_url"}
+AMOUNTS = {"amount", "amount_total"}
 
 
 class AffiliateStripeRun(models.Model):
@@ -23,22 +24,22 @@ class AffiliateStripeRun(models.Model):
 
     # === STRIPE AGAINST MIRROR === #
 
-    def _compare(self, parts, token, keep_going):
-        """Compare whole months, several kinds at a time. Return False at the end."""
-        sync = self.env["affiliate.stripe.sync"]
-        stripe_api, clock = sync._get_api(self.account_id), sync._get_clock()
+    def _places_after(self, place, page, busy):
+        """A month of a kind is one row of the report: it is not divided."""
+        if self.purpose != "compare":
+            return super()._places_after(place, page, busy)
+        return next_places(place, page, split=False) or next_filter(place)
 
-        def read(place):
-            return _read_month(stripe_api, place, clock)
-
-        with ThreadPoolExecutor(PARALLEL_LISTS) as pool:
-            months = pool.map(read, [part._to_place() for part in parts])
-            for part, (asked_at, rows) in zip(parts, months, strict=True):
-                with sync._transaction() as own:
-                    own.env[parts._name].browse(part.id)._note(asked_at, rows, token)
-                if not keep_going(len(rows)):
-                    return False
-        return True
+    def _take_page(self, part_id, token, place, page, places):
+        if self.purpose != "compare":
+            return super()._take_page(part_id, token, place, page, places)
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            part_ids = own.env[self._name]._move_on(part_id, token, page, places)
+            if part_ids is None:
+                return []
+            self.account_id.with_env(own.env)._note_success()
+            own.env["affiliate.stripe.run.part"].browse(part_id)._note(place, page)
+            return part_ids
 
     # === WHAT IS OPEN === #
 
@@ -70,133 +71,213 @@ class AffiliateStripeRun(models.Model):
 
 
 class AffiliateStripeRunPart(models.Model):
+    """A comparison goes page by page and keeps sums: memory does not grow with a month.
+
+    What is here and not on a page, although created between its newest and its oldest
+    object, is missing at Stripe. Only of the second in which a page ends it is not
+    known yet: that second belongs to the next page, and the ids seen of it are kept.
+    """
+
     _inherit = "affiliate.stripe.run.part"
 
-    def _note(self, asked_at, rows, token):
-        """Note what one month of one kind is here and at Stripe.
+    def _mirror(self):
+        return self.env[KINDS[self.kind].model]
 
-        :param dict rows: ``{stripe id: Row}`` of Stripe's objects
-        """
+    def _note(self, place, page):
+        """Note what one page of Stripe's list and its time are here."""
         self.ensure_one()
-        if self.leased_by != token or self.run_id.state != "running":
-            return
-        here = self._read_mirror(rows)
-        different = [
-            stripe_id
-            for stripe_id in sorted({*rows, *here})
-            if stripe_id not in here
-            or (stripe_id not in rows and here[stripe_id]["active"])
-            or (stripe_id in rows and not _is_same(rows[stripe_id], here[stripe_id]))
-        ]
-        # What changed here since Stripe was asked is no difference.
-        different = [
-            stripe_id
-            for stripe_id in different
-            if stripe_id not in here or here[stripe_id]["synced_at"] <= asked_at
-        ]
-        if not (rows or here):
-            # A month without any: nothing to report.
-            self.unlink()
-            return
-        kept = [
-            row for row in here.values() if row["active"] or row["stripe_id"] in rows
-        ]
-        self.write(
+        seen = set(self.seen or ()) if place.reached else set()
+        readings = [r for r in page.readings if r.rows[0].stripe_id not in seen]
+        # None for what nobody understands.
+        rows = {raw["id"]: None for raw in page.unreadable if raw["id"] not in seen}
+        rows |= {reading.rows[0].stripe_id: reading.rows[0] for reading in readings}
+        here = {
+            stripe_id: row
+            for stripe_id, row in self._read_mirror(place, page, rows).items()
+            if stripe_id in rows or stripe_id not in seen
+        }
+        self._add_differences(
             {
-                "stripe_count": len(rows),
-                "mirror_count": len(kept),
-                "stripe_sum": _sums(
-                    (row.values.get("currency"), _amount(row.values))
-                    for row in rows.values()
-                ),
-                "mirror_sum": _sums((row["currency"], _amount(row)) for row in kept),
-                "different": different[:MAX_IDS] or False,
-                "different_count": len(different),
-                "objects": len(rows),
-                "share_done": 1,
-                "done": True,
+                **self._differing_parts(readings, here, page.asked_at),
+                **self._differences(rows, here, page.asked_at),
             }
         )
+        kept = [row for ref, row in here.items() if row["active"] or ref in rows]
+        understood = [row.values for row in rows.values() if row]
+        self.write(
+            {
+                "stripe_count": self.stripe_count + len(rows),
+                "mirror_count": self.mirror_count + len(kept),
+                "stripe_sums": _added(self.stripe_sums, understood),
+                "mirror_sums": _added(self.mirror_sums, kept),
+                "seen": _seen_at_the_end(seen, place, page),
+            }
+        )
+        if self.done and not (self.stripe_count or self.mirror_count):
+            # A month without any: nothing to report.
+            self.unlink()
 
-    def _read_mirror(self, rows):
-        """Return ``{stripe id: columns}`` of the mirror for the span of this part."""
-        model = self.env[KINDS[self.kind].model]
-        guests = (
-            SQL("AND is_guest IS NOT TRUE") if "is_guest" in model._fields else SQL()
+    def _differences(self, rows, here, asked_at):
+        """Return ``{stripe id: (what, {column: [here, at Stripe]})}``."""
+        found = {}
+        for stripe_id in {*rows, *here}:
+            row, mine = rows.get(stripe_id), here.get(stripe_id)
+            columns = {}
+            if mine and mine["synced_at"] > asked_at:
+                continue  # it changed here since Stripe was asked
+            if stripe_id not in rows:
+                what = "missing_there" if mine["active"] else None
+            elif row is None:
+                what = "unreadable"
+            elif mine is None:
+                what = "missing_here"
+            else:
+                columns = _differing(self.kind, row, mine)
+                what = "amount" if AMOUNTS & columns.keys() else columns and "other"
+            if what:
+                found[stripe_id] = (what, columns)
+        return found
+
+    def _differing_parts(self, readings, here, asked_at):
+        """Return invoices whose lines or payments differ, as in ``_differences``."""
+        parts = defaultdict(dict)
+        for row in (row for reading in readings for row in reading.rows):
+            if row.kind in PARTS:
+                parts[row.kind][row.stripe_id] = row
+        owners = set()
+        for kind in PARTS if self.kind == "invoice" else ():
+            rows = parts[kind]
+            mine = self._select(
+                kind,
+                SQL("stripe_id = ANY(%s) OR invoice_ref = ANY(%s)", [*rows], [*here]),
+            )
+            for ref, row in rows.items():
+                if ref not in mine or _differing(kind, row, mine[ref]):
+                    if ref not in mine or mine[ref]["synced_at"] <= asked_at:
+                        owners.add(row.values["invoice_ref"])
+            if kind in WHOLE_PARTS:
+                owners |= {mine[ref]["invoice_ref"] for ref in mine.keys() - rows}
+        return {
+            ref: ("parts", {})
+            for ref in owners
+            if ref in here and here[ref]["synced_at"] <= asked_at
+        }
+
+    def _read_mirror(self, place, page, rows):
+        """Return ``{stripe id: columns}`` of the mirror for the time of a page."""
+        second = timedelta(seconds=1)
+        start, end = place.start or "-infinity", place.end or "infinity"
+        if page.has_more:
+            start = page.reached + second if page.reached else end
+        if place.reached:
+            end = place.reached + second
+        where = SQL("TRUE")
+        if "active" in place.params:
+            where = SQL("active = %s", place.params["active"])
+        return self._select(
+            self.kind,
+            SQL(
+                "(created >= %s AND created < %s AND %s) OR stripe_id = ANY(%s)",
+                start,
+                end,
+                where,
+                list(rows),
+            ),
         )
-        currency = (
-            SQL("(SELECT name FROM res_currency WHERE id = mirror.currency_id)")
-            if "currency_id" in model._fields
-            else SQL("NULL")
-        )
+
+    def _select(self, kind, where):
+        """Return ``{stripe id: columns}`` of a kind in the mirror, without guests."""
+        model = self.env[MODELS[kind]]
+        if "is_guest" in model._fields:
+            where = SQL("(%s) AND is_guest IS NOT TRUE", where)
         columns = [
-            name
+            SQL.identifier(name)
             for name, column in model._fields.items()
             if column.store and column.column_type and name != "data"
         ]
+        if "currency_id" in model._fields:
+            columns.append(
+                SQL(
+                    "(SELECT LOWER(name) FROM res_currency"
+                    " WHERE id = mirror.currency_id) AS currency"
+                )
+            )
+        person = "customer_ref" if "customer_ref" in model._fields else "stripe_id"
+        columns.append(
+            SQL(
+                "EXISTS (SELECT FROM affiliate_stripe_customer customer"
+                " WHERE customer.account_id = mirror.account_id AND erased_at IS NOT NULL"
+                " AND customer.stripe_id = mirror.%s) AS erased",
+                SQL.identifier(person),
+            )
+        )
         found = self.env.execute_query_dict(
             SQL(
-                """SELECT %(columns)s, LOWER(%(currency)s) AS currency
-                     FROM %(table)s mirror
-                    WHERE account_id = %(account)s %(guests)s
-                      AND ((created >= %(start)s AND created < %(end)s)
-                           OR stripe_id = ANY(%(ids)s))""",
-                columns=SQL(", ").join(map(SQL.identifier, columns)),
-                currency=currency,
-                table=SQL.identifier(model._table),
-                account=self.run_id.account_id.id,
-                guests=guests,
-                start=self.created_from or datetime(1970, 1, 1),
-                end=self.created_to or datetime(9999, 1, 1),
-                ids=list(rows),
+                "SELECT %s FROM %s mirror WHERE account_id = %s AND (%s)",
+                SQL(", ").join(columns),
+                SQL.identifier(model._table),
+                self.run_id.account_id.id,
+                where,
             )
         )
         return {row["stripe_id"]: row for row in found}
 
 
-def _read_month(stripe_api, place, clock):
-    """Return (when asked, {stripe id: Row}) of a whole span; runs in a thread."""
-    asked_at, rows = clock(), {}
-    for params in KINDS[place.kind].filters:
-        ahead = [replace(place, params=params)]
-        while ahead:
-            page = read_page(stripe_api, ahead[0], clock)
-            for reading in page.readings:
-                # Only what is compared: a month of it is held at once.
-                row = reading.rows[0]
-                rows[row.stripe_id] = replace(row, data={})
-            for raw in page.unreadable:
-                rows.setdefault(raw["id"], None)
-            ahead = next_places(ahead[0], page, split=False)
-    return asked_at, rows
+def _seen_at_the_end(seen, place, page):
+    """Return the ids seen of the second in which a page ends, if the list goes on."""
+    if not page.has_more:
+        return False
+    earlier = seen if place.reached == page.reached else set()
+    at_the_end = {
+        raw["id"] for raw in page.raws if created_at(raw) == page.reached
+    }
+    return sorted(earlier | at_the_end)
 
 
-def _is_same(row, here):
-    """Tell whether the columns of Stripe's object are those of the mirror."""
-    return row is not None and all(
-        _plain(value) == _plain(here.get(name)) for name, value in row.values.items()
-    )
+def _differing(kind, row, mine):
+    """Return ``{column: [here, at Stripe]}`` of what is not the same, as texts."""
+    ignored = set(NOT_COMPARED)
+    if mine["erased"]:
+        ignored.update(erasure.COLUMNS.get(kind, ()))
+    if row.values.get("livemode") is None:
+        ignored.add("livemode")  # the account's: some kinds of objects name none
+    return {
+        name: [_text(mine.get(name)), _text(value)]
+        for name, value in row.values.items()
+        if name not in ignored and _plain(value) != _plain(mine.get(name))
+    }
 
 
 def _plain(value):
     if isinstance(value, str):
         return storable(value) or None
-    if isinstance(value, float | int | Decimal) and not isinstance(value, bool):
+    if _is_number(value):
         return Decimal(str(value)).normalize() or None
     return value or None
 
 
-def _amount(values):
-    return values.get("amount_total", values.get("amount")) or 0
+def _text(value):
+    if _is_number(value):
+        return f"{Decimal(str(value)).normalize():f}"
+    return None if value in (None, "") else str(value)
 
 
-def _sums(pairs):
-    """Return the sums of each currency, as text."""
-    sums = Counter()
-    for currency, amount in pairs:
-        if currency:
-            sums[currency.upper()] += Decimal(str(amount))
+def _is_number(value):
+    return isinstance(value, float | int | Decimal) and not isinstance(value, bool)
+
+
+def _added(sums, rows):
+    """Return running sums of each currency with these rows added, as texts."""
+    total = Counter({code: Decimal(amount) for code, amount in (sums or {}).items()})
+    for values in rows:
+        if values.get("currency"):
+            amount = values.get("amount_total", values.get("amount")) or 0
+            total[values["currency"].upper()] += Decimal(str(amount))
+    return {code: str(amount) for code, amount in total.items()}
+
+
+def shown_sums(sums):
     return ", ".join(
-        f"{amount:,.{money.exponent(code)}f} {code}"
-        for code, amount in sorted(sums.items())
+        f"{Decimal(amount):,.{money.exponent(code)}f} {code}"
+        for code, amount in sorted((sums or {}).items())
     )

@@ -1,3 +1,4 @@
+import json
 import logging
 import secrets
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -202,8 +203,6 @@ class AffiliateStripeRun(models.Model):
         """Walk leased parts of one stage. Return False when time is over."""
         if parts[:1].kind == LEDGER_KIND:
             return self._walk_ledger(parts, token, keep_going)
-        if self.purpose == "compare":
-            return self._compare(parts, token, keep_going)
         sync = self.env["affiliate.stripe.sync"]
         stripe_api, clock = sync._get_api(self.account_id), sync._get_clock()
         going = True
@@ -224,11 +223,10 @@ class AffiliateStripeRun(models.Model):
                         waiting[read(ahead)] = (part_id, ahead)
                     if not page:
                         continue
-                    split = len(waiting) + 1 < PARALLEL_LISTS
-                    places = next_places(place, page, split)
+                    places = self._places_after(place, page, len(waiting))
                     # The next page is on its way while this one is stored.
                     coming = [(read(ahead), ahead) for ahead in places]
-                    part_ids = self._store_page(part_id, token, place, page, places)
+                    part_ids = self._take_page(part_id, token, place, page, places)
                     waiting |= {
                         future: (part_id, ahead)
                         for part_id, (future, ahead) in zip(
@@ -264,7 +262,14 @@ class AffiliateStripeRun(models.Model):
                 [str(problem), part_id, token],
             )
 
-    def _store_page(self, part_id, token, place, page, places):
+    def _places_after(self, place, page, busy):
+        """Return where to go on: at two places where somebody is free for the other.
+
+        :param int busy: how many other lists are being read
+        """
+        return next_places(place, page, split=busy + 1 < PARALLEL_LISTS)
+
+    def _take_page(self, part_id, token, place, page, places):
         """Store a page and where to go on.
 
         :return: ids of the parts of ``places``, or [] where the lease is lost or the
@@ -308,6 +313,7 @@ class AffiliateStripeRun(models.Model):
         self.env.cr.execute(
             """UPDATE affiliate_stripe_run_part part
                   SET after = %(after)s, reached = %(reached)s, done = %(done)s,
+                      params = COALESCE(%(params)s::jsonb, params),
                       created_from = COALESCE(%(start)s::timestamp, created_from),
                       objects = COALESCE(objects, 0) + %(count)s,
                       share_done = GREATEST(share_done, %(share)s),
@@ -319,6 +325,7 @@ class AffiliateStripeRun(models.Model):
             {
                 "after": here and here.after,
                 "reached": here and here.reached,
+                "params": here and json.dumps(here.params),
                 "done": not here,
                 "start": here and here.start,
                 "count": len(page.raws),

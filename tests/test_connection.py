@@ -529,12 +529,12 @@ class TestConnection(StripeCase):
         store, move_on, pages = sync._store, run._move_on, []
 
         def moves_on(records, part_id, token, page, places):
-            # A list's last page may hold one object only.
+            # A list's last page may hold one object only, or none.
             pages.append(len(page.raws))
             return move_on(records, part_id, token, page, places)
 
         def dies(records, *arguments, **named):
-            if len(pages) == 4:
+            if len(pages) >= 4:
                 raise SystemExit("killed")
             return store(records, *arguments, **named)
 
@@ -550,7 +550,7 @@ class TestConnection(StripeCase):
             self.env["affiliate.stripe.run"]._walk_all()
         self.env.invalidate_all()
         self.assertTrue(self.account.is_syncing)
-        self.assertEqual(self.account.sync_done, sum(pages[:3]), "three are safe")
+        self.assertEqual(self.account.sync_done, sum(pages[:-1]), "all others are safe")
         self.double.requests.clear()
         # Its leases run out.
         self.env["affiliate.stripe.run.part"].search([]).leased_until = False
