@@ -1,7 +1,8 @@
 """Events flow while workers are killed, PostgreSQL loses its power and Stripe stutters.
 
 Real processes, no Odoo in this one: `bin/test --chaos`. The same events are processed
-twice, once undisturbed and once through all this; the ledgers must be the same.
+twice, once undisturbed and once through all this; the ledgers must be the same. So must
+be what a reader has stored who was killed again and again.
 """
 
 import json
@@ -14,18 +15,23 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import pytest
 from support.bench_server import odoo_server
 from support.bench_sync import (
     PENDING,
     ask,
+    busiest,
+    expire_leases,
     inside,
+    is_reading,
     notify,
     post_all,
     query,
     raw_request,
     snapshot,
+    start_reading,
     stripe_double,
     wait_for,
 )
@@ -33,6 +39,7 @@ from support.provision import provision
 from support.say import Trouble, say
 from support.testing import new_log
 
+READ = 2_400  # invoices of the history that a killed reader reads
 HISTORY = 600  # invoices; then renewals, each with nine events about four objects
 RENEWALS = 560
 TYPES = (
@@ -130,6 +137,48 @@ def test_the_ledger_survives(ground, cluster):
                     assert snapshot(server) == expected
     finally:
         ground.drop_database(database)
+
+
+def test_a_killed_reader_goes_on(ground):
+    """kill -9 of whoever reads, several times, wherever it is just then."""
+    database = f"test_{os.getpid()}"
+    ground.fresh_database(database)
+    clean = f"{database}_clean"
+    try:
+        with stripe_double(ground) as double:
+            made = inside(ground, database, "setup", url=double.url, invoices=READ)
+            ground.databases.copy(database, clean)
+            inside(ground, clean, "read")
+            # Slow enough to be met in the middle of its work.
+            double.disturb(action="latency", probability=1, seconds=0.1)
+            with running(ground, database) as server:
+                kill_readers(server)
+                found = snapshot(server)
+            assert found == snapshot(Clean(ground, clean))
+            assert found["affiliate_stripe_invoice"] == made["counts"]["invoice"]
+    finally:
+        ground.drop_database(database)
+        ground.drop_database(clean)
+
+
+def kill_readers(server):
+    read = "select coalesce(sum(objects), 0) from affiliate_stripe_run_part"
+    for share in (0.1, 0.3, 0.5, 0.7):
+        start_reading(server)
+        wait_for(lambda share=share: ask(server, read) > share * 4 * READ, PATIENCE)
+        assert is_reading(server), "there is nothing left to be killed"
+        os.kill(busiest(server), signal.SIGKILL)
+        time.sleep(1)
+        expire_leases(server)
+    start_reading(server)
+    wait_for(lambda: not is_reading(server), PATIENCE)
+
+
+class Clean(NamedTuple):
+    """A database without a server, to be looked at as one with a server is."""
+
+    ground: object
+    database: str
 
 
 @contextmanager
