@@ -33,8 +33,8 @@ class Place:
     """Where a walk over one list is. Lists run from new to old.
 
     ``start`` and ``end`` are naive UTC, None for open; the end is not included.
-    ``after`` is the id of the last object seen, ``reached`` when it was created; without
-    ``after``, the second ``reached`` is read once more.
+    ``after`` is the id of the last object seen, ``reached`` when it was created;
+    without ``after``, the second ``reached`` is read once more.
     """
 
     kind: str
@@ -121,9 +121,7 @@ def next_places(place, page, split):
         return []
     reached = page.reached
     retries = place.retries if reached == place.reached else 0
-    on = replace(
-        place, after=page.raws[-1]["id"], reached=reached, retries=retries
-    )
+    on = replace(place, after=page.raws[-1]["id"], reached=reached, retries=retries)
     start = place.start or STRIPE_BEGAN
     if not (split and reached and reached - start > 2 * SHORTEST_SPAN):
         return [on]

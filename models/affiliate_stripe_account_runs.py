@@ -44,8 +44,8 @@ class AffiliateStripeAccount(models.Model):
     missed_until = fields.Datetime(
         readonly=True,
         copy=False,
-        help="Stripe has forgotten events before this moment that were never seen here: "
-        "until all lists were read since, something may be missing.",
+        help="Stripe has forgotten events before this moment that were never seen "
+        "here: until all lists were read since, something may be missing.",
     )
 
     @api.depends("run_ids.state")

@@ -206,8 +206,9 @@ class AffiliateStripeRunPart(models.Model):
         columns.append(
             SQL(
                 "EXISTS (SELECT FROM affiliate_stripe_customer customer"
-                " WHERE customer.account_id = mirror.account_id AND erased_at IS NOT NULL"
-                " AND customer.stripe_id = mirror.%s) AS erased",
+                " WHERE customer.account_id = mirror.account_id"
+                " AND customer.stripe_id = mirror.%s"
+                " AND customer.erased_at IS NOT NULL) AS erased",
                 SQL.identifier(person),
             )
         )
@@ -228,9 +229,7 @@ def _seen_at_the_end(seen, place, page):
     if not page.has_more:
         return False
     earlier = seen if place.reached == page.reached else set()
-    at_the_end = {
-        raw["id"] for raw in page.raws if created_at(raw) == page.reached
-    }
+    at_the_end = {raw["id"] for raw in page.raws if created_at(raw) == page.reached}
     return sorted(earlier | at_the_end)
 
 

@@ -58,7 +58,8 @@ class AffiliateStripeRunDifference(models.Model):
     def action_sync_again(self):
         """Read these objects again, in the background."""
         events = self.env["affiliate.stripe.event"]
-        for account, found in self.grouped(lambda d: d.part_id.run_id.account_id).items():
+        by_account = self.grouped(lambda found: found.part_id.run_id.account_id)
+        for account, found in by_account.items():
             events._put_objects(account, [(d.kind, d.stripe_id) for d in found])
         events._wake()
         return {
@@ -66,7 +67,7 @@ class AffiliateStripeRunDifference(models.Model):
             "tag": "display_notification",
             "params": {
                 "message": self.env._(
-                    "They are read in the background. Compare again to see what is left."
+                    "It is read in the background. Compare again to see what is left."
                 ),
                 "type": "success",
             },

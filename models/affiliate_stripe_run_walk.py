@@ -175,7 +175,7 @@ class AffiliateStripeRun(models.Model):
             self._hindered(problem)
 
     def _hindered(self, problem):
-        """Stop the account, or wait a little, where the problem is not one of a list."""
+        """Stop the account, or wait a little; a problem of one list does neither."""
         _logger.info("Reading of Stripe account %s: %s", self.account_id.id, problem)
         if problem.code not in ACCOUNT_PROBLEMS:
             return

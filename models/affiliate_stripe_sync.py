@@ -204,7 +204,7 @@ class AffiliateStripeSync(models.AbstractModel):
 
     @api.model
     def _after_store_page(self, account, customer_refs, purpose):
-        """Hook: as ``_after_store`` for a page of a run; ``_compute_later`` will ask."""
+        """Hook: the same for a page of a run, whose ``_compute_later`` will ask."""
 
     @api.model
     def _lock(self, account):

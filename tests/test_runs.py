@@ -152,7 +152,8 @@ class TestRuns(StripeCase):
         run = self.start()
         part = run.part_ids.filtered(lambda part: part.kind == "customer")
         while not part.after:
-            self.walk(lambda _count, steps=iter([True]): next(steps, False))
+            steps = iter([True])
+            self.walk(lambda _count, steps=steps: next(steps, False))
         self.shop.delete(f"customers/{part.after}")
         self.walk()
         self.assertEqual(run.state, "done")
@@ -500,7 +501,10 @@ class TestRuns(StripeCase):
         self.env.invalidate_all()
         run, found = self.compare()
         self.assertEqual(
-            {ref: found.get(ref) for ref in (mirror.stripe_id, missed["id"], gone["id"])},
+            {
+                ref: found.get(ref)
+                for ref in (mirror.stripe_id, missed["id"], gone["id"])
+            },
             {
                 mirror.stripe_id: "amount",
                 missed["id"]: "missing_here",
@@ -524,7 +528,8 @@ class TestRuns(StripeCase):
         self.walk()
         cr = self.env.cr
         cr.execute(
-            "UPDATE affiliate_stripe_invoice_line SET amount = 1 WHERE invoice_ref = %s",
+            "UPDATE affiliate_stripe_invoice_line SET amount = 1"
+            " WHERE invoice_ref = %s",
             [first["id"]],
         )
         cr.execute(
