@@ -269,8 +269,9 @@ def _added(sums, rows):
     """Return running sums of each currency with these rows added, as texts."""
     total = Counter({code: Decimal(amount) for code, amount in (sums or {}).items()})
     for values in rows:
-        if values.get("currency"):
-            amount = values.get("amount_total", values.get("amount")) or 0
+        column = next(iter(AMOUNTS & values.keys()), None)
+        if column and values.get("currency"):
+            amount = values[column] or 0
             total[values["currency"].upper()] += Decimal(str(amount))
     return {code: str(amount) for code, amount in total.items()}
 
