@@ -121,9 +121,11 @@ PUBLIC_METHODS = {
         "action_resume",
         "action_start",
         "action_sync_differences",
+        "action_view_differences",
         "action_view_parts",
     },
-    "affiliate.stripe.run.part": {"action_sync_again"},
+    "affiliate.stripe.run.difference": {"action_sync_again"},
+    "affiliate.stripe.run.part": {"action_sync_again", "action_view_differences"},
     "affiliate.stripe.subscription": {*MIRROR},
     "res.config.settings": {"action_affiliate_stripe_account"},
     "res.partner": {"action_view_affiliate_enrolments"},
@@ -564,21 +566,25 @@ class TestCompanies(SecurityCase):
     def _fill_mirror(self):
         """One record of each model that has none yet."""
         for name in lasting_models(self.env):
-            model = self.env[name].with_context(active_test=False)
-            if model.search_count([], limit=1):
+            self._fill(name)
+
+    def _fill(self, name):
+        """Make a record, and before it those it cannot be without; return one."""
+        model = self.env[name].with_context(active_test=False)
+        if found := model.search([], limit=1):
+            return found
+        values = {"account_id": self.account.id, "company_id": self.company.id}
+        for field in model._fields.values():
+            if not field.required or field.name in values or field.default:
                 continue
-            values = {"account_id": self.account.id, "company_id": self.company.id}
-            for field in model._fields.values():
-                if not field.required or field.name in values or field.default:
-                    continue
-                if field.type == "char":
-                    values[field.name] = f"{name}_1"
-                elif field.type in ("date", "datetime"):
-                    values[field.name] = fields.Datetime.now()
-                elif field.type == "integer":
-                    values[field.name] = 1
-                elif field.type == "selection":
-                    values[field.name] = field.get_values(self.env)[0]
-                elif field.type == "many2one":
-                    values[field.name] = self.env[field.comodel_name].search([])[:1].id
-            model.create({k: v for k, v in values.items() if k in model._fields})
+            if field.type == "char":
+                values[field.name] = f"{name}_1"
+            elif field.type in ("date", "datetime"):
+                values[field.name] = fields.Datetime.now()
+            elif field.type == "integer":
+                values[field.name] = 1
+            elif field.type == "selection":
+                values[field.name] = field.get_values(self.env)[0]
+            elif field.type == "many2one":
+                values[field.name] = self._fill(field.comodel_name).id
+        return model.create({k: v for k, v in values.items() if k in model._fields})
