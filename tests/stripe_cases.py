@@ -191,6 +191,7 @@ CASES = {
         "Several refunds never sum to more than the whole; the charge's sum is a check",
         "test_money_examples::test_04_partial_refunds",
         "test_tricky_money_back::test_the_sum_on_the_charge_is_a_check_and_no_refund",
+        "test_tricky_money_back::test_refunds_made_before_we_knew_the_charge",
         "test_lib_commission::test_refunds_always_sum_to_the_whole",
     ),
     35: case(
@@ -445,6 +446,7 @@ CASES = {
     ),
     82: case(
         "Weeks without events",
+        "test_runs::test_a_poll_that_comes_too_late_has_everything_read",
         "test_runs::test_after_a_month_without_events_everything_is_read",
         "test_runs::test_each_night_what_is_open_is_read_again",
         "test_connection::test_a_lost_webhook_heals_within_a_day",

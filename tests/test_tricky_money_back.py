@@ -57,6 +57,18 @@ class TestTrickyMoneyBack(TrickyCase):
         self.assertEqual(charge.amount_refunded, 100.00)
         self.assertEqual(self.total(), 21.00)
 
+    def test_refunds_made_before_we_knew_the_charge(self):
+        """Nobody told of them one by one; the charge is all we are sent to."""
+        invoice = self.shop.invoice(self.shop.customer(), 10000)
+        for amount in (1000, 2000):
+            self.shop.refund(invoice, amount)
+        told = ("charge.refunded", "invoice.paid")
+        self.deliver([d for d in self.double.deliveries() if d.event["type"] in told])
+        self.assertEqual(self.mirrored("charge").amount_refunded, 30.00)
+        self.assertEqual(sorted(self.ledger().values()), [-6.00, -3.00, 30.00])
+        self.deliver()
+        self.assertEqual(sorted(self.amounts()), [-6.00, -3.00, 30.00])
+
     def test_a_refund_of_no_charge_moves_nothing(self):
         """Money of the customer's cash balance goes back to him."""
         refund = self.shop.refund(self.sell(10000), 1000)
