@@ -7,6 +7,8 @@ the parsing, and a ``StripeObject`` must never reach a model.
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from email.utils import mktime_tz, parsedate_tz
 
 import stripe
 
@@ -105,6 +107,7 @@ class StripeApi:
 
     def __init__(self, api_key, base_url=None, pace=None):
         self._pace = pace
+        self.clock = None  # what Stripe's was at its last answer, naive UTC
         self._client = stripe.StripeClient(
             api_key,
             max_network_retries=NETWORK_RETRIES,
@@ -126,6 +129,10 @@ class StripeApi:
             raise _problem(error) from error
         if not isinstance(answer.data, dict):
             raise StripeProblem("unreachable", "Stripe's answer was not an object")
+        if date := parsedate_tz(answer.headers.get("Date", "")):
+            self.clock = datetime.fromtimestamp(mktime_tz(date), timezone.utc).replace(
+                tzinfo=None
+            )
         return answer.data
 
     def get(self, path, **params):

@@ -357,12 +357,15 @@ class AffiliateStripeSync(models.AbstractModel):
         if account.polled_until:
             overlap = int(account.polled_until.timestamp()) - 300
             params["created"] = {"gte": overlap}
-        new = 0
-        for page in self._get_api(account).pages("/v1/events", **params):
+        new, asked_at = 0, None
+        stripe_api = self._get_api(account)
+        for page in stripe_api.pages("/v1/events", **params):
+            # By Stripe's clock: if ours is ahead, the next events would be too old.
+            asked_at = asked_at or stripe_api.clock
             with self._transaction() as sync:
                 new += sync.env[events._name]._insert(account.id, page)
         with self._transaction() as sync:
-            account.with_env(sync.env)._note_polled(started)
+            account.with_env(sync.env)._note_polled(min(started, asked_at or started))
         account.invalidate_recordset()
         if new:
             events._wake()

@@ -106,7 +106,18 @@ class TestDeadLetters(WebhookCase):
 
 
 @tagged("post_install", "-at_install")
-class TestRefusedDeliveries(WebhookCase):
+class TestClocks(WebhookCase):
+    def test_a_clock_that_is_ahead_polls_nothing_away(self):
+        account, sync = self.account, self.env["affiliate.stripe.sync"]
+        ahead = fields.Datetime.add(sync._database_now(), hours=1)
+        self.double.advance(to=int(fields.Datetime.now().timestamp()))
+        with patch.object(type(sync), "_database_now", lambda _self: ahead):
+            sync._poll_events(account)
+        self.assertLessEqual(account.polled_until, fields.Datetime.now())
+        self.shop.product("One")
+        sync._poll_events(account)
+        self.assertIn("product.created", self.events.mapped("type"))
+
     def test_a_manager_hears_of_refused_deliveries_until_they_end(self):
         self.shop.product("One")
         (delivery,) = self.double.deliveries()
