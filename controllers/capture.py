@@ -1,5 +1,4 @@
-import contextlib
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from werkzeug.exceptions import NotFound
 
@@ -197,9 +196,8 @@ class _Form:
         """Return where the form says the visitor goes on to, as it says it."""
         to = self.text("to")
         if to and self._is_block():
-            with contextlib.suppress(ValueError):  # no address: nobody goes there
-                # The website's own pages are meant, not those of the programme's site.
-                to = urljoin(request.httprequest.host_url, to)
+            # The website's own pages are meant, not those of the programme's site.
+            return visits.page_of(request.httprequest.host_url, to) or to
         return to
 
     def _reference(self):

@@ -23,5 +23,7 @@ def visitor_address():
 def email_address(text):
     """Return the normalised address, or None. Mail to a host without a dot is lost."""
     address = email_normalize(text) or "" if isinstance(text, str) else ""
-    fits = re.fullmatch(r"[^@\s\x00-\x1f\x7f]+@[^@\s]+\.[^@\s.]{2,}", address)
+    # Half a character, which JSON can carry, is none.
+    unfit = r"@\s\x00-\x1f\x7f\ud800-\udfff"
+    fits = re.fullmatch(rf"[^{unfit}]+@[^{unfit}]+\.[^.{unfit}]{{2,}}", address)
     return address if fits and len(address) <= MAX_EMAIL else None

@@ -1,8 +1,9 @@
-import ipaddress
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.tools.misc import hmac
+
+from ..lib import visits
 
 
 # Transient for the tidying up, not for a dialog.
@@ -33,7 +34,9 @@ class AffiliateRateLimitLog(models.TransientModel):  # pylint: disable=C8113  # 
         if not address:
             return True
         log = self.sudo()
-        key_hash = hmac(log.env, f"affiliate_stripe.{scope}", _network(address))
+        key_hash = hmac(
+            log.env, f"affiliate_stripe.{scope}", visits.network_of(address)
+        )
         since = fields.Datetime.now() - timedelta(hours=hours)
         count = log.search_count(
             [
@@ -47,16 +50,3 @@ class AffiliateRateLimitLog(models.TransientModel):  # pylint: disable=C8113  # 
             return False
         log.create({"scope": scope, "key_hash": key_hash})
         return True
-
-
-def _network(address):
-    """Return what one visitor holds: an IPv4 address, or an IPv6 network of 64 bits."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if ip.version == 6 and ip.ipv4_mapped:
-        return str(ip.ipv4_mapped)
-    if ip.version == 6:
-        return str(ipaddress.ip_network((ip, 64), strict=False))
-    return str(ip)
