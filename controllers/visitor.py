@@ -3,21 +3,31 @@
 import re
 
 from odoo.http import request
-from odoo.tools import config, email_normalize
+from odoo.tools import email_normalize
+
+from ..lib import visits
 
 MAX_EMAIL = 254
+# What proxies tell of whom they speak for.
+FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded")
 
 
 def visitor_address():
     """Return the visitor's address, or None where Odoo cannot know it.
 
-    Behind a proxy that Odoo is not told of (``proxy_mode``), all visitors have the
-    address of the proxy.
+    Behind a proxy that Odoo does not heed (it needs ``proxy_mode`` and the header
+    ``X-Forwarded-Host``), all visitors have the address of the proxy. Such a proxy is
+    near: whoever comes from afar is himself, whatever headers he sends.
     """
-    forwarded = request.httprequest.headers.get("X-Forwarded-For")
-    if forwarded and not config["proxy_mode"]:
+    httprequest = request.httprequest
+    peer, headers = httprequest.remote_addr, httprequest.headers
+    heeded = "werkzeug.proxy_fix.orig" in httprequest.environ
+    if heeded and "X-Forwarded-For" in headers:
+        return peer
+    if any(name in headers for name in FORWARDED) and visits.is_near(peer):
+        request.env["affiliate.rate.limit.log"]._note_hidden()
         return None
-    return request.httprequest.remote_addr
+    return peer
 
 
 def email_address(text):

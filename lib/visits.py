@@ -53,6 +53,14 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]{0,250}[a-z0-9_])?")
 _NO_ADDRESS = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}\ud800-\udfff]")
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f<>\ud800-\udfff]")
 _PARAMETER = re.compile(r"[A-Za-z][\w.-]{0,29}", re.ASCII)
+# Networks of one's own: where a proxy of one's own is.
+_NEAR = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+        *("100.64.0.0/10", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
+    )
+]
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -191,15 +199,16 @@ def carried(parameters):
 
 def network_of(address):
     """Return what one visitor holds: an IPv4 address, or an IPv6 network of 64 bits."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if ip.version == 6 and ip.ipv4_mapped:
-        return str(ip.ipv4_mapped)
-    if ip.version == 6:
+    ip = _ip(address)
+    if ip and ip.version == 6:
         return str(ipaddress.ip_network((ip, 64), strict=False))
-    return str(ip)
+    return str(ip or address)
+
+
+def is_near(address):
+    """Tell whether an address is in a network of one's own, or none (a socket)."""
+    ip = _ip(address)
+    return not ip or any(ip in network for network in _NEAR)
 
 
 def with_parameters(url, parameters):
@@ -226,6 +235,15 @@ def _split(address):
     return (
         parts if parts.scheme in ("http", "https") and _HOST.fullmatch(host) else None
     )
+
+
+def _ip(address):
+    """Return the IP address in a text, or None; IPv4 as such."""
+    try:
+        ip = ipaddress.ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return None
+    return (ip.version == 6 and ip.ipv4_mapped) or ip
 
 
 def _text(text, longest=MAX_TEXT):

@@ -66,6 +66,8 @@ class AffiliateProgram(models.Model):
         "Control.",
     )
 
+    addresses_hidden = fields.Boolean(compute="_compute_addresses_hidden")
+
     # --- attribution ---
     cookie_days = fields.Integer(
         string="Days a link counts",
@@ -92,6 +94,11 @@ class AffiliateProgram(models.Model):
     _cookie_days_positive = models.Constraint(
         "CHECK (cookie_days > 0)", "A link counts for one day at least."
     )
+
+    # === COMPUTE METHODS === #
+
+    def _compute_addresses_hidden(self):
+        self.addresses_hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
 
     # === CONSTRAINT METHODS === #
 

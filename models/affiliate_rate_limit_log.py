@@ -5,6 +5,9 @@ from odoo.tools.misc import hmac
 
 from ..lib import visits
 
+# When visitors came by way of a proxy that Odoo does not heed: a day.
+HIDDEN = "affiliate_stripe.addresses_hidden"
+
 
 # Transient for the tidying up, not for a dialog.
 class AffiliateRateLimitLog(models.TransientModel):  # pylint: disable=C8113  # pylint: disable=no-wizard-in-models
@@ -50,3 +53,31 @@ class AffiliateRateLimitLog(models.TransientModel):  # pylint: disable=C8113  # 
             return False
         log.create({"scope": scope, "key_hash": key_hash})
         return True
+
+    # === PROXIES === #
+
+    @api.model
+    def _note_hidden(self):
+        """Note that visitors' addresses cannot be known: for nothing but the first
+        request of a day is anything written."""
+        today = fields.Date.to_string(fields.Date.today())
+        if self.env["ir.config_parameter"].sudo().get_param(HIDDEN) != today:
+            self._write_hidden(today)
+
+    @api.model
+    def _write_hidden(self, today):
+        # Many requests may be the first of the day.
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            own.env.cr.execute(
+                """INSERT INTO ir_config_parameter (key, value) VALUES (%s, %s)
+                   ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value""",
+                [HIDDEN, today],
+            )
+        self.env.registry.clear_cache("stable")
+
+    @api.model
+    def _is_hidden(self):
+        """Tell whether visitors' addresses could not be known, today or yesterday."""
+        noted = self.env["ir.config_parameter"].sudo().get_param(HIDDEN)
+        yesterday = fields.Date.subtract(fields.Date.today(), days=1)
+        return bool(noted) and noted >= fields.Date.to_string(yesterday)

@@ -1,5 +1,6 @@
 from . import (
     test_accounts,
+    test_addresses,
     test_any_order,
     test_attribution,
     test_balance,
