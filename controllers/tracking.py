@@ -6,11 +6,12 @@ from odoo import http
 from odoo.http import request
 
 from ..lib import visits
-from .visitor import email_address, visitor_address
+from .visitor import email_address, is_flood, visitor_address
 
 COOKIE = "affiliate_ref"
 MAX_BODY_BYTES = 8 * 1024
 LEADS_AN_HOUR = 60
+OFFERS_A_MINUTE = 60
 OFFER_FRESH = 600
 DAY = 86400
 # Odoo takes whoever names one of these apps for a robot: their servers fetch previews,
@@ -148,8 +149,7 @@ class AffiliateTracking(http.Controller):
         email = email_address(body.get("email"))
         if not email:
             return _answer(tracking, 422, error="email")
-        log = request.env["affiliate.rate.limit.log"]
-        if not log._allow("lead", visitor_address(), LEADS_AN_HOUR):
+        if is_flood("lead", LEADS_AN_HOUR):
             return _answer(tracking, 429)
         referrals = request.env["affiliate.referral"]
         referrals._capture(
@@ -166,15 +166,18 @@ class AffiliateTracking(http.Controller):
         type="http",
         auth="none",
         methods=["GET"],
-        readonly=True,
+        readonly=False,
         save_session=False,
     )
     def offer(self, key, via="", lang=""):
-        """Tell a page who recommends it: JSON with ``name offer``, or ``{}``."""
+        """Tell a page who recommends it: JSON with ``name offer``, or ``{}``; 404,
+        or 429 after too many of one address."""
         programs = request.env["affiliate.program"]
         tracking = programs._tracking(key)
         if not tracking:
             return _answer(None, 404)
+        if is_flood("offer", OFFERS_A_MINUTE):
+            return _answer(tracking, 429)
         reference = request.env["affiliate.referral"]._reference_of(via)
         lang = request.env["ir.http"].get_nearest_lang(lang.replace("-", "_")[:10])
         response = _answer(

@@ -37,3 +37,10 @@ def email_address(text):
     unfit = r"@\s\x00-\x1f\x7f\ud800-\udfff"
     fits = re.fullmatch(rf"[^{unfit}]+@[^{unfit}]+\.[^.{unfit}]{{2,}}", address)
     return address if fits and len(address) <= MAX_EMAIL else None
+
+
+def is_flood(scope, limit, minutes=60):
+    """Count one more act from the visitor's address; tell whether it is one of too
+    many."""
+    log = request.env["affiliate.rate.limit.log"]
+    return not log._allow(scope, visitor_address(), limit, minutes)

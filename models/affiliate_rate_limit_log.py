@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.tools import SQL
 from odoo.tools.misc import hmac
 
 from ..lib import visits
@@ -26,33 +27,42 @@ class AffiliateRateLimitLog(models.TransientModel):  # pylint: disable=C8113  # 
     key_hash = fields.Char(required=True, readonly=True)
 
     @api.model
-    def _allow(self, scope, address, limit, hours=1):
+    def _allow(self, scope, address, limit, minutes=60):
         """Count one more act of a visitor and tell whether it is still allowed.
+
+        In one statement and a transaction of its own: what was counted stays so,
+        whatever comes of the act.
 
         :param str scope: what is counted, e.g. ``apply``
         :param str address: IP address, or None where it is not known: then nothing is
             limited, because all visitors would share one count
-        :param int limit: acts allowed within the hours
+        :param int limit: acts allowed within the minutes, of which there are 60 at
+            most: transient records are not kept longer
         """
         if not address:
             return True
-        log = self.sudo()
-        key_hash = hmac(
-            log.env, f"affiliate_stripe.{scope}", visits.network_of(address)
-        )
-        since = fields.Datetime.now() - timedelta(hours=hours)
-        count = log.search_count(
-            [
-                ("scope", "=", scope),
-                ("key_hash", "=", key_hash),
-                ("create_date", ">=", since),
-            ],
+        network = visits.network_of(address)
+        key_hash = hmac(self.env(su=True), f"affiliate_stripe.{scope}", network)
+        now = fields.Datetime.now()
+        statement = SQL(
+            """INSERT INTO affiliate_rate_limit_log 
+                      (scope, key_hash, create_date, write_date)
+               SELECT %(scope)s, %(key_hash)s, %(now)s, %(now)s
+                WHERE (SELECT COUNT(*) FROM (
+                           SELECT FROM affiliate_rate_limit_log
+                            WHERE scope = %(scope)s AND key_hash = %(key_hash)s
+                              AND create_date >= %(since)s
+                            LIMIT %(limit)s) lately) < %(limit)s
+            RETURNING id""",
+            scope=scope,
+            key_hash=key_hash,
+            now=now,
+            since=now - timedelta(minutes=minutes),
             limit=limit,
         )
-        if count >= limit:
-            return False
-        log.create({"scope": scope, "key_hash": key_hash})
-        return True
+        with self.env["affiliate.stripe.sync"]._statements() as cr:
+            cr.execute(statement)
+            return bool(cr.rowcount)
 
     # === PROXIES === #
 

@@ -1,4 +1,5 @@
 from . import (
+    test_abuse,
     test_accounts,
     test_addresses,
     test_any_order,
