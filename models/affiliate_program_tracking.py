@@ -83,12 +83,6 @@ class AffiliateProgram(models.Model):
         "first payment.",
         string="Who counts",
     )
-    code_beats_link = fields.Boolean(
-        default=True,
-        help="A customer who came over one affiliate's link and pays with another's "
-        "code belongs to the code.",
-        string="A code beats a link",
-    )
 
     _public_key_uniq = models.UniqueIndex("(public_key)")
     _cookie_days_positive = models.Constraint(
