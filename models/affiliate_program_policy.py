@@ -19,7 +19,7 @@ class AffiliateProgram(models.Model):
         lambda self: self._selection_evidence_order(),
         default=",".join(attribution.KINDS),
         required=True,
-        string="Strongest evidence",
+        string="Order of evidence",
         help="Which evidence decides where several kinds speak of the same customer: a "
         "promotion code he typed in, a link he came by, what your site wrote into "
         "Stripe's metadata, or his e-mail address in form or script. What a person "
