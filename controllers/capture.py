@@ -1,5 +1,4 @@
-import contextlib
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from werkzeug.exceptions import NotFound
 
@@ -11,12 +10,13 @@ from odoo.tools.misc import hash_sign, verify_hash_signed
 
 from ..lib import visits
 from .tracking import COOKIE, LEADS_AN_HOUR, destination, is_own
-from .visitor import MAX_EMAIL, email_address, visitor_address
+from .visitor import MAX_EMAIL, email_address, is_flood, visitor_address
 from .website import HONEYPOT
 
 CAPTCHA = "affiliate_form"
 MAX_FORM_BYTES = 16 * 1024
 TOKEN_HOURS = 2
+FORMS_A_MINUTE = 60
 
 
 class AffiliateCapture(http.Controller):
@@ -28,7 +28,6 @@ class AffiliateCapture(http.Controller):
         auth="public",
         website=True,
         methods=["GET"],
-        readonly=True,
         sitemap=False,
     )
     def form(self, key, **values):
@@ -38,7 +37,8 @@ class AffiliateCapture(http.Controller):
         visitor; ``to``, where he goes on; ``embed``, inside a frame of the site
         ``origin``; ``lang``.
         """
-        return _Form(key, values).show()
+        form = _Form(key, values)
+        return form.wait() if is_flood("form", FORMS_A_MINUTE, 1) else form.show()
 
     @http.route(
         "/affiliate/form/<string:key>",
@@ -63,8 +63,7 @@ class AffiliateCapture(http.Controller):
             return form.refuse(422, form.what_is_wrong(), at_field=True)
         if values.get(HONEYPOT):
             return form.go_on()
-        address = visitor_address()
-        if not env["affiliate.rate.limit.log"]._allow("lead", address, LEADS_AN_HOUR):
+        if is_flood("lead", LEADS_AN_HOUR):
             return form.refuse(
                 429,
                 env._("That were many addresses in a short time. Please wait an hour."),
@@ -74,7 +73,7 @@ class AffiliateCapture(http.Controller):
         except UserError as suspicion:
             return form.refuse(422, suspicion.args[0])
         env["affiliate.referral"]._capture(
-            form.tracking["id"], form.email, form.reference, "form", address
+            form.tracking["id"], form.email, form.reference, "form", visitor_address()
         )
         return form.go_on()
 
@@ -145,6 +144,15 @@ class _Form:
             **problem,
         )
 
+    def wait(self):
+        """Say that these were too many; in few words, for they cost us something."""
+        response = request.make_response(
+            request.env._("That was a lot in a short time. Please wait a minute."),
+            [("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", "60")],
+            status=429,
+        )
+        return _protect(response, self.tracking)
+
     def refuse(self, status, problem, at_field=False):
         """Say what is wrong, with everything that was typed."""
         onward = self._target() if status == 429 else None
@@ -197,9 +205,8 @@ class _Form:
         """Return where the form says the visitor goes on to, as it says it."""
         to = self.text("to")
         if to and self._is_block():
-            with contextlib.suppress(ValueError):  # no address: nobody goes there
-                # The website's own pages are meant, not those of the programme's site.
-                to = urljoin(request.httprequest.host_url, to)
+            # The website's own pages are meant, not those of the programme's site.
+            return visits.page_of(request.httprequest.host_url, to) or to
         return to
 
     def _reference(self):

@@ -1,6 +1,4 @@
-import contextlib
 import json
-from urllib.parse import urljoin
 
 from werkzeug.exceptions import NotFound
 
@@ -8,13 +6,17 @@ from odoo import http
 from odoo.http import request
 
 from ..lib import visits
-from .visitor import email_address, visitor_address
+from .visitor import email_address, is_flood, visitor_address
 
 COOKIE = "affiliate_ref"
 MAX_BODY_BYTES = 8 * 1024
 LEADS_AN_HOUR = 60
+OFFERS_A_MINUTE = 60
 OFFER_FRESH = 600
 DAY = 86400
+# Odoo takes whoever names one of these apps for a robot: their servers fetch previews,
+# but they are browsers, too.
+APPS = ("instagram", "pinterest", "whatsapp")
 
 
 class AffiliateTracking(http.Controller):
@@ -37,26 +39,24 @@ class AffiliateTracking(http.Controller):
             asked = visits.parse_reference(code)
         except ValueError:
             raise NotFound() from None
-        carried = {
-            name: value
-            for name, value in parameters.items()
-            if name in ("sub", "sub_id", *visits.UTM, *visits.AD_PARAMETERS)
-        }
-        reference = visits.Reference(asked.code, _visitor() or visits.new_visitor())
-        here = visits.with_parameters(
-            request.httprequest.base_url.partition("?")[0], carried
+        carried = visits.carried(parameters)
+        stored = _stored_reference()
+        reference = visits.Reference(
+            asked.code, (stored and stored.visitor) or visits.new_visitor()
         )
-        counted = _is_person() and not _wants_privacy()
-        key, known = request.env["affiliate.click"]._record(
+        visit, private = _visit(carried) if _is_person() else None, _wants_privacy()
+        key, known, _busy = request.env["affiliate.click"]._record(
             None,
             reference,
-            _visit(here, request.httprequest.referrer or "") if counted else None,
+            visit,
             visitor_address(),
             request.geoip.country_code,
+            private=private,
         )
         tracking = key and request.env["affiliate.program"]._tracking(key)
         if not tracking or not tracking["site"]:
             raise NotFound()
+        counted = visit and not (private and tracking["privacy"])
         carried[tracking["parameters"][0]] = known and str(
             reference if counted else visits.Reference(reference.code)
         )
@@ -64,7 +64,8 @@ class AffiliateTracking(http.Controller):
         response = request.redirect(target, code=302, local=False)
         response.headers["Cache-Control"] = "no-store"
         response.headers["Referrer-Policy"] = "no-referrer-when-downgrade"
-        if known and counted and not tracking["consent"]:
+        remembered = counted and known and not tracking["consent"]
+        if remembered and not _stays(stored, reference, tracking):
             _remember(response, tracking, reference)
         return response
 
@@ -95,7 +96,8 @@ class AffiliateTracking(http.Controller):
     def click(self, key):
         """Record a visit that the script has seen.
 
-        Body: JSON with ``reference url referrer was store``; 204, or 400, 403, 404.
+        Body: JSON with ``reference url referrer was store``; 204, or 400, 403, 404,
+        429 after too many of one address.
         """
         tracking, body, status = _read(key)
         if status:
@@ -108,15 +110,18 @@ class AffiliateTracking(http.Controller):
             return _answer(tracking, 400)
         if not reference.visitor or not is_own(visit.landing_url, tracking):
             return _answer(tracking, 400)
-        if _is_person() and not (tracking["privacy"] and _wants_privacy()):
-            request.env["affiliate.click"]._record(
+        if _is_person():
+            _key, _known, busy = request.env["affiliate.click"]._record(
                 tracking["id"],
                 reference,
                 visit,
                 visitor_address(),
                 request.geoip.country_code,
                 was=was and was.visitor,
+                private=_wants_privacy(),
             )
+            if busy:
+                return _answer(tracking, 429)
         response = _answer(tracking, 204)
         if body.get("store") is True:
             _remember(response, tracking, reference)
@@ -144,8 +149,7 @@ class AffiliateTracking(http.Controller):
         email = email_address(body.get("email"))
         if not email:
             return _answer(tracking, 422, error="email")
-        log = request.env["affiliate.rate.limit.log"]
-        if not log._allow("lead", visitor_address(), LEADS_AN_HOUR):
+        if is_flood("lead", LEADS_AN_HOUR):
             return _answer(tracking, 429)
         referrals = request.env["affiliate.referral"]
         referrals._capture(
@@ -162,15 +166,18 @@ class AffiliateTracking(http.Controller):
         type="http",
         auth="none",
         methods=["GET"],
-        readonly=True,
+        readonly=False,
         save_session=False,
     )
     def offer(self, key, via="", lang=""):
-        """Tell a page who recommends it: JSON with ``name offer``, or ``{}``."""
+        """Tell a page who recommends it: JSON with ``name offer``, or ``{}``; 404,
+        or 429 after too many of one address."""
         programs = request.env["affiliate.program"]
         tracking = programs._tracking(key)
         if not tracking:
             return _answer(None, 404)
+        if is_flood("offer", OFFERS_A_MINUTE):
+            return _answer(tracking, 429)
         reference = request.env["affiliate.referral"]._reference_of(via)
         lang = request.env["ir.http"].get_nearest_lang(lang.replace("-", "_")[:10])
         response = _answer(
@@ -219,13 +226,21 @@ def is_own(address, tracking):
 
 
 def _is_person():
+    """Tell whether somebody looks at this page, and not a program or at a link only."""
     headers = request.httprequest.headers
     purpose = f"{headers.get('Sec-Purpose', '')} {headers.get('Purpose', '')}"
     return not (
         "prefetch" in purpose
         or headers.get("X-Moz") == "prefetch"
-        or request.env["ir.http"].is_a_bot()
+        or request.httprequest.method == "HEAD"
+        or _is_robot(headers.get("User-Agent", "").lower())
     )
+
+
+def _is_robot(agent):
+    is_app = agent.startswith("mozilla/") and "mobile" in agent
+    robots = request.env["ir.http"].bots
+    return any(name in agent for name in robots if not (is_app and name in APPS))
 
 
 def _wants_privacy():
@@ -233,29 +248,36 @@ def _wants_privacy():
     return headers.get("Sec-GPC") == "1" or headers.get("DNT") == "1"
 
 
-def _visitor():
-    """Return the id of a visitor we know by his cookie, or None."""
+def _stored_reference():
+    """Return the Reference in the visitor's cookie, or None."""
+    cookie = request.httprequest.cookies.get(COOKIE)
+    return request.env["affiliate.referral"]._reference_of(cookie)
+
+
+def _stays(stored, reference, tracking):
+    """Tell whether the cookie stays as it is, and its days too: the first contact
+    counts, and it was another code of the programme, which still counts."""
+    if not stored or tracking["model"] != "first" or stored.code == reference.code:
+        return False
+    clicks = request.env["affiliate.click"]
+    _key, known, _busy = clicks._record(tracking["id"], stored, None, None)
+    return bool(known)
+
+
+def _visit(marks):
+    """Return the Visit by a link of ours, None where its address is none."""
+    here = request.httprequest.base_url.partition("?")[0]
     try:
-        return visits.parse_reference(request.httprequest.cookies.get(COOKIE)).visitor
+        return visits.parse_visit(
+            visits.with_parameters(here, marks), request.httprequest.referrer
+        )
     except ValueError:
         return None
 
 
-def _visit(url, referrer):
-    """Return the Visit, without what is no address; None where nothing is left."""
-    for came_from in (referrer, ""):
-        try:
-            return visits.parse_visit(url, came_from)
-        except ValueError:
-            continue
-    return None
-
-
 def destination(tracking, to):
     """Return where a link leads: never to a foreign site."""
-    target = ""
-    with contextlib.suppress(ValueError):  # no address at all
-        target = urljoin(tracking["site"], to)
+    target = visits.page_of(tracking["site"], to) if to else ""
     return target if is_own(target, tracking) else tracking["site"]
 
 

@@ -3,25 +3,44 @@
 import re
 
 from odoo.http import request
-from odoo.tools import config, email_normalize
+from odoo.tools import email_normalize
+
+from ..lib import visits
 
 MAX_EMAIL = 254
+# What proxies tell of whom they speak for.
+FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded")
 
 
 def visitor_address():
     """Return the visitor's address, or None where Odoo cannot know it.
 
-    Behind a proxy that Odoo is not told of (``proxy_mode``), all visitors have the
-    address of the proxy.
+    Behind a proxy that Odoo does not heed (it needs ``proxy_mode`` and the header
+    ``X-Forwarded-Host``), all visitors have the address of the proxy. Such a proxy is
+    near: whoever comes from afar is himself, whatever headers he sends.
     """
-    forwarded = request.httprequest.headers.get("X-Forwarded-For")
-    if forwarded and not config["proxy_mode"]:
+    httprequest = request.httprequest
+    peer, headers = httprequest.remote_addr, httprequest.headers
+    heeded = "werkzeug.proxy_fix.orig" in httprequest.environ
+    if heeded and "X-Forwarded-For" in headers:
+        return peer
+    if any(name in headers for name in FORWARDED) and visits.is_near(peer):
+        request.env["affiliate.rate.limit.log"]._note_hidden()
         return None
-    return request.httprequest.remote_addr
+    return peer
 
 
 def email_address(text):
     """Return the normalised address, or None. Mail to a host without a dot is lost."""
     address = email_normalize(text) or "" if isinstance(text, str) else ""
-    fits = re.fullmatch(r"[^@\s\x00-\x1f\x7f]+@[^@\s]+\.[^@\s.]{2,}", address)
+    # Half a character, which JSON can carry, is none.
+    unfit = r"@\s\x00-\x1f\x7f\ud800-\udfff"
+    fits = re.fullmatch(rf"[^{unfit}]+@[^{unfit}]+\.[^.{unfit}]{{2,}}", address)
     return address if fits and len(address) <= MAX_EMAIL else None
+
+
+def is_flood(scope, limit, minutes=60):
+    """Count one more act from the visitor's address; tell whether it is one of too
+    many."""
+    log = request.env["affiliate.rate.limit.log"]
+    return not log._allow(scope, visitor_address(), limit, minutes)

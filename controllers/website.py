@@ -7,7 +7,7 @@ from odoo import http
 from odoo.http import request
 
 from ..lib import codes
-from .visitor import email_address, visitor_address
+from .visitor import email_address, is_flood
 
 # What the form asks for, and how long the answers may be.
 MAX_LENGTHS = {
@@ -80,9 +80,7 @@ class AffiliateWebsite(http.Controller):
         if errors:
             return self._render_program(program, typed, errors, status=422)
         if not post.get(HONEYPOT):
-            if not request.env["affiliate.rate.limit.log"]._allow(
-                "apply", visitor_address(), APPLICATIONS_AN_HOUR
-            ):
+            if is_flood("apply", APPLICATIONS_AN_HOUR):
                 return self._render_program(program, typed, limited=True, status=429)
             request.env["affiliate.affiliate"].sudo()._apply(program, values)
         return request.redirect(f"{program.website_url}/thanks")

@@ -18,8 +18,10 @@ MANUAL, CODE, REFERENCE, METADATA, FORM, SDK, IMPORT = (
 # Evidence found in Stripe belongs to a payment by itself; the others are claims of
 # somebody who says he brought this person.
 CLAIMS = (FORM, SDK, IMPORT)
-_CODE_FIRST = (MANUAL, CODE, REFERENCE, METADATA, FORM, SDK, IMPORT)
-_LINK_FIRST = (MANUAL, REFERENCE, METADATA, CODE, FORM, SDK, IMPORT)
+# What a programme puts in order, the strongest first. What a person decided comes
+# before all of it; of claims, those of the form are the strongest.
+KINDS = (CODE, REFERENCE, METADATA, FORM)
+_LINKS = (REFERENCE, METADATA)
 # What a person decided, and what a customer typed at the payment, stands for itself;
 # links and claims have a window, and do not bind everybody.
 _DIRECT = (MANUAL, CODE)
@@ -62,7 +64,7 @@ ALLOW, HOLD, BLOCK = "allow", "hold", "block"
 class Policy:
     """How a programme weighs evidence; times are seconds."""
 
-    code_beats_link: bool = True
+    order: str = ",".join(KINDS)  # of evidence, the strongest first
     last_wins: bool = False  # the last contact by link or lead, not the first
     window: int = 60 * DAY  # from a visit to what it led to
     expiry: int = 365 * DAY  # from a claim to the first payment
@@ -171,8 +173,29 @@ class Decision:
 
 def policy_from_json(values):
     """Return the Policy of a dict, which may lack or hold what others know."""
+    values = dict(values or {})
+    if not values.get("code_beats_link", True):  # how it was told once
+        values.setdefault("order", link_first(Policy.order))
     names = {each.name for each in fields(Policy)}
-    return Policy(**{k: v for k, v in (values or {}).items() if k in names})
+    return Policy(**{k: v for k, v in values.items() if k in names})
+
+
+def code_first(order):
+    """Return an order of evidence with codes before links and metadata, if need be."""
+    kinds = order.split(",")
+    if kinds.index(CODE) > kinds.index(REFERENCE):
+        kinds.remove(CODE)
+        kinds.insert(min(map(kinds.index, _LINKS)), CODE)
+    return ",".join(kinds)
+
+
+def link_first(order):
+    """Return an order of evidence with links and metadata before codes, if need be."""
+    kinds = order.split(",")
+    if kinds.index(CODE) < kinds.index(REFERENCE):
+        kinds.remove(CODE)
+        kinds.insert(1 + max(map(kinds.index, _LINKS)), CODE)
+    return ",".join(kinds)
 
 
 # --- visits --------------------------------------------------------------------------
@@ -384,8 +407,14 @@ def _why_weaker(candidate, winner, paid_at):
 
 
 def _strength(candidate):
-    order = _CODE_FIRST if candidate.policy.code_beats_link else _LINK_FIRST
-    return order.index(candidate.source)
+    """The smaller the stronger."""
+    if candidate.source == MANUAL:
+        return (0, 0)
+    if candidate.source in CLAIMS:
+        place, among = FORM, CLAIMS.index(candidate.source)
+    else:
+        place, among = candidate.source, 0
+    return (1 + candidate.policy.order.split(",").index(place), among)
 
 
 def _last_wins(candidate):

@@ -1,5 +1,9 @@
 """What a visitor's browser tells about where he came from: parsed, or refused.
 
+Addresses and references are refused where they are none. What is only told beside
+them (sub-id, campaign, the page before) is left out where it is of no use: it never
+costs the visit.
+
 A **reference** names a visit wherever it travels (link parameter, cookie, form field,
 ``client_reference_id`` at Stripe): the tracking code, and after ``_`` the random id of
 the visitor, e.g. ``DRONA29_k3v9…``. The id leads to all his visits; the code alone
@@ -7,16 +11,18 @@ still counts where no visit could be recorded. It fits Stripe's
 ``client_reference_id`` (``[A-Za-z0-9_-]``, at most 200).
 """
 
+import ipaddress
 import re
 import secrets
 import string
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from . import codes
 
 LINK_PARAMETER = "via"
 MAX_TEXT = 100
+MAX_SUB_ID = 64
 MAX_URL = 500
 UTM = ("utm_source", "utm_medium", "utm_campaign")
 # Click ids that paid advertising adds to addresses, and whose they are.
@@ -25,20 +31,36 @@ AD_PARAMETERS = {
     "gbraid": "Google Ads",
     "wbraid": "Google Ads",
     "gad_source": "Google Ads",
+    "gad_campaignid": "Google Ads",
+    "gclsrc": "Google Ads",
+    "dclid": "Google Ads",
     "msclkid": "Microsoft Advertising",
     "fbclid": "Meta",
     "ttclid": "TikTok",
     "twclid": "X",
     "li_fat_id": "LinkedIn",
     "rdt_cid": "Reddit",
+    "epik": "Pinterest",
+    "ScCid": "Snapchat",
 }
 _VISITOR = re.compile(r"[A-Za-z0-9]{16,40}")
-_SUB_ID = re.compile(r"[\w.:~-]{1,64}", re.ASCII)
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?")
+# Of links we make; others may send whatever text they like.
+_SUB_ID = re.compile(rf"[\w.:~-]{{1,{MAX_SUB_ID}}}", re.ASCII)
+# No domain has an underscore, but the names of some people's sites do.
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]{0,250}[a-z0-9_])?")
 # Browsers take a backslash for a slash and drop line breaks: such an address would
-# lead elsewhere than we read in it.
-_NO_ADDRESS = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]")
+# lead elsewhere than we read in it. Half a character (JSON can carry one) is no text.
+_NO_ADDRESS = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}\ud800-\udfff]")
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f<>\ud800-\udfff]")
 _PARAMETER = re.compile(r"[A-Za-z][\w.-]{0,29}", re.ASCII)
+# Networks of one's own: where a proxy of one's own is.
+_NEAR = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+        *("100.64.0.0/10", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
+    )
+]
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -88,19 +110,17 @@ def parse_reference(text):
 def parse_visit(url, referrer=""):
     """Return the ``Visit`` that an address and the page before it tell.
 
-    :raise ValueError: not addresses a browser would send
+    :raise ValueError: ``url`` is no address a browser would send
     """
-    if not isinstance(url, str) or not isinstance(referrer or "", str):
-        raise ValueError("address")
     parts = _split(url)
+    if not parts or len(url) > MAX_URL * 8:
+        raise ValueError("address")
     query = dict(parse_qsl(parts.query)) | dict(parse_qsl(parts.fragment))
-    sub_id = query.get("sub", "") or query.get("sub_id", "")
-    if sub_id and not _SUB_ID.fullmatch(sub_id):
-        raise ValueError("sub-id")
+    netloc, path = parts.netloc.rpartition("@")[2], parts.path[:MAX_URL]
     return Visit(
-        landing_url=urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
-        referrer=(_split(referrer).hostname or "") if referrer else "",
-        sub_id=sub_id,
+        landing_url=urlunsplit((parts.scheme, netloc, path, "", "")),
+        referrer=host_of(referrer),
+        sub_id=_text(query.get("sub", "") or query.get("sub_id", ""), MAX_SUB_ID),
         ad_network=next((AD_PARAMETERS[n] for n in AD_PARAMETERS if query.get(n)), ""),
         **{name: _text(query.get(name, "")) for name in UTM},
     )
@@ -115,8 +135,8 @@ def parse_domains(text):
     for word in re.split(r"[\s,;]+", text or ""):
         if not word:
             continue
-        host = urlsplit(word if "//" in word else f"//{word}").hostname or ""
-        if not _HOST.fullmatch(host) or ("." not in host and host != "localhost"):
+        host = host_of(word if "://" in word else f"https://{word}")
+        if not host or ("." not in host and host != "localhost"):
             raise ValueError(word)
         if host not in domains:
             domains.append(host)
@@ -125,14 +145,17 @@ def parse_domains(text):
 
 def host_of(address):
     """Return the host of an address or of an ``Origin``, "" where it has none."""
-    if not address or _NO_ADDRESS.search(address):
-        return ""
+    parts = _split(address)
+    return parts.hostname if parts else ""
+
+
+def page_of(site, to):
+    """Return the address that a link names on a page of a site, or "" for none."""
     try:
-        parts = urlsplit(address)
-        host = parts.hostname or ""
+        address = urljoin(site, to)
     except ValueError:
         return ""
-    return host if parts.scheme in ("http", "https") and _HOST.fullmatch(host) else ""
+    return address if _split(address) else ""
 
 
 def is_within(host, domains):
@@ -144,15 +167,48 @@ def is_within(host, domains):
 
 def origin_of(address):
     """Return scheme, host and port of an address as browsers name it, or ""."""
-    if not host_of(address):
+    parts = _split(address)
+    if not parts:
         return ""
-    parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
 
 
 def is_parameter(name):
     """Tell whether a text can be the name of a parameter of an address."""
     return bool(_PARAMETER.fullmatch(name))
+
+
+def is_sub_id(text):
+    """Tell whether a link we make may carry a sub-id."""
+    return bool(_SUB_ID.fullmatch(text))
+
+
+def is_text(text):
+    """Tell whether a visit would keep a text of an address."""
+    return not _NO_TEXT.search(text)
+
+
+def carried(parameters):
+    """Return the parameters that a link of ours hands on to the site."""
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name in ("sub", "sub_id", *AD_PARAMETERS) or name.startswith("utm_")
+    }
+
+
+def network_of(address):
+    """Return what one visitor holds: an IPv4 address, or an IPv6 network of 64 bits."""
+    ip = _ip(address)
+    if ip and ip.version == 6:
+        return str(ipaddress.ip_network((ip, 64), strict=False))
+    return str(ip or address)
+
+
+def is_near(address):
+    """Tell whether an address is in a network of one's own, or none (a socket)."""
+    ip = _ip(address)
+    return not ip or any(ip in network for network in _NEAR)
 
 
 def with_parameters(url, parameters):
@@ -167,18 +223,28 @@ def with_parameters(url, parameters):
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
-def _split(url):
-    if len(url) > MAX_URL * 8 or _NO_ADDRESS.search(url):
-        raise ValueError("address")
-    parts = urlsplit(url)
-    if not host_of(url):
-        raise ValueError("address")
-    return parts._replace(
-        path=parts.path[:MAX_URL], netloc=parts.netloc.rpartition("@")[2]
+def _split(address):
+    """Return the parts of a web address, None where it is none; never fails."""
+    if not isinstance(address, str) or _NO_ADDRESS.search(address):
+        return None
+    try:
+        parts = urlsplit(address)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    return (
+        parts if parts.scheme in ("http", "https") and _HOST.fullmatch(host) else None
     )
 
 
-def _text(text):
-    if re.search(r"[\x00-\x1f\x7f<>]", text):
-        raise ValueError("text")
-    return text[:MAX_TEXT]
+def _ip(address):
+    """Return the IP address in a text, or None; IPv4 as such."""
+    try:
+        ip = ipaddress.ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return None
+    return (ip.version == 6 and ip.ipv4_mapped) or ip
+
+
+def _text(text, longest=MAX_TEXT):
+    return text[:longest] if is_text(text) else ""

@@ -57,7 +57,16 @@ class AffiliateClick(models.Model):
     _changed_idx = models.Index("(write_date)")
 
     @api.model
-    def _record(self, program_id, reference, visit, address, country=None, was=None):
+    def _record(
+        self,
+        program_id,
+        reference,
+        visit,
+        address,
+        country=None,
+        was=None,
+        private=False,
+    ):
         """Record a visit, in one statement and a transaction of its own.
 
         Hits of the same visitor by the same code are one visit; unknown codes,
@@ -68,8 +77,10 @@ class AffiliateClick(models.Model):
         :param Visit visit: where he landed; None: only look the code up
         :param address: of the visitor, None where it is not known
         :param str was: another id of the same visitor, made on his way here
-        :return: (key of the programme, code); the code is None where it counts no
-            more, both are where it is nobody's
+        :param bool private: he wants no traces: not recorded where the programme
+            respects that
+        :return: (key of the programme, code, whether it was one of too many); the code
+            is None where it counts no more, all are where it is nobody's
         """
         counted, visit = visit is not None, visit or visits.Visit()
         ip_hash = self._hash(address)
@@ -86,6 +97,9 @@ class AffiliateClick(models.Model):
             """WITH code AS (
                    SELECT c.id, c.code, c.affiliate_id, c.program_id, c.company_id,
                           p.public_key,
+                          %(counted)s AND NOT (
+                              %(private)s AND p.respect_privacy_signals IS TRUE
+                          ) AS counted,
                           a.state = 'active' AND c.state != 'inactive' AS live
                      FROM affiliate_code c
                      JOIN affiliate_affiliate a ON a.id = c.affiliate_id
@@ -95,6 +109,13 @@ class AffiliateClick(models.Model):
                       AND COALESCE(%(program)s, c.program_id) = c.program_id
                  ORDER BY s.livemode DESC, c.id
                     LIMIT 1
+               ), busy AS (
+                   SELECT COUNT(*) >= %(limit)s AS busy FROM (
+                       SELECT FROM affiliate_click
+                        WHERE ip_hash = %(ip_hash)s
+                          AND date > (clock_timestamp() AT TIME ZONE 'UTC')
+                                     - INTERVAL '1 minute'
+                        LIMIT %(limit)s) lately
                ), moved AS (
                    UPDATE affiliate_click
                       SET visitor = %(visitor)s,
@@ -109,24 +130,20 @@ class AffiliateClick(models.Model):
                    SELECT %(visitor)s, code.id, affiliate_id, program_id, company_id,
                           clock_timestamp() AT TIME ZONE 'UTC',
                           clock_timestamp() AT TIME ZONE 'UTC', %(values)s
-                     FROM code
-                    WHERE live AND %(counted)s
+                     FROM code, busy
+                    WHERE live AND counted AND NOT busy
                       AND code.id NOT IN (SELECT code_id FROM moved)
                       AND NOT EXISTS (
                           SELECT FROM affiliate_click known
                            WHERE visitor = %(visitor)s AND code_id = code.id
                              AND date > %(recently)s)
-                      AND (SELECT COUNT(*) FROM (
-                               SELECT FROM affiliate_click busy
-                                WHERE ip_hash = %(ip_hash)s
-                                  AND date > (clock_timestamp() AT TIME ZONE 'UTC')
-                                             - INTERVAL '1 minute'
-                                LIMIT %(limit)s) lately) < %(limit)s
                )
-               SELECT public_key, CASE WHEN live THEN code END FROM code""",
+               SELECT public_key, CASE WHEN live THEN code END, busy AND counted
+                 FROM code, busy""",
             code=reference.code,
             program=program_id,
             counted=counted,
+            private=private,
             visitor=reference.visitor,
             was=was,
             recently=SQL("(clock_timestamp() AT TIME ZONE 'UTC') - %s", SAME_VISIT),
@@ -137,14 +154,15 @@ class AffiliateClick(models.Model):
         )
         with self.env["affiliate.stripe.sync"]._statements() as cr:
             cr.execute(statement)
-            return cr.fetchone() or (None, None)
+            return cr.fetchone() or (None, None, False)
 
     @api.model
     def _hash(self, address):
         """Return what an address can be recognised by, not read from; None for None."""
         if not address:
             return None
-        return hmac(self.env(su=True), "affiliate_stripe.click", address)[:32]
+        network = visits.network_of(address)
+        return hmac(self.env(su=True), "affiliate_stripe.click", network)[:32]
 
     @api.autovacuum
     def _gc_clicks(self):

@@ -1,4 +1,4 @@
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -56,20 +56,20 @@ class AffiliateCode(models.Model):
             )
         if page and "://" not in page and "." in page.partition("/")[0]:
             page = f"https://{page}"  # typed as people do: acme.com/pricing
-        target = urljoin(site, page or "")
+        target = visits.page_of(site, page or "")
         marks = {"sub": sub_id or "", "utm_campaign": campaign or ""}
         domains = self.program_id._get_domains()
         if not visits.is_within(visits.host_of(target), domains):
             raise UserError(self.env._("Links lead to %s only.", ", ".join(domains)))
-        try:
-            visits.parse_visit(visits.with_parameters(target, marks))
-        except ValueError:
+        if (sub_id and not visits.is_sub_id(sub_id)) or not visits.is_text(
+            marks["utm_campaign"]
+        ):
             raise UserError(
                 self.env._(
                     "A sub-id has at most 64 letters, digits, dots, hyphens and "
-                    "underscores; addresses and campaigns have no < or >."
+                    "underscores; campaigns have no < or >."
                 )
-            ) from None
+            )
         parameter = self.program_id._link_parameters()[0]
         link = visits.with_parameters(target, {**marks, parameter: self.code})
         if urlsplit(target)._replace(fragment="") != urlsplit(site):

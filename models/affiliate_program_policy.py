@@ -1,4 +1,6 @@
-from odoo import fields, models
+from itertools import permutations
+
+from odoo import api, fields, models
 
 from ..lib import attribution
 
@@ -13,6 +15,24 @@ class AffiliateProgram(models.Model):
 
     _inherit = "affiliate.program"
 
+    evidence_order = fields.Selection(
+        lambda self: self._selection_evidence_order(),
+        default=",".join(attribution.KINDS),
+        required=True,
+        string="Order of evidence",
+        help="Which evidence decides where several kinds speak of the same customer: a "
+        "promotion code he typed in, a link he came by, what your site wrote into "
+        "Stripe's metadata, or his e-mail address in form or script. What a person "
+        "mapped by hand comes before all of them.",
+    )
+    code_beats_link = fields.Boolean(
+        compute="_compute_code_beats_link",
+        inverse="_inverse_code_beats_link",
+        store=True,
+        help="A customer who came over one affiliate's link and pays with another's "
+        "code belongs to the code. Follows from the order of evidence.",
+        string="A code beats a link",
+    )
     existing_customers = fields.Selection(
         [
             (attribution.UNPAID, "Who had not paid before the click"),
@@ -48,11 +68,38 @@ class AffiliateProgram(models.Model):
         "CHECK (lead_days > 0)", "A lead waits for one day at least."
     )
 
+    @api.model
+    def _selection_evidence_order(self):
+        """Return every order of the kinds of evidence, those with codes first."""
+        names = {
+            attribution.CODE: self.env._("Code"),
+            attribution.REFERENCE: self.env._("Link"),
+            attribution.METADATA: self.env._("Metadata"),
+            attribution.FORM: self.env._("E-mail"),
+        }
+        return [
+            (",".join(order), " › ".join(names[kind] for kind in order))
+            for order in permutations(attribution.KINDS)
+        ]
+
+    @api.depends("evidence_order")
+    def _compute_code_beats_link(self):
+        for program in self:
+            order = program.evidence_order or ""
+            program.code_beats_link = order == attribution.code_first(order)
+
+    def _inverse_code_beats_link(self):
+        for program in self:
+            change = attribution.link_first
+            if program.code_beats_link:
+                change = attribution.code_first
+            program.evidence_order = change(program.evidence_order)
+
     def _get_policy(self):
         """Return the ``lib.attribution.Policy`` of this programme."""
         self.ensure_one()
         return attribution.Policy(
-            code_beats_link=self.code_beats_link,
+            order=self.evidence_order,
             last_wins=self.attribution_model == "last",
             window=self.cookie_days * DAY,
             expiry=self.lead_days * DAY,

@@ -66,6 +66,8 @@ class AffiliateProgram(models.Model):
         "Control.",
     )
 
+    addresses_hidden = fields.Boolean(compute="_compute_addresses_hidden")
+
     # --- attribution ---
     cookie_days = fields.Integer(
         string="Days a link counts",
@@ -81,19 +83,29 @@ class AffiliateProgram(models.Model):
         "first payment.",
         string="Who counts",
     )
-    code_beats_link = fields.Boolean(
-        default=True,
-        help="A customer who came over one affiliate's link and pays with another's "
-        "code belongs to the code.",
-        string="A code beats a link",
-    )
 
     _public_key_uniq = models.UniqueIndex("(public_key)")
     _cookie_days_positive = models.Constraint(
         "CHECK (cookie_days > 0)", "A link counts for one day at least."
     )
 
+    # === COMPUTE METHODS === #
+
+    def _compute_addresses_hidden(self):
+        self.addresses_hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
+
     # === CONSTRAINT METHODS === #
+
+    @api.constrains("signup_url")
+    def _check_signup_url(self):
+        for program in self:
+            if program.signup_url and not visits.host_of(program.signup_url):
+                raise ValidationError(
+                    self.env._(
+                        "%s is not a web address. Example: https://acme.com/pricing",
+                        program.signup_url,
+                    )
+                )
 
     @api.constrains("allowed_domains")
     def _check_allowed_domains(self):
@@ -123,12 +135,12 @@ class AffiliateProgram(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        programs = super().create(vals_list)
+        programs = super().create([_completed(vals) for vals in vals_list])
         self.env.registry.clear_cache()
         return programs
 
     def write(self, vals):
-        result = super().write(vals)
+        result = super().write(_completed(vals))
         if TRACKING_FIELDS & vals.keys():
             self.env.registry.clear_cache()
         return result
@@ -195,3 +207,11 @@ class AffiliateProgram(models.Model):
         return [
             word for word in re.split(r"[\s,;]+", self.link_parameters or "") if word
         ]
+
+
+def _completed(vals):
+    """Return the values with a whole address: people type ``acme.com/pricing``."""
+    site = (vals.get("signup_url") or "").strip()
+    if not site:
+        return vals
+    return {**vals, "signup_url": site if "://" in site else f"https://{site}"}

@@ -1,8 +1,13 @@
-import ipaddress
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.tools import SQL
 from odoo.tools.misc import hmac
+
+from ..lib import visits
+
+# When visitors came by way of a proxy that Odoo does not heed: a day.
+HIDDEN = "affiliate_stripe.addresses_hidden"
 
 
 # Transient for the tidying up, not for a dialog.
@@ -22,41 +27,67 @@ class AffiliateRateLimitLog(models.TransientModel):  # pylint: disable=C8113  # 
     key_hash = fields.Char(required=True, readonly=True)
 
     @api.model
-    def _allow(self, scope, address, limit, hours=1):
+    def _allow(self, scope, address, limit, minutes=60):
         """Count one more act of a visitor and tell whether it is still allowed.
+
+        In one statement and a transaction of its own: what was counted stays so,
+        whatever comes of the act.
 
         :param str scope: what is counted, e.g. ``apply``
         :param str address: IP address, or None where it is not known: then nothing is
             limited, because all visitors would share one count
-        :param int limit: acts allowed within the hours
+        :param int limit: acts allowed within the minutes, of which there are 60 at
+            most: transient records are not kept longer
         """
         if not address:
             return True
-        log = self.sudo()
-        key_hash = hmac(log.env, f"affiliate_stripe.{scope}", _network(address))
-        since = fields.Datetime.now() - timedelta(hours=hours)
-        count = log.search_count(
-            [
-                ("scope", "=", scope),
-                ("key_hash", "=", key_hash),
-                ("create_date", ">=", since),
-            ],
+        network = visits.network_of(address)
+        key_hash = hmac(self.env(su=True), f"affiliate_stripe.{scope}", network)
+        now = fields.Datetime.now()
+        statement = SQL(
+            """INSERT INTO affiliate_rate_limit_log 
+                      (scope, key_hash, create_date, write_date)
+               SELECT %(scope)s, %(key_hash)s, %(now)s, %(now)s
+                WHERE (SELECT COUNT(*) FROM (
+                           SELECT FROM affiliate_rate_limit_log
+                            WHERE scope = %(scope)s AND key_hash = %(key_hash)s
+                              AND create_date >= %(since)s
+                            LIMIT %(limit)s) lately) < %(limit)s
+            RETURNING id""",
+            scope=scope,
+            key_hash=key_hash,
+            now=now,
+            since=now - timedelta(minutes=minutes),
             limit=limit,
         )
-        if count >= limit:
-            return False
-        log.create({"scope": scope, "key_hash": key_hash})
-        return True
+        with self.env["affiliate.stripe.sync"]._statements() as cr:
+            cr.execute(statement)
+            return bool(cr.rowcount)
 
+    # === PROXIES === #
 
-def _network(address):
-    """Return what one visitor holds: an IPv4 address, or an IPv6 network of 64 bits."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if ip.version == 6 and ip.ipv4_mapped:
-        return str(ip.ipv4_mapped)
-    if ip.version == 6:
-        return str(ipaddress.ip_network((ip, 64), strict=False))
-    return str(ip)
+    @api.model
+    def _note_hidden(self):
+        """Note that visitors' addresses cannot be known: for nothing but the first
+        request of a day is anything written."""
+        today = fields.Date.to_string(fields.Date.today())
+        if self.env["ir.config_parameter"].sudo().get_param(HIDDEN) != today:
+            self._write_hidden(today)
+
+    @api.model
+    def _write_hidden(self, today):
+        # Many requests may be the first of the day.
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            own.env.cr.execute(
+                """INSERT INTO ir_config_parameter (key, value) VALUES (%s, %s)
+                   ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value""",
+                [HIDDEN, today],
+            )
+        self.env.registry.clear_cache("stable")
+
+    @api.model
+    def _is_hidden(self):
+        """Tell whether visitors' addresses could not be known, today or yesterday."""
+        noted = self.env["ir.config_parameter"].sudo().get_param(HIDDEN)
+        yesterday = fields.Date.subtract(fields.Date.today(), days=1)
+        return bool(noted) and noted >= fields.Date.to_string(yesterday)

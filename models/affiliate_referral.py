@@ -173,7 +173,7 @@ class AffiliateReferral(models.Model):
         referrals = super().create(vals_list)
         claims = referrals.filtered(lambda r: r.source in CLAIM_SOURCES)
         claims._check_not_bound()
-        claims._refresh_people()
+        claims.filtered(lambda r: not r.to_decide)._refresh_people()
         return referrals
 
     @api.model

@@ -153,10 +153,19 @@ class AffiliateReferral(models.Model):
         for case, referral in zip(new, created, strict=True):
             case.referral = referral
         for case in decided:
-            if former[case.person]:
-                self._succeed(former[case.person], case.referral)
+            again = self._same_claims(case)
+            if case.decision.decided_at:
+                again.filtered(lambda r: r.state == "lead").state = "expired"
+            if others := former[case.person] | again:
+                self._succeed(others, case.referral)
         lost.filtered(lambda r: r.state == "lead").state = "rejected"
         self._note_evidence(cases)
+
+    @api.model
+    def _same_claims(self, case):
+        """Return what else the affiliate to whom a person is bound claimed of him."""
+        claims = self.browse(case.claim_ids) - case.referral
+        return claims.filtered(lambda r: r.affiliate_id == case.referral.affiliate_id)
 
     @api.model
     def _binding(self, case):

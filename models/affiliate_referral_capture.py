@@ -1,9 +1,13 @@
+from datetime import timedelta
+
 from odoo import api, fields, models
 
 from ..lib import attribution, visits
+from .affiliate_click import CLICK_DAYS
 from .affiliate_referral_candidates import Policies, unix
 
 BATCH = 200
+MAX_CLAIMS = 20  # of one affiliate for one address; more say nothing that we need
 
 
 class AffiliateReferral(models.Model):
@@ -11,12 +15,19 @@ class AffiliateReferral(models.Model):
 
     _inherit = "affiliate.referral"
 
+    # Who owns the person is decided under the account's lock, for which no visitor
+    # waits: a reading may hold it for long.
+    to_decide = fields.Boolean(readonly=True, copy=False)
+
+    _to_decide_idx = models.Index("(stripe_account_id, id) WHERE to_decide")
+
     @api.model
     def _capture(self, program_id, email, reference, source, address=None):
         """Map an e-mail address to the affiliate who brought the visitor.
 
         In a transaction of its own; safe to repeat. A claim like any other: it never
-        takes over a customer who has paid before.
+        takes over a customer who has paid before. What follows from it is worked out
+        at once where the account is free, else by the cron.
 
         :param int program_id: the programme of form or script
         :param str email: normalised address
@@ -30,37 +41,92 @@ class AffiliateReferral(models.Model):
         sync = self.env["affiliate.stripe.sync"]
         with sync._transaction() as own:
             program = own.env["affiliate.program"].browse(program_id)
-            own._lock(program.stripe_account_id)
+            account = program.stripe_account_id
             referrals = own.env[self._name]
-            # The clock by which visits are recorded.
-            own.env.cr.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
-            now = own.env.cr.fetchone()[0].replace(microsecond=0)
+            now = referrals._lock_email(email)
             winner = referrals._brought_by(program, reference, now)
-            if not winner:
-                return False
-            known = referrals.search(
-                [
-                    ("stripe_account_id", "=", program.stripe_account_id.id),
-                    ("email_normalized", "=", email),
-                    ("affiliate_id", "=", winner.affiliate),
-                ],
-                limit=1,
+            claims = referrals._claims_for(account, email)
+            if not winner or claims._say(winner, reference.visitor, now):
+                return bool(winner)
+            # Of an affiliate's claims for an address, one waits.
+            claims.filtered(
+                lambda c: c.affiliate_id.id == winner.affiliate and c.state == "lead"
+            ).state = "expired"
+            lead = referrals.create(
+                {
+                    "email": email,
+                    "affiliate_id": winner.affiliate,
+                    "code_id": winner.code,
+                    "source": source,
+                    "visitor": reference.visitor or False,
+                    "date": now,
+                    "ip_hash": own.env["affiliate.click"]._hash(address),
+                    "to_decide": True,
+                }
             )
-            if not known:
-                lead = referrals.create(
-                    {
-                        "email": email,
-                        "affiliate_id": winner.affiliate,
-                        "code_id": winner.code,
-                        "source": source,
-                        "visitor": reference.visitor or False,
-                        "date": now,
-                        "ip_hash": own.env["affiliate.click"]._hash(address),
-                    }
-                )
-                referrals._flag([(lead, [email], winner)])
-                lead._flag_crowd()
+        self._decide_soon(account.id, lead.id)
         return True
+
+    @api.model
+    def _decide_soon(self, account_id, lead_id):
+        """Work out what follows from a claim: now, or soon where that would wait."""
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            if own._try_lock(own.env["affiliate.stripe.account"].browse(account_id)):
+                own.env[self._name].browse(lead_id)._decide_new()
+            else:
+                own.env.ref("affiliate_stripe.ir_cron_decide_late")._trigger()
+
+    @api.model
+    def _lock_email(self, email):
+        """Let nobody else store a claim for this address until the transaction ends;
+        return the time."""
+        self.env.cr.execute(
+            "SELECT pg_advisory_xact_lock("
+            "hashtext('affiliate_stripe_claim'), hashtext(%s))",
+            [email],
+        )
+        return self._clock()
+
+    @api.model
+    def _clock(self):
+        """Return the time, by the clock by which visits are recorded."""
+        self.env.cr.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
+        return self.env.cr.fetchone()[0].replace(microsecond=0)
+
+    @api.model
+    def _claims_for(self, account, email):
+        """Return all rows about an address, the newest first."""
+        return self.search(
+            [("stripe_account_id", "=", account.id), ("email_normalized", "=", email)]
+        )
+
+    def _say(self, winner, visitor, now):
+        """Tell whether these rows of one address, the newest first, say already what
+        a new claim would.
+
+        Only the newest contact can make a repeated one needless, and only while the
+        visitor has not come again since; a claim that waited too long is over.
+        """
+        own = self.filtered(lambda r: r.affiliate_id.id == winner.affiliate)
+        settled = own.filtered(
+            lambda r: r.state in ("customer", "rejected") or r.source == "manual"
+        )
+        if settled or len(own) >= MAX_CLAIMS:
+            return True
+        newest = self.filtered(lambda r: r.source in attribution.CLAIMS)[:1]
+        over = newest.state != "lead" or now - newest.date > timedelta(
+            days=newest.program_id.lead_days
+        )
+        if over or newest not in own or (newest.visitor or "") != visitor:
+            return False
+        return not self.env["affiliate.click"].search_count(
+            [
+                ("visitor", "=", visitor),
+                ("program_id.stripe_account_id", "=", newest.stripe_account_id.id),
+                ("date", ">=", newest.date + timedelta(seconds=1)),
+            ],
+            limit=1,
+        )
 
     @api.model
     def _brought_by(self, program, reference, now):
@@ -77,7 +143,12 @@ class AffiliateReferral(models.Model):
             policy=policies.of(program),
             visitor=reference.visitor,
         )
-        clicks = self._clicks_of(program.stripe_account_id, {reference.visitor} - {""})
+        return self._led(program.stripe_account_id, lead, policies)
+
+    @api.model
+    def _led(self, account, lead, policies):
+        """Return the Candidate that decides for a lead alone, or None."""
+        clicks = self._clicks_of(account, {lead.visitor} - {""})
         decision = attribution.decide(
             [],
             attribution.led_by_visits(
@@ -90,6 +161,32 @@ class AffiliateReferral(models.Model):
         )
         return decision and decision.winner
 
+    def _decide_new(self):
+        """Work out what follows from new claims of one account, whose lock is held."""
+        new = self.exists().filtered("to_decide")
+        policies = Policies()
+        for lead in new:
+            candidate = lead._to_candidate(policies)
+            winner = self._led(lead.stripe_account_id, candidate, policies)
+            if winner:
+                self._flag([(lead, [lead.email], winner)])
+            lead._flag_crowd()
+        new._decide_people()
+        new.to_decide = False
+
+    @api.model
+    def _decide_all_new(self):
+        """Work out what follows from claims that came while their account was busy."""
+        waiting = [("to_decide", "=", True)]
+        for (account,) in self._read_group(waiting, ["stripe_account_id"]):
+            new = [*waiting, ("stripe_account_id", "=", account.id)]
+            done = True
+            while done:
+                with self.env["affiliate.stripe.sync"]._transaction() as own:
+                    own._lock(account.with_env(own.env))
+                    done = own.env[self._name].search(new, limit=BATCH, order="id")
+                    done._decide_new()
+
     @api.model
     def _reference_of(self, text):
         """Return the ``Reference`` in a text a browser sent, or None."""
@@ -100,8 +197,10 @@ class AffiliateReferral(models.Model):
 
     @api.model
     def _cron_decide_late(self):
-        """Decide again where visits became known after the e-mail address or the
-        payment, e.g. those of a browser that had another id on its way here."""
+        """Decide what is left to decide, and again where visits became known after the
+        e-mail address or the payment, e.g. those of a browser that had another id on
+        its way here."""
+        self._decide_all_new()
         known = self.env.context.get("lastcall") or fields.Datetime.subtract(
             fields.Datetime.now(), days=1
         )
@@ -109,7 +208,7 @@ class AffiliateReferral(models.Model):
         ids = self.search(
             [
                 ("visitor", "in", late.subselect("visitor")),
-                ("state", "in", ("lead", "customer")),
+                ("state", "in", ("lead", "customer", "expired")),
             ]
         ).ids
         for start in range(0, len(ids), BATCH):
@@ -126,3 +225,13 @@ class AffiliateReferral(models.Model):
             )
             over = [*waiting, ("program_id", "=", program.id), ("date", "<", limit)]
             self.search(over, limit=10_000).state = "expired"
+
+    @api.autovacuum
+    def _gc_addresses(self):
+        """Forget from where addresses were left, as of visits."""
+        days = self.env["affiliate.stripe.event"]._retention_days(
+            "click_days", CLICK_DAYS
+        )
+        limit = fields.Datetime.subtract(fields.Datetime.now(), days=days)
+        old = [("ip_hash", "!=", False), ("date", "<", limit)]
+        self.search(old, limit=10_000).ip_hash = False

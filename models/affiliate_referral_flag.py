@@ -136,16 +136,30 @@ class AffiliateReferralFlag(models.Model):
     def _raise(self, doubts):
         """Add the flags that are not there yet, whatever was decided about them.
 
+        A doubt about a person is raised once, however often an affiliate claims him:
+        the flag goes with the row that binds him.
+
         :param doubts: ``[(referral, affiliate, {kind: note})]``
         """
         doubts = [doubt for doubt in doubts if doubt[2]]
         if not doubts:
             return
+        referrals = self.env["affiliate.referral"].union(*(r for r, _a, _k in doubts))
+        emails = set(referrals.mapped("email_normalized")) - {False}
         known = {
-            (flag.referral_id.id, flag.affiliate_id.id, flag.kind)
+            (_person(flag.referral_id), flag.affiliate_id, flag.kind)
             for flag in self.search(
-                [("referral_id", "in", [referral.id for referral, _a, _k in doubts])]
+                [
+                    "|",
+                    ("referral_id", "in", referrals.ids),
+                    ("referral_id.email_normalized", "in", list(emails)),
+                ]
             )
+        }
+        new = {
+            (_person(referral), affiliate, kind): (referral, note)
+            for referral, affiliate, notes in doubts
+            for kind, note in notes.items()
         }
         flags = self.create(
             [
@@ -155,9 +169,8 @@ class AffiliateReferralFlag(models.Model):
                     "kind": kind,
                     "note": note,
                 }
-                for referral, affiliate, notes in doubts
-                for kind, note in notes.items()
-                if (referral.id, affiliate.id, kind) not in known
+                for (person, affiliate, kind), (referral, note) in new.items()
+                if (person, affiliate, kind) not in known
             ]
         )
         flags._tell_managers()
@@ -319,12 +332,13 @@ class AffiliateReferral(models.Model):
                     ("date", "<=", self.date),
                 ]
             )
-            if limit and len(crowd) > limit:
+            people = limit and len(set(crowd.mapped("email_normalized")))
+            if people > limit:
                 doubts += [
                     (
                         lead,
                         lead.affiliate_id,
-                        self._flag_notes(lead.affiliate_id, {kind: len(crowd)}),
+                        self._flag_notes(lead.affiliate_id, {kind: people}),
                     )
                     for lead in crowd
                 ]
@@ -385,3 +399,8 @@ class AffiliateProgram(models.Model):
 def _is_shared(domain):
     """Tell whether a domain is a mail provider's, by Odoo's own list."""
     return not mail_prepare_for_domain_search(f"somebody@{domain}").startswith("@")
+
+
+def _person(referral):
+    """Return what rows about one person have in common."""
+    return referral.email_normalized or referral.id

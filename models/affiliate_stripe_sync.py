@@ -220,6 +220,19 @@ class AffiliateStripeSync(models.AbstractModel):
         )
 
     @api.model
+    def _try_lock(self, account):
+        """Be the only writer of this account as by ``_lock``, without waiting.
+
+        :return: whether it was free
+        """
+        self.env.cr.execute(
+            "SELECT pg_try_advisory_xact_lock("
+            "hashtext('affiliate_stripe_account'), %s)",
+            [account.id],
+        )
+        return self.env.cr.fetchone()[0]
+
+    @api.model
     def _touched_customers(self, account, rows):
         """Return the Stripe ids of the customers whose facts ``rows`` may change."""
         touched, charges, invoices = set(), set(), set()

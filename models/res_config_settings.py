@@ -39,6 +39,14 @@ class ResConfigSettings(models.TransientModel):
         default=CLICK_DAYS,
     )
 
+    affiliate_addresses_hidden = fields.Boolean(
+        compute="_compute_affiliate_addresses_hidden"
+    )
+
+    def _compute_affiliate_addresses_hidden(self):
+        hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
+        self.affiliate_addresses_hidden = hidden
+
     def _compute_affiliate_stripe_account_id(self):
         for settings in self:
             settings.affiliate_stripe_account_id = self.env[

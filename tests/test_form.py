@@ -145,6 +145,8 @@ class TestForm(FormCase):
             ("https://evil.example\\@acme.example", f"{SITE}/pricing"),
             ("https:evil.example", f"{SITE}/evil.example"),
             ("javascript:alert(1)", f"{SITE}/pricing"),
+            ("https://acme.example:abc/", f"{SITE}/pricing"),
+            ("https://[", f"{SITE}/pricing"),
         ):
             with self.subTest(to):
                 answer = self.send(page=self.show(to=to))

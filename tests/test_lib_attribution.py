@@ -1,6 +1,7 @@
 """Who brought this customer: a pure function of facts and their times."""
 
 import unittest
+from itertools import permutations
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from odoo.addons.affiliate_stripe.lib.attribution import (
     CODE,
     FORM,
     IMPORT,
+    KINDS,
     MANUAL,
     METADATA,
     REFERENCE,
@@ -17,12 +19,15 @@ from odoo.addons.affiliate_stripe.lib.attribution import (
     Move,
     Policy,
     Visit,
+    code_first,
     decide,
     explain,
     keep,
     last_owner,
     led_by_visits,
+    link_first,
     owners,
+    policy_from_json,
 )
 from odoo.addons.affiliate_stripe.lib.commission import Line, Payment, Sale
 
@@ -30,7 +35,8 @@ from .lib_common import for_all
 
 DAY = 86400
 A, B = 1, 2
-LINK_FIRST, LAST = Policy(code_beats_link=False), Policy(last_wins=True)
+LINK_FIRST = Policy(order=link_first(Policy().order))
+LAST = Policy(last_wins=True)
 
 
 def sale(at, ref=None, paid=True, created=None):
@@ -269,6 +275,50 @@ class TestAttribution(unittest.TestCase):
         self.assertEqual(last_owner(decision), A)
         self.assertEqual(last_owner(decision, [whole, later]), B)
 
+    def test_the_programme_puts_evidence_in_order(self):
+        for order in permutations(KINDS):
+            policy = Policy(order=",".join(order))
+            seen = [saw(n, kind, 0, policy=policy) for n, kind in enumerate(order)]
+            self.assertEqual(decide([sale(1)], seen[::-1]).winner.source, order[0])
+            by_hand = saw(9, MANUAL, 0, policy=policy)
+            winner = decide([sale(1)], [*seen, by_hand]).winner
+            self.assertEqual(winner.source, MANUAL)
+            for claim in (SDK, IMPORT):
+                claims = [saw(1, claim, 0, policy=policy), seen[order.index(FORM)]]
+                self.assertEqual(decide([sale(1)], claims).winner.source, FORM)
+
+    def test_codes_and_links_change_places(self):
+        for order, with_code, with_link in (
+            (
+                "code,client_reference,metadata,form",
+                None,
+                "client_reference,metadata,code,form",
+            ),
+            (
+                "client_reference,metadata,code,form",
+                "code,client_reference,metadata,form",
+                None,
+            ),
+            (
+                "form,metadata,client_reference,code",
+                "form,code,metadata,client_reference",
+                None,
+            ),
+            (
+                "metadata,code,client_reference,form",
+                None,
+                "metadata,client_reference,code,form",
+            ),
+        ):
+            self.assertEqual(code_first(order), with_code or order)
+            self.assertEqual(link_first(order), with_link or order)
+
+    def test_policies_of_customers_who_were_bound_before_there_was_an_order(self):
+        self.assertEqual(policy_from_json({"code_beats_link": True}), Policy())
+        self.assertEqual(policy_from_json({"code_beats_link": False}), LINK_FIRST)
+        kept = {"order": "form,metadata,client_reference,code", "last_wins": True}
+        self.assertEqual(policy_from_json(kept).order, kept["order"])
+
     candidates = st.lists(
         st.builds(
             saw,
@@ -280,7 +330,7 @@ class TestAttribution(unittest.TestCase):
             history=st.booleans(),
             policy=st.builds(
                 Policy,
-                code_beats_link=st.booleans(),
+                order=st.permutations(KINDS).map(",".join),
                 last_wins=st.booleans(),
                 window=st.integers(1, 5),
                 existing=st.sampled_from(["unpaid", "created_after", "any"]),

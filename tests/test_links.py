@@ -107,7 +107,6 @@ class TestLinks(TrackingCase):
             {"User-Agent": "Googlebot/2.1"},
             {**BROWSER, "Sec-Purpose": "prefetch;prerender"},
             {**BROWSER, "Purpose": "prefetch"},
-            {**BROWSER, "Sec-GPC": "1"},
         ):
             answer = self.follow("DRONA29", headers)
             self.assertTrue(answer.headers["Location"].endswith("?via=DRONA29"))
@@ -161,10 +160,7 @@ class TestVisits(TrackingCase):
             (400, {**good, "url": "https://evil.example/"}, {}),
             (400, {**good, "url": "javascript:alert(1)"}, {}),
             (400, {**good, "url": f"{SITE}/<b>"}, {}),
-            (400, {**good, "url": f"{SITE}/?utm_source=%3Cb%3E"}, {}),
-            (400, {**good, "url": f"{SITE}/?sub=%3Cb%3E"}, {}),
             (400, {**good, "url": ["x"]}, {}),
-            (400, {**good, "referrer": "<b>"}, {}),
             (400, {**good, "was": "'; drop table"}, {}),
         ):
             with self.subTest(status=status, body=str(body)[:60]):
@@ -180,8 +176,11 @@ class TestVisits(TrackingCase):
         self.assertFalse(self.visits())
 
     def test_a_flood_is_not_recorded_and_hinders_nobody(self):
-        for _number in range(61):
+        for _number in range(60):
             self.visit()
+        one_more = {"reference": f"DRONA29_{visits.new_visitor()}", "url": f"{SITE}/"}
+        self.assertEqual(self.send("click", one_more).status_code, 429)
+        self.assertEqual(self.follow("DRONA29").status_code, 302, "who came goes on")
         self.assertEqual(len(self.visits()), 60)
         self.env["affiliate.click"].sudo().search([]).write({"ip_hash": "another"})
         self.env.flush_all()

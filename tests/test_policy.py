@@ -187,6 +187,29 @@ class TestVisitsAsEvidence(VisitCase):
         self.clicked_and_used_a_code()
         self.assert_owner(self.drona, 30.00, source="client_reference")
 
+    def test_the_order_of_evidence(self):
+        self.program.evidence_order = "form,metadata,client_reference,code"
+        self.assertFalse(self.program.code_beats_link)
+        zoe = self.make_affiliate(self.program, "Zoe Lee")
+        self.lead(zoe, 0, visits.new_visitor())
+        self.clicked_and_used_a_code()
+        self.assert_owner(zoe, 30.00, source="form")
+
+    def test_a_code_beats_a_link_by_the_order(self):
+        self.assertTrue(self.program.code_beats_link)
+        self.program.code_beats_link = False
+        links = "client_reference,metadata,code,form"
+        self.assertEqual(self.program.evidence_order, links)
+        self.program.code_beats_link = True
+        codes = "code,client_reference,metadata,form"
+        self.assertEqual(self.program.evidence_order, codes)
+        self.assertEqual(self.make_program(code_beats_link=False).evidence_order, links)
+        labels = dict(
+            self.program._fields["evidence_order"]._description_selection(self.env)
+        )
+        self.assertEqual(len(labels), 24)
+        self.assertEqual(labels[codes], "Code › Link › Metadata › E-mail")
+
     def form_after_payment(self, later):
         """Example 12."""
         self.visit(self.drona, -1)

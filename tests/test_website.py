@@ -294,6 +294,7 @@ class TestApplication(PageCase):
         self.assertEqual(len(log), 1)
         self.assertNotIn("127", log.scope)
         self.assertRegex(log.key_hash, r"^[0-9a-f]{64}$")
+        self.assertTrue(log.write_date, "or it would never be tidied up")
 
     def test_visitors_behind_an_unknown_proxy_are_not_counted_as_one(self):
         headers = {"X-Forwarded-For": "203.0.113.7"}

@@ -1,0 +1,185 @@
+"""What the public web does to those who abuse it: a clear status, nothing stored, and
+other visitors do not notice."""
+
+from lxml import html
+
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..controllers import capture, tracking
+from ..lib import visits
+from ..models.affiliate_click import VISITS_A_MINUTE
+from .test_addresses import PROXIED, ProxyCase
+from .test_links import BROWSER, SITE
+
+EVIL = "<script>alert('x')</script>"
+REQUESTS = 1000
+
+
+@tagged("post_install", "-at_install")
+class TestFloods(ProxyCase):
+    """Requests from one address, by way of a proxy; another one passes meanwhile."""
+
+    FLOOD, OTHER = "203.0.113.7", "203.0.113.8"
+
+    def setUp(self):
+        super().setUp()
+        self.behind_a_proxy()
+        self.program.max_leads_per_hour = self.program.max_leads_per_address = 0
+        self.env.flush_all()
+
+    def of(self, address):
+        return {**BROWSER, **PROXIED, "X-Forwarded-For": address}
+
+    def flood(self, act, passing=204, refused=429, requests=REQUESTS):
+        """Act often from one address and, half way, once from another; return how
+        often it was taken."""
+        statuses = []
+        for number in range(requests):
+            if number == requests // 2:
+                self.assertEqual(act(number, self.of(self.OTHER)), passing)
+            statuses.append(act(number, self.of(self.FLOOD)))
+        self.assertLessEqual(set(statuses), {passing, refused})
+        self.assertEqual(act(0, self.of(self.OTHER)), passing)
+        return statuses.count(passing)
+
+    def click(self, _number, headers):
+        body = {"reference": f"DRONA29_{visits.new_visitor()}", "url": f"{SITE}/"}
+        return self.send("click", body, headers=headers).status_code
+
+    def lead(self, number, headers):
+        email = f"x{number}.{headers['X-Forwarded-For']}@example.com"
+        body = {"email": email, "reference": "DRONA29"}
+        return self.send("lead", body, headers=headers).status_code
+
+    def offer(self, _number, headers):
+        url = f"/affiliate/v1/{self.program.public_key}/offer?via=DRONA29"
+        return self.url_open(url, headers={**headers, "Origin": SITE}).status_code
+
+    def form(self, _number, headers):
+        url = f"/affiliate/form/{self.program.public_key}?embed=1"
+        return self.url_open(url, headers=headers).status_code
+
+    def link(self, _number, headers):
+        self.opener.cookies.clear()
+        return self.follow("DRONA29", headers).status_code
+
+    def test_visits(self):
+        self.assertEqual(self.flood(self.click), VISITS_A_MINUTE)
+        self.assertEqual(len(self.visits()), VISITS_A_MINUTE + 2)
+
+    def test_leads(self):
+        self.assertEqual(self.flood(self.lead), tracking.LEADS_AN_HOUR)
+        self.assertEqual(len(self.leads()), tracking.LEADS_AN_HOUR + 2)
+
+    def test_offers(self):
+        shown = self.flood(self.offer, 200, requests=100)
+        self.assertEqual(shown, tracking.OFFERS_A_MINUTE)
+
+    def test_links_lead_on_without_being_counted(self):
+        self.assertEqual(self.flood(self.link, 302, requests=100), 100)
+        self.assertEqual(len(self.visits()), VISITS_A_MINUTE + 2)
+
+    def test_forms(self):
+        self.patch(capture, "FORMS_A_MINUTE", 3)
+        shown = [self.form(0, self.of(self.FLOOD)) for _number in range(5)]
+        self.assertEqual(shown, [200] * 3 + [429] * 2)
+        self.assertEqual(self.form(0, self.of(self.OTHER)), 200)
+
+
+@tagged("post_install", "-at_install")
+class TestRefused(ProxyCase):
+    def good(self, what):
+        body = {"reference": f"DRONA29_{visits.new_visitor()}"}
+        if what == "lead":
+            return {**body, "email": "jane@example.com"}
+        return {**body, "url": f"{SITE}/"}
+
+    def assert_nothing_stored(self):
+        referrals = self.env["affiliate.referral"]
+        self.assertFalse(self.visits() or referrals.search([]))
+
+    def test_foreign_pages(self):
+        for what in ("click", "lead"):
+            for origin in (
+                "https://evil.example",
+                f"{SITE}.evil.example",
+                "null",
+                None,
+            ):
+                answer = self.send(what, self.good(what), origin=origin)
+                self.assertEqual(answer.status_code, 403)
+                self.assertNotIn("Access-Control-Allow-Origin", answer.headers)
+        self.assert_nothing_stored()
+
+    def test_other_programmes_keys(self):
+        other = self.make_program(name="Other", signup_url="https://other.example")
+        self.make_affiliate(other, "Cleo Otto")
+        for what in ("click", "lead"):
+            for key, status in (
+                (other.public_key, 403),
+                ("unknown", 404),
+                ("%00", 404),
+            ):
+                answer = self.send(what, self.good(what), key=key)
+                self.assertEqual(answer.status_code, status)
+        self.assert_nothing_stored()
+
+    @mute_logger("odoo.http")
+    def test_bodies(self):
+        for what in ("click", "lead"):
+            for body, status in (
+                (b"x" * (tracking.MAX_BODY_BYTES + 1), 413),
+                (b" ", 400),
+                (b"\xff\xfe", 400),
+                (b'{"email": NaN', 400),
+                (b"[" * 8000, 400),
+                (b'"text"', 400),
+                (b"7", 400),
+            ):
+                with self.subTest(what=what, body=body[:9]):
+                    self.assertEqual(self.send(what, body).status_code, status)
+        self.assert_nothing_stored()
+
+    def test_html_in_every_field(self):
+        for what, name, status in (
+            ("click", "reference", 400),
+            ("click", "url", 400),
+            ("click", "was", 400),
+            ("lead", "email", 422),
+            ("lead", "reference", 204),
+        ):
+            for value in (EVIL, f'">{EVIL}', [EVIL], {"a": EVIL}):
+                with self.subTest(name, value=value):
+                    answer = self.send(what, {**self.good(what), name: value})
+                    self.assertEqual(answer.status_code, status)
+                    self.assertNotIn("script", answer.text)
+        self.assert_nothing_stored()
+
+    def test_html_beside_a_visit_is_left_out(self):
+        marks = ("sub", "sub_id", *visits.UTM, "utm_term", "gclid")
+        address = visits.with_parameters(f"{SITE}/", dict.fromkeys(marks, EVIL))
+        self.visit(url=address, referrer=f"https://blog.example/{EVIL}")
+        answer = self.follow(f"DRONA29?{address.partition('?')[2]}")
+        self.assertNotIn("<", answer.headers["Location"])
+        self.assertEqual(len(self.visits()), 2)
+        for visit in self.visits():
+            self.assertNotIn("<", str(visit.read()))
+
+    def test_forged_tokens_of_the_form(self):
+        url = f"/affiliate/form/{self.program.public_key}?via=DRONA29"
+        page = html.fromstring(self.url_open(url).text)
+        form = page.xpath("//form[@data-captcha]")[0]
+        fields = {i.get("name"): i.get("value") or "" for i in form.xpath(".//input")}
+        other = self.make_program(name="Other", signup_url="https://other.example")
+        self.env.flush_all()
+        for key, token in (
+            (self.program.public_key, "forged"),
+            (self.program.public_key, fields["token"][:-2] + "xx"),
+            (self.program.public_key, ""),
+            (other.public_key, fields["token"]),
+        ):
+            data = {**fields, "email": "jane@example.com", "token": token}
+            answer = self.url_open(f"/affiliate/form/{key}", data=data)
+            self.assertEqual(answer.status_code, 403)
+        self.assert_nothing_stored()

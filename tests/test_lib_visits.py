@@ -1,0 +1,63 @@
+"""What browsers send: addresses, references, marks; parsed or left out, never fatal."""
+
+import unittest
+
+from odoo.addons.affiliate_stripe.lib import visits
+
+SITE = "https://acme.example/pricing"
+
+
+class TestVisits(unittest.TestCase):
+    def test_values_of_people_do_not_cost_the_visit(self):
+        visit = visits.parse_visit(
+            f"{SITE}?sub=Pro%20Plan&utm_source=a%3Eb&utm_medium=%00&utm_campaign="
+            + "x" * 300,
+            "https://some_user.livejournal.com/1",
+        )
+        self.assertEqual(visit.landing_url, SITE)
+        self.assertEqual(visit.sub_id, "Pro Plan")
+        self.assertEqual((visit.utm_source, visit.utm_medium), ("", ""))
+        self.assertEqual(visit.utm_campaign, "x" * 100)
+        self.assertEqual(visit.referrer, "some_user.livejournal.com")
+
+    def test_a_page_before_that_is_no_address_is_left_out(self):
+        for referrer in (None, "", "<b>", "android-app://x", "https://a:b/", ["x"], 7):
+            with self.subTest(referrer):
+                self.assertEqual(visits.parse_visit(SITE, referrer).referrer, "")
+
+    def test_what_is_no_address(self):
+        for address in (
+            *(None, 7, "", "acme.example", "//[", "https://[", "https://[::1"),
+            *("https://acme.example:abc/", "https://acme.example:99999/"),
+            *("https://acme.example/\ud800", "https://\ud800.example/"),
+            *("javascript:alert(1)", "https://acme.example\\@evil.example"),
+        ):
+            with self.subTest(address):
+                self.assertEqual(visits.host_of(address), "")
+                self.assertEqual(visits.origin_of(address), "")
+                with self.assertRaises(ValueError):
+                    visits.parse_visit(address)
+
+    def test_pages_of_a_site(self):
+        for to, page in (
+            ("/x", "https://acme.example/x"),
+            ("?x=1", f"{SITE}?x=1"),
+            ("https://app.acme.io/x", "https://app.acme.io/x"),
+            ("", SITE),
+            ("//[", ""),
+            ("https://acme.example:abc/", ""),
+            ("javascript:alert(1)", ""),
+            ("/\ud800", ""),
+        ):
+            with self.subTest(to):
+                self.assertEqual(visits.page_of(SITE, to), page)
+
+    def test_networks(self):
+        for address, network in (
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+            ("a socket", "a socket"),
+        ):
+            self.assertEqual(visits.network_of(address), network)
