@@ -111,8 +111,10 @@ class TestClocks(WebhookCase):
         account, sync = self.account, self.env["affiliate.stripe.sync"]
         ahead = fields.Datetime.add(sync._database_now(), hours=1)
         self.double.advance(to=int(fields.Datetime.now().timestamp()))
+        self.env.flush_all()
         with patch.object(type(sync), "_database_now", lambda _self: ahead):
             sync._poll_events(account)
+        self.env.invalidate_all()
         self.assertLessEqual(account.polled_until, fields.Datetime.now())
         self.shop.product("One")
         sync._poll_events(account)
