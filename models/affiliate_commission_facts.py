@@ -1,21 +1,10 @@
 from collections import defaultdict
-from dataclasses import dataclass, field
 
 from odoo import api, models
 from odoo.tools import SQL
 
 from ..lib import sale_facts
 from ..lib.evidence import evidence_of
-
-
-@dataclass
-class Facts:
-    """What the mirror says about some customers, by their Stripe id."""
-
-    sales: dict = field(default_factory=lambda: defaultdict(list))
-    evidence: dict = field(default_factory=lambda: defaultdict(list))
-    # Names under which their sales may have been booked, also by what is no sale now.
-    refs: dict = field(default_factory=lambda: defaultdict(set))
 
 
 class AffiliateCommission(models.Model):
@@ -26,51 +15,82 @@ class AffiliateCommission(models.Model):
     @api.model
     def _gather_facts(self, account, customers):
         """Return the ``Facts`` of some customers, with a constant number of queries."""
-        mirror = _Mirror(self.env, account, [c.stripe_id for c in customers])
-        facts = Facts()
+        return Facts(self.env, account, [c.stripe_id for c in customers])
+
+    @api.model
+    def _customers_with_rows(self, customers):
+        """Return the ids of those of ``customers`` who have rows in the ledger."""
+        rows = self.sudo()._read_group(
+            [("customer_id", "in", customers.ids)], ["customer_id"]
+        )
+        return {customer.id for (customer,) in rows}
+
+
+class Facts:
+    """What the mirror says about some customers, by their Stripe id.
+
+    At first only what tells who brought them. Most customers of a business were brought
+    by nobody: their sales, which are most of what there is to read, are left alone.
+    """
+
+    def __init__(self, env, account, customer_refs):
+        self._mirror = mirror = _Mirror(env, account, customer_refs)
+        self.sales, self.evidence = defaultdict(list), defaultdict(list)
+        # Names under which their sales may have been booked, also by what is no sale now.
+        self.refs = defaultdict(set)
+        for invoice_ref, (customer, raw) in mirror.invoices.items():
+            self.refs[customer].add(invoice_ref)
+            self.evidence[customer].extend(evidence_of("invoice", raw))
+            for line in mirror.discounted[invoice_ref]:
+                line = {**line, "created": raw["created"], "metadata": None}
+                self.evidence[customer].extend(evidence_of("invoice_line", line))
+        for charge_ref, (customer, raw) in mirror.charges.items():
+            self.refs[customer] |= {
+                charge_ref,
+                (mirror.session_of(raw) or raw)["id"],
+            }
+            if not mirror.pays_an_invoice(raw):
+                self.evidence[customer].extend(evidence_of("charge", raw))
+        for kind in ("customer", "subscription", "checkout_session"):
+            for customer, raw in mirror.carriers(kind):
+                self.evidence[customer].extend(evidence_of(kind, raw))
+
+    def add_sales(self, customer_refs):
+        """Read what these customers bought, paid and got back."""
+        mirror, customers = self._mirror, set(customer_refs)
+        mirror.read_sales(customers)
         skipped = {
             ref for ref, raw in mirror.customers.items() if sale_facts.is_skipped(raw)
         }
         for invoice_ref, (customer, raw) in mirror.invoices.items():
-            lines, payments = mirror.lines[invoice_ref], mirror.payments[invoice_ref]
+            if customer not in customers:
+                continue
+            payments = mirror.payments[invoice_ref]
             charges = mirror.charges_of(payments)
-            payments = mirror.received(payments)
-            facts.sales[customer].append(
+            self.sales[customer].append(
                 sale_facts.invoice_sale(
                     raw,
-                    lines,
-                    payments,
+                    mirror.lines[invoice_ref],
+                    mirror.received(payments),
                     reversals=mirror.reversals(charges),
                     credit_notes=mirror.credit_notes(invoice_ref),
                     dispute=mirror.open_dispute(charges),
                     skipped=customer in skipped,
                 )
             )
-            for evidence in evidence_of("invoice", raw):
-                facts.evidence[customer].append(evidence)
-            for line in lines:
-                line = {**line, "created": raw["created"], "metadata": None}
-                facts.evidence[customer].extend(evidence_of("invoice_line", line))
         for charge_ref, (customer, raw) in mirror.charges.items():
-            session = mirror.session_of(raw)
-            facts.refs[customer] |= {charge_ref, (session or raw)["id"]}
-            if mirror.pays_an_invoice(raw):
+            if customer not in customers or mirror.pays_an_invoice(raw):
                 continue
-            facts.sales[customer].append(
+            self.sales[customer].append(
                 sale_facts.charge_sale(
                     raw,
-                    session,
+                    mirror.session_of(raw),
                     reversals=mirror.reversals([charge_ref]),
                     dispute=mirror.open_dispute([charge_ref]),
                     skipped=customer in skipped,
                 )
             )
-            facts.evidence[customer].extend(evidence_of("charge", raw))
-        for kind in ("customer", "subscription", "checkout_session"):
-            for customer, raw in mirror.carriers(kind):
-                facts.evidence[customer].extend(evidence_of(kind, raw))
-        mirror.add_intervals(facts)
-        return facts
+        mirror.add_intervals(self.sales)
 
 
 class _Mirror:
@@ -90,44 +110,60 @@ class _Mirror:
             ref: (customer, raw)
             for ref, customer, raw in self._read("charge", "customer_ref", refs)
         }
-        invoice_refs = tuple(self.invoices)
-        self.lines, self.payments = defaultdict(list), defaultdict(list)
-        for _ref, invoice, raw in self._read(
-            "invoice_line", "invoice_ref", invoice_refs
-        ):
-            self.lines[invoice].append(raw)
-        for _ref, invoice, raw in self._read(
-            "invoice_payment", "invoice_ref", invoice_refs
-        ):
-            self.payments[invoice].append(raw)
-        self._read_reversals()
+        self.discounted = self._read_by(
+            "invoice_line",
+            "invoice_ref",
+            tuple(self.invoices),
+            # Only those that can tell of a promotion code: most have no discounts.
+            SQL("AND data->'discounts' NOT IN ('[]', 'null')"),
+        )
+        self._by_intent = defaultdict(list)
+        for ref, (_customer, raw) in self.charges.items():
+            if raw.get("payment_intent"):
+                self._by_intent[raw["payment_intent"]].append(ref)
         self._read_carriers(refs)
 
-    def _read(self, kind, column, refs, with_object=True):
+    def read_sales(self, customers):
+        """Read the rest of what belongs to the sales of some of the customers."""
+        invoices = tuple(
+            ref for ref, (customer, _) in self.invoices.items() if customer in customers
+        )
+        charges = tuple(
+            ref for ref, (customer, _) in self.charges.items() if customer in customers
+        )
+        self.lines = self._read_by("invoice_line", "invoice_ref", invoices)
+        self.payments = self._read_by("invoice_payment", "invoice_ref", invoices)
+        self._read_reversals(invoices, charges)
+
+    def _read_by(self, kind, column, refs, where=None):
+        """Return ``{value of column: objects}``."""
+        found = defaultdict(list)
+        for _ref, value, raw in self._read(kind, column, refs, where=where):
+            found[value].append(raw)
+        return found
+
+    def _read(self, kind, column, refs, with_object=True, where=None):
         """Return ``(stripe id, value of column, object)`` in order of Stripe id."""
         if not refs:
             return []
         return self.env.execute_query(
             SQL(
                 "SELECT stripe_id, %s%s FROM %s"
-                " WHERE account_id = %s AND %s IN %s ORDER BY stripe_id",
+                " WHERE account_id = %s AND %s IN %s %s ORDER BY stripe_id",
                 SQL.identifier(column),
                 SQL(", data") if with_object else SQL(),
                 SQL.identifier(f"affiliate_stripe_{kind}"),
                 self.account.id,
                 SQL.identifier(column),
                 tuple(refs),
+                where or SQL(),
             )
         )
 
-    def _read_reversals(self):
-        self._by_intent = defaultdict(list)
-        for ref, (_customer, raw) in self.charges.items():
-            if raw.get("payment_intent"):
-                self._by_intent[raw["payment_intent"]].append(ref)
+    def _read_reversals(self, invoices, charges):
         self._back = defaultdict(list)
         self._open = {}
-        noted = self._read_credit_notes()
+        noted = self._read_credit_notes(invoices, charges)
         for ref, raw in self._refunds.items():
             charge = raw.get("charge")
             if charge not in self.charges:
@@ -140,8 +176,7 @@ class _Mirror:
             )
             if reversal:
                 self._back[charge].append(reversal)
-        charge_refs = tuple(self.charges)
-        for ref, charge, raw in self._read("dispute", "charge_ref", charge_refs):
+        for ref, charge, raw in self._read("dispute", "charge_ref", charges):
             reversal = sale_facts.dispute_reversal(
                 raw, self.charges[charge][1], noted=noted[charge]
             )
@@ -150,23 +185,19 @@ class _Mirror:
             elif sale_facts.is_dispute_open(raw):
                 self._open[charge] = ref
 
-    def _read_credit_notes(self):
+    def _read_credit_notes(self, invoices, charges):
         """Read the credit notes and all refunds; a refund that a note explains is
         taken back by the note.
 
         :return: ``{charge: what credit notes take back of it}``
         """
-        self._notes = defaultdict(list)
-        for _ref, invoice, raw in self._read(
-            "credit_note", "invoice_ref", tuple(self.invoices)
-        ):
-            self._notes[invoice].append(raw)
+        self._notes = self._read_by("credit_note", "invoice_ref", invoices)
         notes = [raw for raws in self._notes.values() for raw in raws]
         named = {entry["refund"] for raw in notes for entry in raw["refunds"]}
         self._refunds = {
             ref: raw
             for column, refs in (
-                ("charge_ref", tuple(self.charges)),
+                ("charge_ref", charges),
                 ("stripe_id", tuple(named - {None})),
             )
             for ref, _column, raw in self._read("refund", column, refs)
@@ -246,11 +277,11 @@ class _Mirror:
     def carriers(self, kind):
         return self._carriers[kind]
 
-    def add_intervals(self, facts):
+    def add_intervals(self, all_sales):
         """Tell each line its billing interval, which rules may ask for."""
         prices = {
             line.price
-            for sales in facts.sales.values()
+            for sales in all_sales.values()
             for sale in sales
             for line in sale.lines
         } - {None}
@@ -258,7 +289,7 @@ class _Mirror:
             ref: (raw.get("recurring") or {}).get("interval")
             for ref, _column, raw in self._read("price", "stripe_id", tuple(prices))
         }
-        for sales in facts.sales.values():
+        for sales in all_sales.values():
             for sale in sales:
                 sale.lines[:] = [
                     line.replace(interval=intervals.get(line.price))

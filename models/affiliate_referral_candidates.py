@@ -119,27 +119,49 @@ class AffiliateReferral(models.Model):
             for person, candidates in found.items()
         }
         clicks = self._clicks_of(account, set().union(*visitors.values()))
-        cases = []
-        for person in people:
-            own = {
-                visitor: [
-                    click._to_visit(policies[person]) for click in clicks[visitor]
-                ]
-                for visitor in visitors[person] & clicks.keys()
-            }
-            candidates = attribution.keep(
-                kept[person], attribution.led_by_visits(found[person], own)
+        candidates = {
+            person: attribution.keep(
+                kept[person],
+                attribution.led_by_visits(
+                    found[person],
+                    {
+                        visitor: [c._to_visit(policies[person]) for c in clicks[visitor]]
+                        for visitor in visitors[person] & clicks.keys()
+                    },
+                ),
             )
-            cases.append(
-                Case(
-                    person,
-                    [sale for c in person for sale in facts.sales[c.stripe_id]],
-                    _marked(candidates, earners[person], refused[person]),
-                    policies[person].used,
-                    [move._to_move() for move in moves[person]],
-                )
+            for person in people
+        }
+        self._add_sales(
+            facts, [p for p in people if not candidates[p] and not moves[p]], people
+        )
+        return [
+            Case(
+                person,
+                [sale for c in person for sale in facts.sales[c.stripe_id]],
+                _marked(candidates[person], earners[person], refused[person]),
+                policies[person].used,
+                [move._to_move() for move in moves[person]],
             )
-        return cases
+            for person in people
+        ]
+
+    @api.model
+    def _add_sales(self, facts, unclaimed, people):
+        """Let the facts tell what people bought, but of those for whom nobody is known
+        and who never earned anybody anything: it would lead to nothing."""
+        customers = self.env["affiliate.stripe.customer"]
+        with_rows = self.env["affiliate.commission"]._customers_with_rows(
+            customers.browse(c.id for person in unclaimed for c in person)
+        )
+        idle = {
+            person
+            for person in unclaimed
+            if not person.referral_ids and not with_rows.intersection(person.ids)
+        }
+        facts.add_sales(
+            c.stripe_id for person in people if person not in idle for c in person
+        )
 
     @api.model
     def _claims_of(self, account, people):
