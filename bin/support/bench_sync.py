@@ -434,7 +434,7 @@ def wait_for(condition, seconds):
     while not condition():
         if time.monotonic() > end:
             fail(f"nothing happened for {seconds} seconds.")
-        time.sleep(0.2)
+        time.sleep(0.5)  # each question is a process, on the same processors
 
 
 def mirrored(server):
@@ -516,7 +516,7 @@ class Memory:
         self.thread.join()
 
     def _watch(self):
-        while not self.over.wait(0.3):
+        while not self.over.wait(1):
             resident = [megabytes(pid) for pid in self.server.workers()]
             self.peak = max(self.peak, *resident, 0)
             self.tree = max(self.tree, sum(resident))
