@@ -36,7 +36,7 @@ class Facts:
     def __init__(self, env, account, customer_refs):
         self._mirror = mirror = _Mirror(env, account, customer_refs)
         self.sales, self.evidence = defaultdict(list), defaultdict(list)
-        # Names under which their sales may have been booked, also by what is no sale now.
+        # Names under which their sales may have been booked, also by what is none now.
         self.refs = defaultdict(set)
         for invoice_ref, (customer, raw) in mirror.invoices.items():
             self.refs[customer].add(invoice_ref)

@@ -125,7 +125,9 @@ class AffiliateReferral(models.Model):
                 attribution.led_by_visits(
                     found[person],
                     {
-                        visitor: [c._to_visit(policies[person]) for c in clicks[visitor]]
+                        visitor: [
+                            c._to_visit(policies[person]) for c in clicks[visitor]
+                        ]
                         for visitor in visitors[person] & clicks.keys()
                     },
                 ),
