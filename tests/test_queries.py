@@ -1,9 +1,12 @@
 """A batch of events asks the database as often for many customers as for a few."""
 
 import json
+from unittest.mock import patch
 
+from odoo.fields import Command
 from odoo.tests import tagged
 
+from ..models.affiliate_commission_facts import Facts
 from .common import StripeCase
 
 
@@ -37,6 +40,27 @@ class TestQueries(StripeCase):
         for customer in customers:
             self.shop.invoice(customer, 10000, **values)
         return self.queries()
+
+    def test_sales_of_whom_nobody_brought_are_left_alone(self):
+        asked, add_sales = [], Facts.add_sales
+
+        def add(facts, customer_refs):
+            customer_refs = list(customer_refs)
+            asked.append(customer_refs)
+            add_sales(facts, customer_refs)
+
+        code = {"discounts": [{"promotion_code": self.promotion(self.drona)}]}
+        with patch.object(Facts, "add_sales", add):
+            self.pay(self.customers("nobody@example.com"))
+            self.assertEqual(asked.pop(), [])
+            people = self.customers("jane@example.com")
+            self.pay(people, **code)
+            self.assertEqual(asked.pop(), [people[0]["id"]])
+            # Nobody speaks for her any more, but she has earned somebody something.
+            self.drona.action_suspend()
+            self.rows().referral_id.sudo().customer_ids = [Command.clear()]
+            self.pay(people)
+            self.assertEqual(asked.pop(), [people[0]["id"]])
 
     def test_new_customers_with_a_code(self):
         code = {"discounts": [{"promotion_code": self.promotion(self.drona)}]}
