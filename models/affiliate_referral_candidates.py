@@ -114,26 +114,7 @@ class AffiliateReferral(models.Model):
             ]
             for person in people
         }
-        visitors = {
-            person: {c.visitor for c in candidates if c.visitor}
-            for person, candidates in found.items()
-        }
-        clicks = self._clicks_of(account, set().union(*visitors.values()))
-        candidates = {
-            person: attribution.keep(
-                kept[person],
-                attribution.led_by_visits(
-                    found[person],
-                    {
-                        visitor: [
-                            c._to_visit(policies[person]) for c in clicks[visitor]
-                        ]
-                        for visitor in visitors[person] & clicks.keys()
-                    },
-                ),
-            )
-            for person in people
-        }
+        candidates = self._with_visits(account, found, kept, policies)
         self._add_sales(
             facts, [p for p in people if not candidates[p] and not moves[p]], people
         )
@@ -147,6 +128,31 @@ class AffiliateReferral(models.Model):
             )
             for person in people
         ]
+
+    @api.model
+    def _with_visits(self, account, found, kept, policies):
+        """Return ``{person: candidates}``: what was found, the visits it names, and
+        what decided before."""
+        visitors = {
+            person: {c.visitor for c in candidates if c.visitor}
+            for person, candidates in found.items()
+        }
+        clicks = self._clicks_of(account, set().union(*visitors.values()))
+        return {
+            person: attribution.keep(
+                kept[person],
+                attribution.led_by_visits(
+                    candidates,
+                    {
+                        visitor: [
+                            c._to_visit(policies[person]) for c in clicks[visitor]
+                        ]
+                        for visitor in visitors[person] & clicks.keys()
+                    },
+                ),
+            )
+            for person, candidates in found.items()
+        }
 
     @api.model
     def _add_sales(self, facts, unclaimed, people):

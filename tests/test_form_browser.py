@@ -67,7 +67,10 @@ class FormInBrowser(ForeignSiteCase):
         self.in_form_until(f"{FOCUS} === 'affiliate_email' && {WRONG}")
 
     def assert_arrived(self, path="/join"):
-        self.visitor.until(f"location.pathname === '{path}'")
+        # Its script tidies the address, and is there before the page is complete.
+        self.visitor.until(
+            f"location.pathname === '{path}' && document.readyState === 'complete'"
+        )
 
     def assert_lead(self, email="jane@example.com"):
         self.leave()
