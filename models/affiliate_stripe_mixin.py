@@ -216,26 +216,19 @@ class AffiliateStripeMixin(models.AbstractModel):
             )
 
     @api.model
-    def _ids_of(self, account, stripe_ids):
-        """Return ``{Stripe id: id}`` of what is mirrored."""
-        if not stripe_ids:
-            return {}
-        return dict(
-            self.env.execute_query(
-                SQL(
-                    "SELECT stripe_id, id FROM %s"
-                    " WHERE account_id = %s AND stripe_id IN %s",
-                    SQL.identifier(self._table),
-                    account.id,
-                    tuple(stripe_ids),
-                )
-            )
-        )
-
-    @api.model
     def _mirrored(self, account, stripe_ids):
         """Return which of ``stripe_ids`` are in the mirror already."""
-        return set(self._ids_of(account, stripe_ids))
+        if not stripe_ids:
+            return set()
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT stripe_id FROM %s WHERE account_id = %s AND stripe_id IN %s",
+                SQL.identifier(self._table),
+                account.id,
+                tuple(stripe_ids),
+            )
+        )
+        return {stripe_id for (stripe_id,) in rows}
 
     def action_open_in_stripe(self):
         """Open the object in Stripe's dashboard."""
