@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from odoo.tests.common import ChromeBrowser, ChromeBrowserException
 
-PATIENCE = 5
+PATIENCE = 20  # other work on the machine must not make a test fail
 DESKTOP = {"width": 1366, "height": 768, "deviceScaleFactor": 1, "mobile": False}
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 KEYS = {"Escape": 27, "Tab": 9, "Enter": 13}
@@ -43,6 +43,7 @@ class Visitor(ChromeBrowser):
         self.console = []
         self.unanswered = set()
         self.frames = []  # sessions of frames, the newest last
+        self.asked = {}  # session of a frame: what it has still to answer
         self.frame_script = ""  # runs in each before its own
         self.silence = Silence()
         super().__init__(case)
@@ -110,6 +111,9 @@ class Visitor(ChromeBrowser):
     def _handle_frame_gone(self, sessionId, **_event):
         if sessionId in self.frames:
             self.frames.remove(sessionId)
+        for future in self.asked.pop(sessionId, ()):
+            if not future.done():  # nobody will answer this
+                future.set_exception(ChromeBrowserException("The frame is gone."))
 
     def _websocket_send(self, method, *, params=None, with_future=False, session=None):
         if not session:
@@ -120,6 +124,7 @@ class Visitor(ChromeBrowser):
         future = Future() if with_future else None
         if future:
             self._responses[number] = future
+            self.asked.setdefault(session, []).append(future)
         self.ws.send(
             json.dumps(
                 {
@@ -210,12 +215,18 @@ class Visitor(ChromeBrowser):
             raise AssertionError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def until(self, expression, patience=PATIENCE, frame=False):
+    def until(self, expression, frame=False):
         """Wait until an expression is true on the page, or in its frame."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + PATIENCE
         while True:
             # An error: the page is about to change.
-            with suppress(AssertionError, KeyError, IndexError, ChromeBrowserException):
+            with suppress(
+                AssertionError,
+                KeyError,
+                IndexError,
+                TimeoutError,
+                ChromeBrowserException,
+            ):
                 if self.js(f"!!({expression})", frame):
                     return
             if time.monotonic() > end:

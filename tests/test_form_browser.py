@@ -7,7 +7,7 @@ from odoo.tests import tagged
 from odoo.tools.translate import code_translations
 
 from ..controllers import capture
-from .browser import DESKTOP, PHONE
+from .browser import DESKTOP, PATIENCE, PHONE
 from .foreign_site import ForeignSiteCase
 
 JOIN = (
@@ -148,10 +148,10 @@ class TestPopup(FormInBrowser):
                 self.visitor.press("Tab", shift=shift)
                 self.assertEqual(self.focused(expected), expected)
 
-    def focused(self, expected, patience=3):
+    def focused(self, expected):
         """Return what has the focus: page and frame are processes of their own, which
         agree about it a little after the key."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + PATIENCE
         while True:
             where = self.js("document.activeElement.ariaLabel")
             where = where or self.in_form("document.activeElement.type")

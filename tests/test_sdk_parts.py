@@ -4,6 +4,7 @@ import time
 
 from odoo.tests import tagged
 
+from .browser import PATIENCE
 from .foreign_site import ForeignSiteCase
 
 BUY = "https://buy.stripe.com/test_1"
@@ -17,7 +18,7 @@ class TestSdkParts(ForeignSiteCase):
 
     def said(self, *words):
         self.visitor.until("affiliate.core.debug")
-        end = time.monotonic() + 5
+        end = time.monotonic() + PATIENCE
         text = ""
         while time.monotonic() < end:
             text = "\n".join(self.visitor.console)
