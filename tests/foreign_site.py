@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from odoo.tests import tagged
+
 from .browser import PATIENCE, Visitor
 from .web_common import AffiliateData, HttpCase
 
@@ -77,6 +79,7 @@ class Site:
         handler.wfile.write(body)
 
 
+@tagged("browser")
 class ForeignSiteCase(AffiliateData, HttpCase):
     """A programme whose customers come over a site that is not Odoo's."""
 

@@ -58,7 +58,7 @@ const shown = () => {
 """
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "browser")
 class TestEscaping(TrickyCase):
     def setUp(self):
         super().setUp()

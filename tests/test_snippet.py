@@ -55,7 +55,7 @@ class SnippetCase(FormCase):
         return tree.xpath("//div[contains(@class, 's_affiliate_form')]/form")[0]
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "browser")
 class TestEditor(SnippetCase):
     def test_an_editor_drops_the_form_and_a_visitor_uses_it(self):
         self.edit("affiliate_form_edit")
@@ -227,7 +227,7 @@ class TestChoices(AffiliateData):
         self.assertEqual(found, [])
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "browser")
 class TestInBrowser(HttpCase):
     """The tests in static/tests/interactions, as Odoo runs its own."""
 

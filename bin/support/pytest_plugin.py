@@ -4,6 +4,8 @@
   `odoo.addons.affiliate_stripe.tests`, or they would import every model twice.
 - Tests against a live Stripe account have Odoo's tag `external` and run only with
   --live; then nothing else runs.
+- A test that drives a browser has Odoo's tag `browser`. It waits for several processes
+  and is tried a second time when it fails, which the summary says ("rerun").
 - A run fails when something put a warning or an error into Odoo's log that the test
   did not expect. A test that provokes one says so with Odoo's `mute_logger` or with
   `assertLogs`, which keep it out of the log.
@@ -22,6 +24,7 @@ from .odoo_log import complaints, is_ours
 from .paths import ADDON, REPOSITORY
 
 LIVE_TAG = "external"
+BROWSER_TAG = "browser"
 HEAP = "AFFILIATE_STRIPE_HEAP"
 python_place = _pytest.pathlib.resolve_pkg_root_and_module_name
 
@@ -60,6 +63,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         tags = getattr(getattr(item, "cls", None), "test_tags", ())
         (chosen if (LIVE_TAG in tags) == live else left).append(item)
+        if BROWSER_TAG in tags:
+            item.add_marker(pytest.mark.flaky(reruns=1))
     items[:] = chosen
     if left:
         config.hook.pytest_deselected(items=left)

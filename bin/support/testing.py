@@ -16,7 +16,9 @@ from .say import fail, say, step
 KEPT_LOGS = 10
 # Of all tests; each needs a core, and about 1 GB with its browser.
 PROCESSES = min(4, len(os.sched_getaffinity(0)))
-OUTCOME = re.compile(r"(\d+) (passed|failed|errors?|skipped|deselected|warnings?)")
+OUTCOME = re.compile(
+    r"(\d+) (passed|failed|errors?|skipped|deselected|rerun|warnings?)"
+)
 API_KEY = re.compile(r"\b([sr]k_(?:test|live)_)\w+")
 
 
