@@ -215,9 +215,9 @@ class Visitor(ChromeBrowser):
             raise AssertionError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def until(self, expression, frame=False):
+    def until(self, expression, patience=PATIENCE, frame=False):
         """Wait until an expression is true on the page, or in its frame."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while True:
             # An error: the page is about to change.
             with suppress(

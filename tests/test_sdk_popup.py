@@ -150,7 +150,7 @@ class TestSdkPopup(ForeignSiteCase):
         self.visitor.refused = ("/affiliate/form/",)
         self.open(self.LINK.format('data-affiliate-reference="partner"'), form=None)
         reference = self.cookie()
-        self.visitor.until("location.pathname === '/join'")
+        self.visitor.until("location.pathname === '/join'", patience=6)
         self.assertEqual(self.js("location.search"), f"?plan=pro&partner={reference}")
 
     def test_called_on_a_phone(self):
