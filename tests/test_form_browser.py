@@ -50,6 +50,13 @@ class FormInBrowser(ForeignSiteCase):
         self.in_form_until("document.readyState === 'complete'")
         self.in_form_until("document.querySelector('.o_affiliate_frame')")
 
+    def wait_for_end(self):
+        """The popup is closed; its frame is a process that ends a little later."""
+        self.visitor.until("!document.querySelector('dialog')")
+        end = time.monotonic() + PATIENCE
+        while self.visitor.frames and time.monotonic() < end:
+            time.sleep(0.02)
+
     def in_form(self, expression):
         return self.visitor.js(expression, frame=True)
 
@@ -134,7 +141,7 @@ class TestPopup(FormInBrowser):
                 self.assertEqual(self.js("document.activeElement.ariaLabel"), "Close")
                 time.sleep(0.6)  # it is no double click
                 self.visitor.press("Enter")
-            self.visitor.until("!document.querySelector('dialog')")
+            self.wait_for_end()
             self.assertEqual(self.js(FOCUS), "join", key)
             self.visitor.press("Enter")
             self.wait_for_form()
