@@ -18,8 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import pytest
-from support.bench_server import odoo_server
-from support.bench_sync import (
+from support.bench_engine import (
     PENDING,
     ask,
     busiest,
@@ -27,14 +26,13 @@ from support.bench_sync import (
     inside,
     is_reading,
     notify,
-    post_all,
     query,
-    raw_request,
     snapshot,
     start_reading,
-    stripe_double,
     wait_for,
 )
+from support.bench_server import odoo_server
+from support.bench_stripe import post_all, raw_request, stripe_double
 from support.provision import provision
 from support.say import Trouble, say
 from support.testing import new_log
