@@ -10,6 +10,55 @@ from ..lib import visits
 SAME_VISIT = timedelta(minutes=30)
 CLICK_DAYS = 400  # kept, unless the setting says otherwise
 VISITS_A_MINUTE = 60  # of one address; more are not recorded
+# One statement: a visit is one way to the database, whatever comes of it.
+RECORD = """
+    WITH code AS (  -- the code, and whether a visit by it counts
+        SELECT c.id, c.code, c.affiliate_id, c.program_id, c.company_id,
+               p.public_key,
+               %(counted)s AND NOT (
+                   %(private)s AND p.respect_privacy_signals IS TRUE
+               ) AS counted,
+               a.state = 'active' AND c.state != 'inactive' AS live
+          FROM affiliate_code c
+          JOIN affiliate_affiliate a ON a.id = c.affiliate_id
+          JOIN affiliate_program p ON p.id = c.program_id AND p.active
+          JOIN affiliate_stripe_account s ON s.id = c.stripe_account_id
+         WHERE upper(c.code) = %(code)s
+           AND COALESCE(%(program)s, c.program_id) = c.program_id
+      ORDER BY s.livemode DESC, c.id
+         LIMIT 1
+    ), busy AS (  -- whether this address comes too often
+        SELECT COUNT(*) >= %(limit)s AS busy FROM (
+            SELECT FROM affiliate_click
+             WHERE ip_hash = %(ip_hash)s
+               AND date > (clock_timestamp() AT TIME ZONE 'UTC')
+                          - INTERVAL '1 minute'
+             LIMIT %(limit)s) lately
+    ), moved AS (  -- the same person was here a moment ago, as somebody else
+        UPDATE affiliate_click
+           SET visitor = %(visitor)s,
+               write_date = clock_timestamp() AT TIME ZONE 'UTC'
+         WHERE visitor = %(was)s AND date > %(recently)s
+           AND program_id = (SELECT program_id FROM code)
+     RETURNING code_id
+    ), stored AS (  -- a new visit, unless one goes on
+        INSERT INTO affiliate_click
+               (visitor, code_id, affiliate_id, program_id, company_id,
+                date, write_date, %(names)s)
+        SELECT %(visitor)s, code.id, affiliate_id, program_id, company_id,
+               clock_timestamp() AT TIME ZONE 'UTC',
+               clock_timestamp() AT TIME ZONE 'UTC', %(values)s
+          FROM code, busy
+         WHERE live AND counted AND NOT busy
+           AND code.id NOT IN (SELECT code_id FROM moved)
+           AND NOT EXISTS (
+               SELECT FROM affiliate_click known
+                WHERE visitor = %(visitor)s AND code_id = code.id
+                  AND date > %(recently)s)
+    )
+    SELECT public_key, CASE WHEN live THEN code END, busy AND counted
+      FROM code, busy
+"""
 
 
 class AffiliateClick(models.Model):
@@ -82,67 +131,13 @@ class AffiliateClick(models.Model):
         :return: (key of the programme, code, whether it was one of too many); the code
             is None where it counts no more, all are where it is nobody's
         """
-        counted, visit = visit is not None, visit or visits.Visit()
         ip_hash = self._hash(address)
-        columns = {
-            "landing_url": visit.landing_url or None,
-            "referrer": visit.referrer or None,
-            "sub_id": visit.sub_id or None,
-            **{name: getattr(visit, name) or None for name in visits.UTM},
-            "ad_network": visit.ad_network or None,
-            "ip_hash": ip_hash,
-            "country_code": country or None,
-        }
+        columns = self._columns(visit or visits.Visit(), ip_hash, country)
         statement = SQL(
-            """WITH code AS (
-                   SELECT c.id, c.code, c.affiliate_id, c.program_id, c.company_id,
-                          p.public_key,
-                          %(counted)s AND NOT (
-                              %(private)s AND p.respect_privacy_signals IS TRUE
-                          ) AS counted,
-                          a.state = 'active' AND c.state != 'inactive' AS live
-                     FROM affiliate_code c
-                     JOIN affiliate_affiliate a ON a.id = c.affiliate_id
-                     JOIN affiliate_program p ON p.id = c.program_id AND p.active
-                     JOIN affiliate_stripe_account s ON s.id = c.stripe_account_id
-                    WHERE upper(c.code) = %(code)s
-                      AND COALESCE(%(program)s, c.program_id) = c.program_id
-                 ORDER BY s.livemode DESC, c.id
-                    LIMIT 1
-               ), busy AS (
-                   SELECT COUNT(*) >= %(limit)s AS busy FROM (
-                       SELECT FROM affiliate_click
-                        WHERE ip_hash = %(ip_hash)s
-                          AND date > (clock_timestamp() AT TIME ZONE 'UTC')
-                                     - INTERVAL '1 minute'
-                        LIMIT %(limit)s) lately
-               ), moved AS (
-                   UPDATE affiliate_click
-                      SET visitor = %(visitor)s,
-                          write_date = clock_timestamp() AT TIME ZONE 'UTC'
-                    WHERE visitor = %(was)s AND date > %(recently)s
-                      AND program_id = (SELECT program_id FROM code)
-                RETURNING code_id
-               ), stored AS (
-                   INSERT INTO affiliate_click
-                          (visitor, code_id, affiliate_id, program_id, company_id,
-                           date, write_date, %(names)s)
-                   SELECT %(visitor)s, code.id, affiliate_id, program_id, company_id,
-                          clock_timestamp() AT TIME ZONE 'UTC',
-                          clock_timestamp() AT TIME ZONE 'UTC', %(values)s
-                     FROM code, busy
-                    WHERE live AND counted AND NOT busy
-                      AND code.id NOT IN (SELECT code_id FROM moved)
-                      AND NOT EXISTS (
-                          SELECT FROM affiliate_click known
-                           WHERE visitor = %(visitor)s AND code_id = code.id
-                             AND date > %(recently)s)
-               )
-               SELECT public_key, CASE WHEN live THEN code END, busy AND counted
-                 FROM code, busy""",
+            RECORD,
             code=reference.code,
             program=program_id,
-            counted=counted,
+            counted=visit is not None,
             private=private,
             visitor=reference.visitor,
             was=was,
@@ -155,6 +150,19 @@ class AffiliateClick(models.Model):
         with self.env["affiliate.stripe.sync"]._statements() as cr:
             cr.execute(statement)
             return cr.fetchone() or (None, None, False)
+
+    @api.model
+    def _columns(self, visit, ip_hash, country):
+        """Return what is kept of a visit, ``{column: value}``."""
+        return {
+            "landing_url": visit.landing_url or None,
+            "referrer": visit.referrer or None,
+            "sub_id": visit.sub_id or None,
+            **{name: getattr(visit, name) or None for name in visits.UTM},
+            "ad_network": visit.ad_network or None,
+            "ip_hash": ip_hash,
+            "country_code": country or None,
+        }
 
     @api.model
     def _hash(self, address):
