@@ -28,6 +28,7 @@ from . import affiliate_stripe_run_walk
 from . import affiliate_stripe_run_checks
 from . import affiliate_stripe_run_difference
 from . import affiliate_stripe_event
+from . import affiliate_stripe_event_reception
 from . import affiliate_stripe_event_workers
 from . import affiliate_stripe_event_retention
 
