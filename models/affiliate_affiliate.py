@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 # A suspended affiliate keeps his customers; what they earn him waits.
 WORKING_STATES = ("active", "suspended")
+APPLICATION = "mail.mail_activity_data_todo"  # what a manager has to decide on
 
 
 class AffiliateAffiliate(models.Model):
@@ -206,11 +207,14 @@ class AffiliateAffiliate(models.Model):
             if not affiliate.code_ids:
                 affiliate._make_code()
             affiliate._send("mail_template_affiliate_approved")
+            affiliate._close_application()
         self.code_ids._schedule_push()
         return True
 
     def action_reject(self):
-        self.filtered(lambda a: a.state == "pending").write({"state": "rejected"})
+        rejected = self.filtered(lambda a: a.state == "pending")
+        rejected.write({"state": "rejected"})
+        rejected._close_application()
         return True
 
     def action_suspend(self):
@@ -280,11 +284,15 @@ class AffiliateAffiliate(models.Model):
         if not (program.auto_approve_affiliates and affiliate._try_approve()):
             manager = self.env.ref("affiliate_stripe.group_affiliate_manager").user_ids
             affiliate.activity_schedule(
-                "mail.mail_activity_data_todo",
+                APPLICATION,
                 summary=self.env._("New affiliate application"),
                 user_id=manager[:1].id or self.env.uid,
             )
         return affiliate
+
+    def _close_application(self):
+        """It is decided: nobody has to look at it any more."""
+        self.activity_unlink([APPLICATION], only_automated=True)
 
     @api.model
     def _find_applicant(self, program, email):

@@ -142,6 +142,17 @@ class TestApplication(PageCase):
         self.assertTrue(affiliate.activity_ids)
         self.assertFalse(affiliate.partner_id.user_ids)
 
+    def test_what_is_decided_is_nobodys_task(self):
+        for decide in ("action_approve", "action_reject"):
+            with self.subTest(decide):
+                self.apply(email=f"{decide}@example.com")
+                applicant = self.applied(f"{decide}@example.com")
+                own = applicant.activity_schedule(
+                    "mail.mail_activity_data_todo", summary="Call", automated=False
+                )
+                getattr(applicant, decide)()
+                self.assertEqual(applicant.activity_ids, own, "made by a person")
+
     def test_application_is_accepted_at_once(self):
         self.program.auto_approve_affiliates = True
         self.apply()
