@@ -79,12 +79,17 @@ class AffiliateAffiliate(models.Model):
     commission_count = fields.Integer(compute="_compute_counts")
     settlement_count = fields.Integer(compute="_compute_counts")
     currency_id = fields.Many2one(related="program_id.currency_id")
-    # Balances in the programme's currency; other currencies: _get_balances().
+    # Balances in the programme's currency.
     balance_pending = fields.Monetary(compute="_compute_balances", string="On hold")
     balance_due = fields.Monetary(compute="_compute_balances", string="Due")
     balance_settled = fields.Monetary(compute="_compute_balances", string="Settled")
     balance_paid = fields.Monetary(compute="_compute_balances", string="Paid")
     balance_total = fields.Monetary(compute="_compute_balances", string="Earned")
+    balance_other = fields.Text(
+        compute="_compute_balances",
+        string="Other currencies",
+        help="Commissions are in the currency of the payment; nothing is converted.",
+    )
 
     _partner_program_uniq = models.UniqueIndex(
         "(partner_id, program_id)",
@@ -154,6 +159,24 @@ class AffiliateAffiliate(models.Model):
             affiliate.balance_settled = states.get("settled", 0)
             affiliate.balance_paid = states.get("paid", 0)
             affiliate.balance_total = sum(states.values())
+            affiliate.balance_other = affiliate._say_other(balances)
+
+    def _say_other(self, balances):
+        """Return a line for each currency that is not the programme's."""
+        currencies = self.env["res.currency"].browse(
+            currency_id
+            for affiliate_id, currency_id in balances
+            if affiliate_id == self.id and currency_id != self.currency_id.id
+        )
+        return "\n".join(
+            self.env._(
+                "%(earned)s earned, %(due)s due",
+                earned=currency.format(sum(states.values())),
+                due=currency.format(states.get("approved", 0)),
+            )
+            for currency in currencies.sorted("name")
+            for states in [balances[self.id, currency.id]]
+        )
 
     def _get_balances(self):
         """Return ``{(affiliate id, currency id): {state: sum}}``, without void rows."""

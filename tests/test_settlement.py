@@ -78,6 +78,16 @@ class TestSettlement(StripeCase):
             ),
         )
 
+    def test_money_in_another_currency_is_told(self):
+        self.earn(60)
+        self.assertFalse(self.drona.balance_other)
+        eur = self.env.ref("base.EUR")
+        self.earn(70, currency=eur)
+        self.earn(5, currency=eur, is_approved=False)
+        self.drona.invalidate_recordset()
+        self.assertEqual(self.drona.balance_total, 60)
+        self.assertRegex(self.drona.balance_other, "^75.00.€ earned, 70.00.€ due$")
+
     def test_below_the_minimum_is_carried_over(self):
         row = self.earn(49.99)
         self.assertFalse(self.collect())
