@@ -239,8 +239,8 @@ class AffiliateStripeAccount(models.Model):
 
     def _refused_text(self):
         return self.env._(
-            "A delivery to our webhook was refused, for its signature or its time is "
-            "wrong. Compare the clock of this server with the real time; with an "
+            "A delivery to our webhook was refused, because its signature or its time "
+            "was wrong. Compare the clock of this server with the real time; with an "
             "endpoint made by hand, also its signing secret. Whatever was refused is "
             "read by the daily check."
         )

@@ -37,6 +37,7 @@ class AffiliateStripeAccount(models.Model):
     run_id = fields.Many2one(
         "affiliate.stripe.run", compute="_compute_run", string="Last reading"
     )
+    run_state = fields.Char(compute="_compute_run")
     is_syncing = fields.Boolean(compute="_compute_run")
     sync_done = fields.Integer(string="Objects read", compute="_compute_run")
     sync_time_left = fields.Char(compute="_compute_run")
@@ -56,6 +57,7 @@ class AffiliateStripeAccount(models.Model):
             )
             active = shown.filtered(lambda run: run.state in UNDER_WAY)
             account.run_id = (active or shown)[:1]
+            account.run_state = account.run_id.state
             account.is_syncing = account.run_id.state == "running"
             account.sync_done = account.run_id.objects
             account.sync_time_left = account.run_id.time_left
@@ -91,11 +93,18 @@ class AffiliateStripeAccount(models.Model):
             "context": {"default_account_id": self.id},
         }
 
+    def action_view_run(self):
+        """Open the last reading: how far it is, and what can be done about it."""
+        return self.run_id.get_formview_action()
+
     def action_view_runs(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_stripe_run"
         )
-        action["domain"] = [("account_id", "in", self.ids)]
+        action["domain"] = [
+            ("account_id", "in", self.ids),
+            ("state", "!=", "draft"),
+        ]
         return action
 
     def _start_run(self, purpose):

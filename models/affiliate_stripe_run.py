@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools.misc import format_date
+from odoo.tools.misc import format_date, format_datetime
 
 from ..lib.stripe_lists import STAGES
 from ..lib.stripe_objects import KINDS
@@ -82,7 +82,8 @@ class AffiliateStripeRun(models.Model):
 
     _one_at_a_time = models.UniqueIndex(
         "(account_id) WHERE state IN ('running', 'paused')",
-        "This account is being read already.",
+        "This account is being read already. Wait until that is done, or cancel it: "
+        "Stripe > Inbox > Readings.",
     )
 
     # === COMPUTE METHODS === #
@@ -90,11 +91,9 @@ class AffiliateStripeRun(models.Model):
     @api.depends("account_id", "started_at")
     def _compute_display_name(self):
         for run in self:
-            started = run.started_at and fields.Datetime.context_timestamp(
-                run, run.started_at
-            )
+            started = format_datetime(self.env, run.started_at, dt_format="short")
             run.display_name = (
-                f"{run.account_id.name} {started:%Y-%m-%d %H:%M}"
+                f"{run.account_id.name}, {started}"
                 if started
                 else self.env._("Read the Stripe account")
             )

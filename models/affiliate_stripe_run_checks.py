@@ -277,7 +277,7 @@ def _added(sums, rows):
 
 
 def shown_sums(sums):
-    return ", ".join(
+    return "\n".join(
         f"{Decimal(amount):,.{money.exponent(code)}f} {code}"
         for code, amount in sorted((sums or {}).items())
     )

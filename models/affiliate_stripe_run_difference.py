@@ -43,17 +43,35 @@ class AffiliateStripeRunDifference(models.Model):
     @api.depends("columns")
     def _compute_details(self):
         for difference in self:
-            model = difference.part_id._mirror()
-            labels = model.fields_get(difference.columns or (), ["string"])
-            difference.details = "; ".join(
-                self.env._(
-                    "%(field)s: %(here)s here, %(there)s at Stripe",
-                    field=labels[name]["string"] if name in labels else name,
-                    here=here or "–",
-                    there=there or "–",
+            columns = difference.columns or {}
+            known = difference.part_id._mirror().fields_get(columns, ["string", "type"])
+            codes = columns.get("currency") or [difference._currency()] * 2
+            texts = []
+            for name, values in columns.items():
+                field = known.get(name, {"string": name, "type": "char"})
+                if field["type"] == "monetary":
+                    values = map(_with_currency, values, codes)
+                here, there = values
+                texts.append(
+                    self.env._(
+                        "%(field)s: %(here)s here, %(there)s at Stripe",
+                        field=field["string"],
+                        here=here or "–",
+                        there=there or "–",
+                    )
                 )
-                for name, (here, there) in (difference.columns or {}).items()
-            )
+            difference.details = "; ".join(texts)
+
+    def _currency(self):
+        """Return the code of the currency this object has here, if any."""
+        mirror = self.part_id._mirror().with_context(active_test=False)
+        if "currency_id" not in mirror._fields:
+            return None
+        domain = [
+            ("account_id", "=", self.part_id.run_id.account_id.id),
+            ("stripe_id", "=", self.stripe_id),
+        ]
+        return mirror.search(domain, limit=1).currency_id.name
 
     def action_sync_again(self):
         """Read these objects again, in the background."""
@@ -84,8 +102,8 @@ class AffiliateStripeRunPart(models.Model):
     # {currency: amount as text}
     stripe_sums = fields.Json(readonly=True)
     mirror_sums = fields.Json(readonly=True)
-    stripe_sum = fields.Char(string="Sum in Stripe", compute="_compute_sums")
-    mirror_sum = fields.Char(string="Sum here", compute="_compute_sums")
+    stripe_sum = fields.Text(string="Sum in Stripe", compute="_compute_sums")
+    mirror_sum = fields.Text(string="Sum here", compute="_compute_sums")
     # Ids already seen of the second that is ``reached``: a page may end within it.
     seen = fields.Json(readonly=True)
     difference_ids = fields.One2many(
@@ -128,3 +146,7 @@ class AffiliateStripeRunPart(models.Model):
             ]
         )
         self.different_count += len(found)
+
+
+def _with_currency(amount, code):
+    return shown_sums({code.upper(): amount}) if amount and code else amount

@@ -129,7 +129,7 @@ class TestClocks(WebhookCase):
         self.env.invalidate_all()
         self.assertTrue(self.account.refused_at)
         (activity,) = self.account.activity_ids
-        self.assertIn("signature or its time is wrong", str(activity.note))
+        self.assertIn("signature or its time was wrong", str(activity.note))
         first = self.account.refused_at
         cron = self.env.ref("affiliate_stripe.ir_cron_webhooks")
         cron.method_direct_trigger()

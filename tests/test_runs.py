@@ -4,10 +4,13 @@ import time
 from datetime import timedelta
 from unittest.mock import patch
 
+from lxml import etree
+
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
+from odoo.tools.safe_eval import safe_eval
 
 from odoo.addons.affiliate_stripe.lib.stripe_pace import Pace
 from odoo.addons.affiliate_stripe.models import (
@@ -214,6 +217,29 @@ class TestRuns(StripeCase):
         again.action_cancel()
         self.walk()
         self.assertEqual((again.state, again.objects), ("cancelled", 0))
+
+    def test_a_paused_run_is_shown_where_no_other_can_begin(self):
+        run = self.start()
+        run.action_pause()
+        self.assertEqual(self.account.run_state, "paused")
+        self.assertEqual(self.account.action_view_run()["res_id"], run.id)
+        buttons = {
+            button.get("name"): button.get("invisible")
+            for button in etree.fromstring(
+                self.account.get_view(view_type="form")["arch"]
+            ).iter("button")
+        }
+        for name in ("action_sync_now", "action_compare", "action_read"):
+            values = {"state": "connected", "run_state": "paused"}
+            self.assertTrue(safe_eval(buttons[name], values), name)
+            self.assertFalse(safe_eval(buttons[name], {**values, "run_state": "done"}))
+
+    def test_a_dialog_that_was_closed_is_no_reading(self):
+        draft = self.env["affiliate.stripe.run"].create({"account_id": self.account.id})
+        run = self.start()
+        shown = run.search(self.account.action_view_runs()["domain"])
+        self.assertIn(run, shown)
+        self.assertNotIn(draft, shown)
 
     def test_one_run_at_a_time(self):
         run = self.start()
@@ -512,7 +538,7 @@ class TestRuns(StripeCase):
             },
         )
         amount = run.part_ids.difference_ids.filtered(lambda d: d.what == "amount")
-        self.assertIn("Total: 1 here, 100 at Stripe", amount.details)
+        self.assertIn("Total: 1.00 USD here, 100.00 USD at Stripe", amount.details)
         run.action_sync_differences()
         self.process()
         self.assertEqual(mirror.amount_total, 100)

@@ -95,6 +95,7 @@ PUBLIC_METHODS = {
         "action_sync_now",
         "action_view_events",
         "action_view_failed_events",
+        "action_view_run",
         "action_view_runs",
     },
     "affiliate.stripe.balance.transaction": {*MIRROR},
