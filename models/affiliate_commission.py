@@ -101,7 +101,9 @@ class AffiliateCommission(models.Model):
     invoice_id = fields.Many2one(
         "affiliate.stripe.invoice", readonly=True, index="btree_not_null"
     )
-    invoice_line_id = fields.Many2one("affiliate.stripe.invoice.line", readonly=True)
+    invoice_line_id = fields.Many2one(
+        "affiliate.stripe.invoice.line", string="Invoice line", readonly=True
+    )
     charge_id = fields.Many2one(
         "affiliate.stripe.charge",
         readonly=True,
@@ -146,7 +148,17 @@ class AffiliateCommission(models.Model):
     is_approved = fields.Boolean(readonly=True, copy=False)
     on_hold = fields.Boolean(readonly=True, copy=False)
     # Affiliates see that a row waits, not whether it is doubted.
-    hold_reason = fields.Char(readonly=True, copy=False, groups="base.group_user")
+    hold_reason = fields.Selection(
+        [
+            (HOLD_DISPUTE, "Dispute"),
+            (HOLD_FLAG, "Doubt to look at"),
+            (HOLD_MANUAL, "By hand"),
+        ],
+        string="Held because",
+        readonly=True,
+        copy=False,
+        groups="base.group_user",
+    )
     void_reason = fields.Char(string="Rejected because", readonly=True, copy=False)
     settlement_id = fields.Many2one(
         "affiliate.settlement",
@@ -338,6 +350,10 @@ class AffiliateCommission(models.Model):
         self.write({"on_hold": False, "hold_reason": False})
         self.sudo()._sync_holds_of(self.sudo().referral_id)
         return True
+
+    def action_view_flags(self):
+        """Open the doubts this row waits for."""
+        return self.referral_id.action_view_flags()
 
     def action_view_sale(self):
         """Open the invoice or charge in the mirror."""

@@ -65,7 +65,7 @@ class AffiliateReferralFlag(models.Model):
         readonly=True,
         index=True,
     )
-    decided_by = fields.Many2one("res.users", readonly=True)
+    decided_by = fields.Many2one("res.users", string="Decided by", readonly=True)
     decided_at = fields.Datetime(string="Decided", readonly=True)
 
     _kind_uniq = models.UniqueIndex("(referral_id, affiliate_id, kind)")

@@ -41,6 +41,15 @@ class TestFlags(QualityCase):
         self.assertEqual(self.rows().mapped("on_hold"), [True, True])
         self.assertEqual(len(self.flags()), 1)
 
+    def test_a_held_row_leads_to_its_doubts(self):
+        self.sell("drona+x@partners.example")
+        self.sell("drona+y@partners.example")
+        row = self.rows()[0]
+        action = row.action_view_flags()
+        found = self.env[action["res_model"]].search(action["domain"])
+        self.assertEqual(found, row.referral_id.flag_ids)
+        self.assertEqual(len(found), 1)
+
     def test_the_managers_are_told_once(self):
         for number in range(3):
             self.sell(f"drona+{number}@partners.example")

@@ -51,6 +51,7 @@ PUBLIC_METHODS = {
         "action_hold",
         "action_reject",
         "action_release",
+        "action_view_flags",
         "action_view_sale",
     },
     "affiliate.person.wizard": {"action_erase"},
