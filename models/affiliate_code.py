@@ -65,6 +65,7 @@ class AffiliateCode(models.Model):
         "still count.",
     )
     link_only = fields.Boolean(
+        string="For links only",
         compute="_compute_link_only",
         help="The programme has no customer discount, so there is nothing to type at "
         "Stripe's checkout: the code works in links.",

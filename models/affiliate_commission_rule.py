@@ -102,7 +102,10 @@ class AffiliateCommissionRule(models.Model):
     )
     date_to = fields.Datetime(string="Valid until", readonly=True)
     replaced_by_id = fields.Many2one(
-        "affiliate.commission.rule", readonly=True, index="btree_not_null"
+        "affiliate.commission.rule",
+        string="Replaced by",
+        readonly=True,
+        index="btree_not_null",
     )
     commission_ids = fields.One2many("affiliate.commission", "rule_id")
     summary = fields.Char(compute="_compute_summary")

@@ -86,7 +86,7 @@ class AffiliateProgram(models.Model):
         help="What a customer saves with the code. Stripe's promotion codes need a "
         "discount; without one the code works in links only.",
     )
-    discount_value = fields.Float(digits=(16, 3))
+    discount_value = fields.Float(string="Discount", digits=(16, 3))
     discount_duration = fields.Selection(
         [
             ("once", "First payment"),

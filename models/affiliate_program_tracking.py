@@ -29,7 +29,10 @@ class AffiliateProgram(models.Model):
     _inherit = "affiliate.program"
 
     public_key = fields.Char(
-        default=lambda self: secrets.token_urlsafe(12), readonly=True, copy=False
+        string="Public key",
+        default=lambda self: secrets.token_urlsafe(12),
+        readonly=True,
+        copy=False,
     )
 
     # --- site ---

@@ -49,8 +49,8 @@ class AffiliateSettlement(models.Model):
         "res.company", required=True, readonly=True, index=True
     )
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
-    date_from = fields.Date(readonly=True)
-    date_to = fields.Date(required=True, readonly=True)
+    date_from = fields.Date(string="From", readonly=True)
+    date_to = fields.Date(string="Up to", required=True, readonly=True)
     commission_ids = fields.One2many(
         "affiliate.commission", "settlement_id", string="Commissions"
     )

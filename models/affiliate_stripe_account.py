@@ -87,6 +87,7 @@ class AffiliateStripeAccount(models.Model):
         string="Webhook address",
     )
     webhook_secret = fields.Char(
+        string="Signing secret",
         compute="_compute_api_key",
         inverse="_inverse_webhook_secret",
         copy=False,

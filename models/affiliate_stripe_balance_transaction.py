@@ -31,13 +31,14 @@ class AffiliateStripeBalanceTransaction(models.Model):
     reporting_category = fields.Char(string="Category", readonly=True)
     status = fields.Char(readonly=True)
     description = fields.Char(readonly=True)
-    available_on = fields.Datetime(readonly=True)
+    available_on = fields.Datetime(string="Available on", readonly=True)
     amount = fields.Monetary(
         string="Gross", readonly=True, help="In the currency of the Stripe balance."
     )
     fee = fields.Monetary(readonly=True)
     net = fields.Monetary(readonly=True, help="Gross less fee.")
     exchange_rate = fields.Float(
+        string="Exchange rate",
         digits=(16, 8),
         readonly=True,
         help="Where the money came in another currency: its amount times this rate is "

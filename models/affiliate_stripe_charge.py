@@ -18,10 +18,10 @@ class AffiliateStripeCharge(models.Model):
     currency_id = fields.Many2one("res.currency", readonly=True)
     status = fields.Char(readonly=True)
     email = fields.Char(readonly=True)
-    payment_intent = fields.Char(readonly=True)
+    payment_intent = fields.Char(string="Payment intent", readonly=True)
     amount = fields.Monetary(readonly=True)
-    amount_captured = fields.Monetary(readonly=True)
-    amount_refunded = fields.Monetary(readonly=True)
+    amount_captured = fields.Monetary(string="Captured", readonly=True)
+    amount_refunded = fields.Monetary(string="Refunded", readonly=True)
     disputed = fields.Boolean(readonly=True)
     refund_ids = fields.One2many(
         "affiliate.stripe.refund", "charge_id", string="Refunds"

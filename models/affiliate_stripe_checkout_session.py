@@ -38,7 +38,7 @@ class AffiliateStripeCheckoutSession(models.Model):
     payment_status = fields.Char(readonly=True)
     client_reference = fields.Char(readonly=True)
     email = fields.Char(readonly=True)
-    payment_intent = fields.Char(readonly=True)
+    payment_intent = fields.Char(string="Payment intent", readonly=True)
     amount_total = fields.Monetary(readonly=True)
     difference = fields.Monetary(
         string="Unexplained",

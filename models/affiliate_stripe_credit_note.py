@@ -47,7 +47,7 @@ class AffiliateStripeCreditNote(models.Model):
         help="Refunded or given back outside of Stripe. Only this takes commission "
         "back; what stays on the customer's balance does not.",
     )
-    voided_at = fields.Datetime(readonly=True)
+    voided_at = fields.Datetime(string="Voided", readonly=True)
 
     _invoice_idx = models.Index("(account_id, invoice_ref)")
     _customer_idx = models.Index("(account_id, customer_ref)")

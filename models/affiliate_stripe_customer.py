@@ -11,7 +11,9 @@ class AffiliateStripeCustomer(models.Model):
     email = fields.Char(readonly=True)
     email_normalized = fields.Char(readonly=True, index="btree_not_null")
     is_guest = fields.Boolean(
-        readonly=True, help="Paid in a checkout that made no Stripe customer."
+        string="Guest",
+        readonly=True,
+        help="Paid in a checkout that made no Stripe customer.",
     )
     subscription_ids = fields.One2many(
         "affiliate.stripe.subscription", "customer_id", string="Subscriptions"

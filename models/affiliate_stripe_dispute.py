@@ -16,7 +16,7 @@ class AffiliateStripeDispute(models.Model):
     charge_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     status = fields.Char(readonly=True)
-    payment_intent = fields.Char(readonly=True)
+    payment_intent = fields.Char(string="Payment intent", readonly=True)
     reason = fields.Char(readonly=True)
     amount = fields.Monetary(readonly=True)
 

@@ -30,7 +30,7 @@ class AffiliateStripeInvoice(models.Model):
     customer_email = fields.Char(readonly=True)
     billing_reason = fields.Char(readonly=True)
     finalized_at = fields.Datetime(readonly=True)
-    paid_at = fields.Datetime(readonly=True)
+    paid_at = fields.Datetime(string="Paid on", readonly=True)
     amount_untaxed = fields.Monetary(string="Without tax", readonly=True)
     amount_tax = fields.Monetary(string="Tax", readonly=True)
     amount_total = fields.Monetary(string="Total", readonly=True)

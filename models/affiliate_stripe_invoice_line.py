@@ -39,8 +39,8 @@ class AffiliateStripeInvoiceLine(models.Model):
     amount_net = fields.Monetary(
         string="Net", readonly=True, help="After discounts, without any tax."
     )
-    period_start = fields.Datetime(readonly=True)
-    period_end = fields.Datetime(readonly=True)
+    period_start = fields.Datetime(string="Period from", readonly=True)
+    period_end = fields.Datetime(string="Period to", readonly=True)
 
     _price_idx = models.Index("(account_id, price_ref)")
     _product_idx = models.Index("(account_id, product_ref)")

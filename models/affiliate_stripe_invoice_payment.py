@@ -23,9 +23,9 @@ class AffiliateStripeInvoicePayment(models.Model):
     charge_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     status = fields.Char(readonly=True)
-    payment_intent = fields.Char(readonly=True)
+    payment_intent = fields.Char(string="Payment intent", readonly=True)
     amount = fields.Monetary(readonly=True)
-    paid_at = fields.Datetime(readonly=True)
+    paid_at = fields.Datetime(string="Paid on", readonly=True)
 
     _invoice_idx = models.Index("(account_id, invoice_ref)")
 

@@ -14,7 +14,9 @@ class AffiliateStripePayout(models.Model):
     status = fields.Char(readonly=True)
     amount = fields.Monetary(readonly=True)
     arrival_date = fields.Date(
-        readonly=True, help="When the money is expected at the bank."
+        string="Arrives on",
+        readonly=True,
+        help="When the money is expected at the bank.",
     )
     automatic = fields.Boolean(
         readonly=True,
@@ -22,7 +24,7 @@ class AffiliateStripePayout(models.Model):
     )
     method = fields.Char(readonly=True)
     reconciliation_status = fields.Char(string="Reconciliation", readonly=True)
-    failure_code = fields.Char(readonly=True)
+    failure_code = fields.Char(string="Failure code", readonly=True)
     failure_message = fields.Char(string="Failure", readonly=True)
     balance_transaction_ids = fields.One2many(
         "affiliate.stripe.balance.transaction",

@@ -21,8 +21,8 @@ class AffiliateStripePrice(models.Model):
         readonly=True, help="Empty where the price is tiered or below a cent."
     )
     billing_interval = fields.Char(string="Interval", readonly=True)
-    interval_count = fields.Integer(readonly=True)
-    lookup_key = fields.Char(readonly=True)
+    interval_count = fields.Integer(string="Every", readonly=True)
+    lookup_key = fields.Char(string="Lookup key", readonly=True)
     odoo_product_id = fields.Many2one(
         "product.product",
         help="The product that stands for this plan in Odoo.",

@@ -16,4 +16,4 @@ class AffiliateStripePromotionCode(models.Model):
         ondelete="set null",
     )
     coupon_ref = fields.Char(readonly=True)
-    times_redeemed = fields.Integer(readonly=True)
+    times_redeemed = fields.Integer(string="Used", readonly=True)

@@ -16,8 +16,8 @@ class AffiliateStripeSubscription(models.Model):
     customer_ref = fields.Char(readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     status = fields.Char(readonly=True)
-    canceled_at = fields.Datetime(readonly=True)
-    trial_end = fields.Datetime(readonly=True)
+    canceled_at = fields.Datetime(string="Cancelled", readonly=True)
+    trial_end = fields.Datetime(string="Trial ends", readonly=True)
     invoice_ids = fields.One2many(
         "affiliate.stripe.invoice", "subscription_id", string="Invoices"
     )
