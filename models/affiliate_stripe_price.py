@@ -25,6 +25,7 @@ class AffiliateStripePrice(models.Model):
     lookup_key = fields.Char(string="Lookup key", readonly=True)
     odoo_product_id = fields.Many2one(
         "product.product",
+        string="Odoo product",
         help="The product that stands for this plan in Odoo.",
     )
 
