@@ -42,10 +42,11 @@ class AffiliateStripeRunDifference(models.Model):
 
     @api.depends("columns")
     def _compute_details(self):
+        currencies = self._currencies()
         for difference in self:
             columns = difference.columns or {}
             known = difference.part_id._mirror().fields_get(columns, ["string", "type"])
-            codes = columns.get("currency") or [difference._currency()] * 2
+            codes = columns.get("currency") or [currencies.get(difference)] * 2
             texts = []
             for name, values in columns.items():
                 field = known.get(name, {"string": name, "type": "char"})
@@ -62,16 +63,22 @@ class AffiliateStripeRunDifference(models.Model):
                 )
             difference.details = "; ".join(texts)
 
-    def _currency(self):
-        """Return the code of the currency this object has here, if any."""
-        mirror = self.part_id._mirror().with_context(active_test=False)
-        if "currency_id" not in mirror._fields:
-            return None
-        domain = [
-            ("account_id", "=", self.part_id.run_id.account_id.id),
-            ("stripe_id", "=", self.stripe_id),
-        ]
-        return mirror.search(domain, limit=1).currency_id.name
+    def _currencies(self):
+        """Return the currencies these objects have here, ``{difference: code}``."""
+        codes = {}
+        for part, differences in self.grouped("part_id").items():
+            mirror = part._mirror().with_context(active_test=False)
+            if "currency_id" not in mirror._fields:
+                continue
+            rows = mirror.search(
+                [
+                    ("account_id", "=", part.run_id.account_id.id),
+                    ("stripe_id", "in", differences.mapped("stripe_id")),
+                ]
+            )
+            known = {row.stripe_id: row.currency_id.name for row in rows}
+            codes |= {d: known.get(d.stripe_id) for d in differences}
+        return codes
 
     def action_sync_again(self):
         """Read these objects again, in the background."""
