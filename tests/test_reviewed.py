@@ -83,6 +83,24 @@ class TestReviewed(StripeCase):
         self.deliver()
         self.assertEqual(self.amounts(), [30.0, -3.0])
 
+    def test_an_old_version_keeps_its_turn_among_rules_of_one_sequence(self):
+        product = self.shop.product("Pro")
+        self.deliver()
+        pro = self.env["affiliate.stripe.product"].search([])
+        special = {"scope": "product", "product_ids": [(6, 0, pro.ids)], "rate": 50}
+        self.program.rule_ids = [(5,), (0, 0, special), (0, 0, {"rate": 30})]
+        self.assertEqual(len(set(self.program.rule_ids.mapped("sequence"))), 1)
+        self.claim()
+        price = self.shop.price(10000, product=product["id"])
+        subscription = self.shop.subscribe("jane@x.example", price)
+        self.deliver()
+        self.assertEqual(self.amounts(), [50.0])
+        for rate in (40, 45):
+            self.program.rule_ids[0].rate = rate
+        self.shop.refund(subscription["latest_invoice"], 1000)
+        self.deliver()
+        self.assertEqual(self.amounts(), [50.0, -5.0])
+
     def test_refund_of_a_partly_captured_charge(self):
         from ..lib.sale_facts import refund_reversal
 
