@@ -192,6 +192,7 @@ class Entry:
     kind: str
     at: int  # when the cause happened
     earned_at: int  # when the money came in: the hold counts from here
+    origin: str  # cause of the payment that it is, or corrects
     amount: int
     base: int
     rule: int
@@ -288,14 +289,17 @@ def _sale_entries(sale, terms, first_day, count):
     step = terms.step(sale.currency)
     payments = sale.received(terms.count_off_stripe)
     # The hold of a correction is the hold of what it corrects.
-    earned_at = {}
+    corrected = {}
     for payment in sorted(payments, key=lambda payment: payment.at):
-        earned_at.setdefault(payment.bucket, payment.at)
-        earned_at.setdefault(None, payment.at)
+        corrected.setdefault(payment.bucket, payment)
+        corrected.setdefault(None, payment)
     earning = [line for line in sale.lines if line.ref in rules]
     entries, before = [], {line.ref: (0, 0) for line in earning}
     for cause, shares in _received_shares(sale, payments):
         after = _state(earning, rules, shares, step)
+        origin = cause
+        if cause.kind != EARNED:
+            origin = corrected[getattr(cause, "bucket", None)]
         for line in earning:
             amount, base = (
                 new - old
@@ -309,7 +313,8 @@ def _sale_entries(sale, terms, first_day, count):
                         cause=cause.cause,
                         kind=cause.kind,
                         at=cause.at,
-                        earned_at=earned_at[getattr(cause, "bucket", None)],
+                        earned_at=origin.at,
+                        origin=origin.cause,
                         amount=amount,
                         base=base,
                         rule=rule.id,
