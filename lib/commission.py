@@ -349,6 +349,8 @@ class _Received:
     def __init__(self, sale, payments):
         self.sale = sale
         self.paid = dict.fromkeys((payment.bucket for payment in payments), 0)
+        # Where the programme counts no cash, what goes back in cash is that cash first.
+        self.uncounted = sum(p.amount for p in sale.payments if p not in payments)
         self.returned = {}  # share of each bucket; a refund and a dispute count once
         self.noted = {}  # money given back by credit notes until now
         self.noted_ever = {}  # … and in the end: no reversal is about that part
@@ -396,7 +398,7 @@ class _Received:
             noted[bucket] = noted.get(bucket, 0) + amount
 
     def _kept(self):
-        money = -self.noted.get(None, 0)
+        money = -max(0, self.noted.get(None, 0) - self.uncounted)
         for bucket, paid in self.paid.items():
             about = max(0, paid - self.noted_ever.get(bucket, 0))
             gone = about * self.returned.get(bucket, 0) + self.noted.get(bucket, 0)
