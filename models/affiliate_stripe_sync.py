@@ -234,31 +234,43 @@ class AffiliateStripeSync(models.AbstractModel):
 
     @api.model
     def _touched_customers(self, account, rows):
-        """Return the Stripe ids of the customers whose facts ``rows`` may change."""
-        touched, charges, invoices = set(), set(), set()
-        for row in rows:
-            if row.kind == "customer":
-                touched.add(row.stripe_id)
-            touched.add(row.values.get("customer_ref"))
-            charges.add(row.values.get("charge_ref"))
-            if row.kind == "invoice_payment":
-                invoices.add(row.values["invoice_ref"])
-        for model, refs in (
-            ("affiliate.stripe.charge", charges),
-            ("affiliate.stripe.invoice", invoices),
-        ):
-            refs.discard(None)
-            if refs:
-                found = self.env.execute_query(
-                    SQL(
-                        "SELECT customer_ref FROM %s"
-                        " WHERE account_id = %s AND stripe_id IN %s",
-                        SQL.identifier(self.env[model]._table),
-                        account.id,
-                        tuple(refs),
-                    )
-                )
-                touched.update(ref for (ref,) in found)
+        """Return the Stripe ids of the customers whose facts ``rows`` may change.
+
+        A payment may be in another name than the invoice it pays: both are touched.
+        """
+        touched = {row.stripe_id for row in rows if row.kind == "customer"}
+        touched.update(row.values.get("customer_ref") for row in rows)
+        charges = {row.values.get("charge_ref") for row in rows}
+        intents = {row.values.get("payment_intent") for row in rows}
+        invoices = {
+            row.values["invoice_ref"] for row in rows if row.kind == "invoice_payment"
+        }
+        paid = SQL(
+            """(SELECT paid.customer_ref, paid.account_id, payment.payment_intent
+                  FROM affiliate_stripe_invoice_payment payment
+                  JOIN affiliate_stripe_invoice paid
+                    ON paid.account_id = payment.account_id
+                   AND paid.stripe_id = payment.invoice_ref)"""
+        )
+        found = [
+            SQL(
+                "SELECT customer_ref FROM %s named WHERE account_id = %s AND %s IN %s",
+                table,
+                account.id,
+                SQL.identifier(column),
+                tuple(refs - {None}),
+            )
+            for table, column, refs in (
+                (SQL.identifier("affiliate_stripe_charge"), "stripe_id", charges),
+                (SQL.identifier("affiliate_stripe_charge"), "payment_intent", intents),
+                (SQL.identifier("affiliate_stripe_invoice"), "stripe_id", invoices),
+                (paid, "payment_intent", intents),
+            )
+            if refs - {None}
+        ]
+        if found:
+            query = SQL(" UNION ").join(found)
+            touched.update(ref for (ref,) in self.env.execute_query(query))
         touched.discard(None)
         return touched
 
