@@ -112,6 +112,8 @@ class AffiliateStripeSync(models.AbstractModel):
     def _next_jobs(self, account, readings, owner, seen, asked, with_lookups=True):
         """Return what ``readings`` lead to and is neither mirrored nor read yet."""
         needed, lookups, parts = defaultdict(dict), [], []
+        # What was read need not be looked for.
+        asked |= _charge_lookups([reading for reading, _target in readings], "charge")
         for reading, target in readings:
             for kind, stripe_id in reading.needs - seen:
                 needed[kind].setdefault(stripe_id, target)
@@ -317,7 +319,9 @@ class AffiliateStripeSync(models.AbstractModel):
             walk over everything meets what they would tell anyway
         :raise StripeProblem: the first problem that is not "deleted"
         """
-        more, fresh, seen, asked = [], readings, set(), set()
+        more, fresh, seen = [], readings, set()
+        # A walk over invoices meets their charges in a later stage.
+        asked = _charge_lookups(readings, "invoice_payment")
         for _round in range(MAX_ROUNDS):
             seen |= _read_firsthand(fresh)
             pairs = [(reading, None) for reading in fresh]
@@ -419,6 +423,16 @@ def _read_firsthand(readings):
         for reading in readings
         for row in reading.rows
         if not row.weak
+    }
+
+
+def _charge_lookups(readings, kind):
+    """Return the keys of lookups for the charges that rows of a kind speak of."""
+    return {
+        _job_key(("lookup", ("charge", {"payment_intent": row.values["payment_intent"]})))
+        for reading in readings
+        for row in reading.rows
+        if row.kind == kind
     }
 
 
