@@ -13,7 +13,7 @@ from odoo.tools import SQL
 
 from ..lib.stripe_client import StripeProblem, in_parallel
 from ..lib.stripe_lists import understand
-from ..lib.stripe_objects import KINDS, MODELS
+from ..lib.stripe_objects import KINDS, MODELS, guest_id
 
 _logger = logging.getLogger(__name__)
 
@@ -238,10 +238,16 @@ class AffiliateStripeSync(models.AbstractModel):
     def _touched_customers(self, account, rows):
         """Return the Stripe ids of the customers whose facts ``rows`` may change.
 
-        A payment may be in another name than the invoice it pays: both are touched.
+        A payment may be in another name than the invoice it pays, and a guest's may
+        have been given to a customer: all of them are touched.
         """
         touched = {row.stripe_id for row in rows if row.kind == "customer"}
         touched.update(row.values.get("customer_ref") for row in rows)
+        touched.update(
+            guest_id(row.values["payment_intent"] or row.stripe_id)
+            for row in rows
+            if row.kind == "charge"
+        )
         charges = {row.values.get("charge_ref") for row in rows}
         intents = {row.values.get("payment_intent") for row in rows}
         invoices = {

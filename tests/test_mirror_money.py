@@ -398,3 +398,22 @@ class TestSalesWithoutInvoice(MoneyCase):
                 self.shop.refund(charge, 2500)
                 self.deliver()
                 self.assertEqual(self.amounts(sale_ref=session["id"]), [30.00, -7.50])
+
+    def test_whose_payment_is_given_away_has_another_first(self):
+        self.program.rule_ids.write({"applies_to": "first"})
+        self.bind("g@x.io")
+        price = self.shop.price(10000, interval=None)
+        opened = self.shop.checkout(price)
+        session = self.double.complete_session(opened["id"], email="g@x.io")
+        self.double.advance(days=1)
+        later = self.sell(5000, email="g@x.io")
+        self.assertEqual(self.amounts(), [30.00])
+        self.double.alter(
+            "charge",
+            self.charge_of(session)["id"],
+            ["charge.updated"],
+            customer=self.shop.customer("another@x.io")["id"],
+        )
+        self.deliver()
+        self.assertEqual(self.total(sale_ref=later["id"]), 15.00)
+        self.assertEqual(self.total(), 15.00)
