@@ -192,6 +192,7 @@ class Entry:
     kind: str
     at: int  # when the cause happened
     earned_at: int  # when the money came in: the hold counts from here
+    origin: str  # cause of the payment that it is, or corrects
     amount: int
     base: int
     rule: int
@@ -288,14 +289,17 @@ def _sale_entries(sale, terms, first_day, count):
     step = terms.step(sale.currency)
     payments = sale.received(terms.count_off_stripe)
     # The hold of a correction is the hold of what it corrects.
-    earned_at = {}
+    corrected = {}
     for payment in sorted(payments, key=lambda payment: payment.at):
-        earned_at.setdefault(payment.bucket, payment.at)
-        earned_at.setdefault(None, payment.at)
+        corrected.setdefault(payment.bucket, payment)
+        corrected.setdefault(None, payment)
     earning = [line for line in sale.lines if line.ref in rules]
     entries, before = [], {line.ref: (0, 0) for line in earning}
     for cause, shares in _received_shares(sale, payments):
         after = _state(earning, rules, shares, step)
+        origin = cause
+        if cause.kind != EARNED:
+            origin = corrected[getattr(cause, "bucket", None)]
         for line in earning:
             amount, base = (
                 new - old
@@ -309,7 +313,8 @@ def _sale_entries(sale, terms, first_day, count):
                         cause=cause.cause,
                         kind=cause.kind,
                         at=cause.at,
-                        earned_at=earned_at[getattr(cause, "bucket", None)],
+                        earned_at=origin.at,
+                        origin=origin.cause,
                         amount=amount,
                         base=base,
                         rule=rule.id,
@@ -344,6 +349,8 @@ class _Received:
     def __init__(self, sale, payments):
         self.sale = sale
         self.paid = dict.fromkeys((payment.bucket for payment in payments), 0)
+        # Where the programme counts no cash, what goes back in cash is that cash first.
+        self.uncounted = sum(p.amount for p in sale.payments if p not in payments)
         self.returned = {}  # share of each bucket; a refund and a dispute count once
         self.noted = {}  # money given back by credit notes until now
         self.noted_ever = {}  # … and in the end: no reversal is about that part
@@ -391,7 +398,7 @@ class _Received:
             noted[bucket] = noted.get(bucket, 0) + amount
 
     def _kept(self):
-        money = -self.noted.get(None, 0)
+        money = -max(0, self.noted.get(None, 0) - self.uncounted)
         for bucket, paid in self.paid.items():
             about = max(0, paid - self.noted_ever.get(bucket, 0))
             gone = about * self.returned.get(bucket, 0) + self.noted.get(bucket, 0)

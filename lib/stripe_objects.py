@@ -294,18 +294,21 @@ def _invoice(raw):
         "post_payment_credit_notes_amount"
     ):
         reading.lookups.append(("credit_note", {"invoice": raw["id"]}))
+    intents = {
+        row.values["payment_intent"]: row.values["status"]
+        for row in reading.rows
+        if row.kind == "invoice_payment" and row.values["payment_intent"]
+    }
+    # What was taken back of a payment is told by its charge.
+    reading.lookups += [
+        ("charge", {"payment_intent": intent})
+        for intent, status in intents.items()
+        if status == "paid"
+    ]
     if not values["subscription_ref"]:
         # A one-off sale with an invoice: its session knows where it came from.
         reading.lookups += [
-            ("checkout_session", {"payment_intent": intent})
-            for intent in filter(
-                None,
-                (
-                    p.values.get("payment_intent")
-                    for p in reading.rows
-                    if p.kind == "invoice_payment"
-                ),
-            )
+            ("checkout_session", {"payment_intent": intent}) for intent in intents
         ]
     return reading
 

@@ -318,13 +318,15 @@ class AffiliateCommission(models.Model):
         """Make rows void, with all rows of the same lines: a later refund of a
         rejected sale must not take money from the affiliate."""
         lines = self.filtered("line_ref")
+        # A customer who was moved has rows of two affiliates on one line.
+        theirs = {row._line_key() for row in lines}
         siblings = self.search(
             [
                 ("line_ref", "in", lines.mapped("line_ref")),
                 ("stripe_account_id", "in", lines.stripe_account_id.ids),
                 ("affiliate_id", "in", lines.affiliate_id.ids),
             ]
-        )
+        ).filtered(lambda row: row._line_key() in theirs)
         rows = self | siblings
         if rows.filtered(lambda row: row.state not in ("pending", "void")):
             raise UserError(
@@ -335,6 +337,9 @@ class AffiliateCommission(models.Model):
             )
         rows.check_access("write")
         rows.sudo().write({"void_reason": reason})
+
+    def _line_key(self):
+        return self.stripe_account_id, self.line_ref, self.affiliate_id
 
     def action_hold(self):
         self.filtered(lambda r: r.state in ("pending", "approved")).write(

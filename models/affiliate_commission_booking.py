@@ -87,7 +87,7 @@ class AffiliateCommission(models.Model):
             SQL(
                 """SELECT c.line_ref, c.affiliate_id, c.level, c.cause_id,
                           SUM(c.amount) AS amount, SUM(c.base_amount) AS base,
-                          MAX(c.revision) AS revision, MIN(c.id) AS first_id,
+                          MAX(c.revision) AS revision, MIN(c.id) AS id,
                           MIN(c.kind) AS kind, MIN(c.rule_id) AS rule_id,
                           MIN(c.referral_id) AS referral_id, MIN(c.rate) AS rate,
                           MIN(c.customer_id) AS customer_id,
@@ -182,6 +182,7 @@ class AffiliateCommission(models.Model):
             "happened_at": happened,
             "hold_until": earned.date() + timedelta(days=program.hold_days),
             "_charge": entry.sale.charge,
+            "_origin": entry.origin,
             "_number": entry.sale.number,
         }
 
@@ -258,31 +259,41 @@ class AffiliateCommission(models.Model):
                 v for v in values_list if (v["kind"] == "earned") == (kind == "earned")
             ]
             for values in batch:
-                origin = origins.get(
-                    (values["line_ref"], values["affiliate_id"], values["level"])
-                )
                 refs.resolve(values)
-                if values["kind"] != "earned" and origin:
-                    # What is wrong with a row is wrong with what corrects it.
-                    values["origin_id"] = origin["id"]
-                    for name in ("hold_until", "on_hold", "hold_reason"):
-                        values[name] = origin[name]
                 values |= {
                     "stripe_account_id": account.id,
                     "company_id": account.company_id.id,
                     "date": values["happened_at"].date(),
-                    "is_approved": bool(origin and origin["is_approved"])
-                    or self._is_due(values, today),
-                    "void_reason": origin and origin["void_reason"],
                 }
+                self._correct(values, booked, origins)
+                values["is_approved"] |= self._is_due(values, today)
                 values |= self._stored(values)
             created = self.create(batch)
             rows |= created
-            for row in created:
-                key = (row.line_ref, row.affiliate_id.id, row.level)
-                if row.kind == "earned":
+            for row in created.filtered(lambda row: row.kind == "earned"):
+                line = (row.line_ref, row.affiliate_id.id, row.level)
+                for key in (line, (*line, row.cause_id)):
                     origins.setdefault(key, row._as_origin())
         return rows
+
+    @api.model
+    def _correct(self, values, booked, origins):
+        """Tie a row to the one it corrects: an earlier one of its own cause, else that
+        of the payment it is about, else the first of its line."""
+        line = (values["line_ref"], values["affiliate_id"], values["level"])
+        first, payment = origins.get(line), values.pop("_origin", None)
+        origin = booked.get((*line, values["cause_id"]))
+        if not origin and values["kind"] != "earned":
+            origin = origins.get((*line, payment), first)
+        if origin:
+            # What is wrong with a row is wrong with what corrects it.
+            values["origin_id"] = origin["id"]
+            for name in ("hold_until", "on_hold", "hold_reason"):
+                values[name] = origin[name]
+        values["is_approved"] = bool(origin and origin["is_approved"])
+        # The whole line is rejected, whatever becomes of it.
+        rejected = origin or first
+        values["void_reason"] = rejected and rejected["void_reason"]
 
     @api.model
     def _stored(self, values):
@@ -305,15 +316,13 @@ class AffiliateCommission(models.Model):
 
     @api.model
     def _origins(self, booked):
-        """Return the first earned row of each line, which later rows correct."""
+        """Return the earned rows, which others correct, by line and cause, and by line
+        alone the first of them."""
         origins = {}
-        for (line_ref, affiliate_id, level, _cause), row in sorted(
-            booked.items(), key=lambda item: item[1]["first_id"]
-        ):
+        for key, row in sorted(booked.items(), key=lambda item: item[1]["id"]):
             if row["kind"] == "earned":
-                origins.setdefault(
-                    (line_ref, affiliate_id, level), {**row, "id": row["first_id"]}
-                )
+                origins[key] = row
+                origins.setdefault(key[:-1], row)
         return origins
 
     @api.model

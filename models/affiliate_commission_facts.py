@@ -5,6 +5,7 @@ from odoo.tools import SQL
 
 from ..lib import sale_facts
 from ..lib.evidence import evidence_of
+from ..lib.stripe_rows import ref as ref_of
 
 
 class AffiliateCommission(models.Model):
@@ -128,12 +129,28 @@ class _Mirror:
         invoices = tuple(
             ref for ref, (customer, _) in self.invoices.items() if customer in customers
         )
-        charges = tuple(
-            ref for ref, (customer, _) in self.charges.items() if customer in customers
-        )
         self.lines = self._read_by("invoice_line", "invoice_ref", invoices)
         self.payments = self._read_by("invoice_payment", "invoice_ref", invoices)
-        self._read_reversals(invoices, charges)
+        payments = [raw for raws in self.payments.values() for raw in raws]
+        self._read_payers(payments)
+        charges = {
+            ref for ref, (customer, _) in self.charges.items() if customer in customers
+        }
+        self._read_reversals(invoices, tuple(charges.union(self.charges_of(payments))))
+
+    def _read_payers(self, payments):
+        """Read the charges that pay invoices in another name: what goes back of them is
+        about these sales, not about those of the other."""
+        paid_by = [*map(_paid_by, payments)]
+        for column, named, known in (
+            ("stripe_id", {charge for charge, _intent in paid_by}, self.charges),
+            ("payment_intent", {intent for _c, intent in paid_by}, self._by_intent),
+        ):
+            unknown = tuple(named - known.keys() - {None})
+            for ref, _column, raw in self._read("charge", column, unknown):
+                self.charges[ref] = (None, raw)
+                if raw.get("payment_intent"):
+                    self._by_intent[raw["payment_intent"]].append(ref)
 
     def _read_by(self, kind, column, refs, where=None):
         """Return ``{value of column: objects}``."""
@@ -209,19 +226,6 @@ class _Mirror:
         return noted
 
     def _read_carriers(self, refs):
-        self._carriers = {
-            kind: [
-                (customer, raw)
-                for _ref, customer, raw in self._read(kind, "customer_ref", refs)
-            ]
-            for kind in ("subscription", "checkout_session")
-        }
-        self._carriers["customer"] = list(self.customers.items())
-        self._sessions = {
-            raw["payment_intent"]: raw
-            for _customer, raw in self._carriers["checkout_session"]
-            if raw.get("payment_intent") and raw.get("mode") == "payment"
-        }
         self._paying = {
             paying
             for column, names in (
@@ -230,19 +234,41 @@ class _Mirror:
             )
             for _ref, paying in self._read("invoice_payment", column, names, False)
         }
+        sessions = self._read("checkout_session", "customer_ref", refs)
+        known = {raw.get("payment_intent") for _ref, _customer, raw in sessions}
+        alone = tuple(self._by_intent.keys() - self._paying - known)
+        sessions += self._read("checkout_session", "payment_intent", alone)
+        self._carriers = {
+            "subscription": [
+                (customer, raw)
+                for _ref, customer, raw in self._read(
+                    "subscription", "customer_ref", refs
+                )
+            ],
+            "checkout_session": [
+                (self._buyer(raw, customer), raw) for _ref, customer, raw in sessions
+            ],
+            "customer": list(self.customers.items()),
+        }
+        self._sessions = {
+            raw["payment_intent"]: raw
+            for _customer, raw in self._carriers["checkout_session"]
+            if raw.get("payment_intent") and raw.get("mode") == "payment"
+        }
+
+    def _buyer(self, session, customer):
+        """Return whose sale a session is. A guest's payment may be given to a customer
+        later, of which the session tells nothing: it goes with the payment."""
+        charges = self._by_intent.get(session.get("payment_intent"))
+        return self.charges[charges[0]][0] if charges else customer
 
     def charges_of(self, payments):
         """Return the charges behind invoice payments."""
-        found = []
-        for payment in payments:
-            behind = payment.get("payment") or {}
-            charge = behind.get("charge")
-            if isinstance(charge, str) and charge in self.charges:
-                found.append(charge)
-            intent = behind.get("payment_intent")
-            intent = intent.get("id") if isinstance(intent, dict) else intent
-            found += self._by_intent.get(intent, ())
-        return sorted(set(found))
+        found = set()
+        for charge, intent in map(_paid_by, payments):
+            found.update({charge} & self.charges.keys())
+            found.update(self._by_intent.get(intent, ()))
+        return sorted(found)
 
     def received(self, payments):
         """Return the payments that did not come back."""
@@ -295,3 +321,9 @@ class _Mirror:
                     line.replace(interval=intervals.get(line.price))
                     for line in sale.lines
                 ]
+
+
+def _paid_by(payment):
+    """Return the ids of the charge and the intent behind an invoice payment."""
+    behind = payment.get("payment") or {}
+    return ref_of(behind.get("charge")), ref_of(behind.get("payment_intent"))

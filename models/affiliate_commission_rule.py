@@ -271,7 +271,7 @@ class AffiliateCommissionRule(models.Model):
             for currency in self.env["res.currency"].search([])
         }
         return commission.Terms(
-            rules=tuple(rule._to_rule() for rule in rules),
+            rules=tuple(rule._to_rule() for rule in rules.sorted(_turn)),
             count_off_stripe=program.count_out_of_band,
             step=lambda code: money.ledger_step(code, roundings.get(code, 0.01)),
         )
@@ -317,6 +317,12 @@ class AffiliateCommissionRule(models.Model):
 
 
 _EPOCH = fields.Datetime.to_datetime("1970-01-01 00:00:00")
+
+
+def _turn(rule):
+    """Among rules of one sequence an old version has the turn of the rule it was: its
+    own id is younger than that of rules which came after it."""
+    return rule.sequence, (rule.replaced_by_id or rule).id
 
 
 class AffiliateStripePrice(models.Model):

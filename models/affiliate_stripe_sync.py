@@ -13,7 +13,7 @@ from odoo.tools import SQL
 
 from ..lib.stripe_client import StripeProblem, in_parallel
 from ..lib.stripe_lists import understand
-from ..lib.stripe_objects import KINDS, MODELS
+from ..lib.stripe_objects import KINDS, MODELS, guest_id
 
 _logger = logging.getLogger(__name__)
 
@@ -112,6 +112,8 @@ class AffiliateStripeSync(models.AbstractModel):
     def _next_jobs(self, account, readings, owner, seen, asked, with_lookups=True):
         """Return what ``readings`` lead to and is neither mirrored nor read yet."""
         needed, lookups, parts = defaultdict(dict), [], []
+        # What was read need not be looked for.
+        asked |= _charge_lookups([reading for reading, _target in readings], "charge")
         for reading, target in readings:
             for kind, stripe_id in reading.needs - seen:
                 needed[kind].setdefault(stripe_id, target)
@@ -234,31 +236,49 @@ class AffiliateStripeSync(models.AbstractModel):
 
     @api.model
     def _touched_customers(self, account, rows):
-        """Return the Stripe ids of the customers whose facts ``rows`` may change."""
-        touched, charges, invoices = set(), set(), set()
-        for row in rows:
-            if row.kind == "customer":
-                touched.add(row.stripe_id)
-            touched.add(row.values.get("customer_ref"))
-            charges.add(row.values.get("charge_ref"))
-            if row.kind == "invoice_payment":
-                invoices.add(row.values["invoice_ref"])
-        for model, refs in (
-            ("affiliate.stripe.charge", charges),
-            ("affiliate.stripe.invoice", invoices),
-        ):
-            refs.discard(None)
-            if refs:
-                found = self.env.execute_query(
-                    SQL(
-                        "SELECT customer_ref FROM %s"
-                        " WHERE account_id = %s AND stripe_id IN %s",
-                        SQL.identifier(self.env[model]._table),
-                        account.id,
-                        tuple(refs),
-                    )
-                )
-                touched.update(ref for (ref,) in found)
+        """Return the Stripe ids of the customers whose facts ``rows`` may change.
+
+        A payment may be in another name than the invoice it pays, and a guest's may
+        have been given to a customer: all of them are touched.
+        """
+        touched = {row.stripe_id for row in rows if row.kind == "customer"}
+        touched.update(row.values.get("customer_ref") for row in rows)
+        touched.update(
+            guest_id(row.values["payment_intent"] or row.stripe_id)
+            for row in rows
+            if row.kind == "charge"
+        )
+        charges = {row.values.get("charge_ref") for row in rows}
+        intents = {row.values.get("payment_intent") for row in rows}
+        invoices = {
+            row.values["invoice_ref"] for row in rows if row.kind == "invoice_payment"
+        }
+        paid = SQL(
+            """(SELECT paid.customer_ref, paid.account_id, payment.payment_intent
+                  FROM affiliate_stripe_invoice_payment payment
+                  JOIN affiliate_stripe_invoice paid
+                    ON paid.account_id = payment.account_id
+                   AND paid.stripe_id = payment.invoice_ref)"""
+        )
+        found = [
+            SQL(
+                "SELECT customer_ref FROM %s named WHERE account_id = %s AND %s IN %s",
+                table,
+                account.id,
+                SQL.identifier(column),
+                tuple(refs - {None}),
+            )
+            for table, column, refs in (
+                (SQL.identifier("affiliate_stripe_charge"), "stripe_id", charges),
+                (SQL.identifier("affiliate_stripe_charge"), "payment_intent", intents),
+                (SQL.identifier("affiliate_stripe_invoice"), "stripe_id", invoices),
+                (paid, "payment_intent", intents),
+            )
+            if refs - {None}
+        ]
+        if found:
+            query = SQL(" UNION ").join(found)
+            touched.update(ref for (ref,) in self.env.execute_query(query))
         touched.discard(None)
         return touched
 
@@ -305,7 +325,9 @@ class AffiliateStripeSync(models.AbstractModel):
             walk over everything meets what they would tell anyway
         :raise StripeProblem: the first problem that is not "deleted"
         """
-        more, fresh, seen, asked = [], readings, set(), set()
+        more, fresh, seen = [], readings, set()
+        # A walk over invoices meets their charges in a later stage.
+        asked = _charge_lookups(readings, "invoice_payment")
         for _round in range(MAX_ROUNDS):
             seen |= _read_firsthand(fresh)
             pairs = [(reading, None) for reading in fresh]
@@ -407,6 +429,16 @@ def _read_firsthand(readings):
         for reading in readings
         for row in reading.rows
         if not row.weak
+    }
+
+
+def _charge_lookups(readings, kind):
+    """Return the keys of lookups for the charges that rows of a kind speak of."""
+    return {
+        _job_key(("lookup", ("charge", {"payment_intent": row.values["payment_intent"]})))
+        for reading in readings
+        for row in reading.rows
+        if row.kind == kind
     }
 
 

@@ -213,6 +213,23 @@ class TestCommission(unittest.TestCase):
         self.assertEqual(self.earn(cash), [300])
         self.assertEqual(self.earn(cash, count_off_stripe=False), [])
 
+    def test_cash_that_counted_for_nothing_goes_back_for_nothing(self):
+        card, cash = Payment("p", 600, 0, "in"), Payment("q", 400, 0, "q", True)
+
+        def left(*notes, **terms):
+            sold = sale(1000, ref="in", payments=[card, cash], credit_notes=notes)
+            return sum(self.earn(sold, **terms))
+
+        self.assertEqual(left(note("in", 5, 400, outside=400)), 180)
+        only_card = {"count_off_stripe": False}
+        self.assertEqual(left(**only_card), 180)
+        for back, kept in ((300, 180), (400, 180), (500, 150), (1000, 0)):
+            self.assertEqual(left(note("in", 5, back, outside=back), **only_card), kept)
+        # What goes back to the card is money that counted.
+        self.assertEqual(left(note("in", 5, 300), **only_card), 90)
+        twice = [note("in", second, 300, outside=300) for second in (5, 6)]
+        self.assertEqual(left(*twice, **only_card), 120)
+
     def test_a_currency_that_odoo_rounds_coarser(self):
         step = {"step": lambda currency: 100 if currency == "isk" else 1}
         self.assertEqual(self.earn(sale(99900, currency="isk"), **step), [30000])

@@ -7,13 +7,10 @@ from .money_common import DAY, MoneyCase
 
 @tagged("post_install", "-at_install")
 class TestWaysToPay(MoneyCase):
-    def intent(self, amount, customer):
+    def intent(self, amount, customer=None):
+        params = {"customer": customer["id"]} if customer else {}
         return self.shop.post(
-            "payment_intents",
-            amount=amount,
-            currency="usd",
-            customer=customer["id"],
-            confirm=True,
+            "payment_intents", amount=amount, currency="usd", confirm=True, **params
         )
 
     def attach(self, invoice, intent):
@@ -59,6 +56,28 @@ class TestWaysToPay(MoneyCase):
         # 100.00 is the first invoice, the other 60.00 can only be the second.
         self.assertEqual(self.total(sale_ref=one["id"]), 0.00)
         self.assertEqual(self.total(sale_ref=two["id"]), 42.00)
+
+    def test_an_invoice_paid_in_another_name(self):
+        """By nobody Stripe knows, or by somebody who had paid for himself first."""
+        self.bind("john@example.com")
+        for payer in ({}, {"customer": self.shop.customer("john@example.com")}):
+            intent = self.intent(10000, **payer)
+            self.deliver()
+            self.assertEqual(self.total(), 30.00 if payer else 0.00)
+            invoice = self.shop.invoice(self.shop.customer(), 10000, pay=False)
+            self.attach(invoice, intent)
+            self.deliver()
+            self.assertEqual(self.total(sale_ref=invoice["id"]), 30.00)
+            self.assertEqual(self.total(), 30.00)
+            self.shop.refund(intent["latest_charge"], 5000)
+            self.deliver()
+            self.assertEqual(self.total(sale_ref=invoice["id"]), 15.00)
+            dispute = self.double.open_dispute(intent["latest_charge"])
+            self.deliver()
+            self.assertTrue(all(self.rows(sale_ref=invoice["id"]).mapped("on_hold")))
+            self.double.close_dispute(dispute["id"], "lost")
+            self.deliver()
+            self.assertEqual(self.total(), 0.00)
 
     def test_several_payments_for_one_invoice(self):
         customer = self.shop.customer()
@@ -358,3 +377,43 @@ class TestSalesWithoutInvoice(MoneyCase):
         self.shop.refund(self.charge_of(session)["id"], 2500)
         self.deliver()
         self.assertEqual(self.amounts(), [30.00, -7.50])
+
+    def test_a_guests_payment_given_to_a_customer(self):
+        """Its session goes with it, whenever we hear of it; the address is another."""
+        price = self.shop.price(10000, interval=None)
+        for heard_before in (True, False):
+            with self.subTest(heard_before=heard_before):
+                link = self.shop.link(price)
+                opened = self.double.open_payment_link(link["id"], self.drona.code)
+                session = self.double.complete_session(opened["id"], email="g@x.io")
+                if heard_before:
+                    self.deliver()
+                charge = self.charge_of(session)["id"]
+                customer = self.shop.customer(f"{heard_before}@example.com")
+                self.double.alter(
+                    "charge", charge, ["charge.updated"], customer=customer["id"]
+                )
+                self.deliver()
+                self.assertEqual(self.amounts(sale_ref=session["id"]), [30.00])
+                self.shop.refund(charge, 2500)
+                self.deliver()
+                self.assertEqual(self.amounts(sale_ref=session["id"]), [30.00, -7.50])
+
+    def test_whose_payment_is_given_away_has_another_first(self):
+        self.program.rule_ids.write({"applies_to": "first"})
+        self.bind("g@x.io")
+        price = self.shop.price(10000, interval=None)
+        opened = self.shop.checkout(price)
+        session = self.double.complete_session(opened["id"], email="g@x.io")
+        self.double.advance(days=1)
+        later = self.sell(5000, email="g@x.io")
+        self.assertEqual(self.amounts(), [30.00])
+        self.double.alter(
+            "charge",
+            self.charge_of(session)["id"],
+            ["charge.updated"],
+            customer=self.shop.customer("another@x.io")["id"],
+        )
+        self.deliver()
+        self.assertEqual(self.total(sale_ref=later["id"]), 15.00)
+        self.assertEqual(self.total(), 15.00)

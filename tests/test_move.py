@@ -62,6 +62,15 @@ class TestMove(MoveCase):
         self.deliver()
         self.assertEqual(self.sums(), [0, 84.00])
 
+    def test_rejecting_rows_of_one_affiliate_leaves_those_of_the_other(self):
+        self.program.auto_approve_commissions = False
+        self.rows().is_approved = False
+        self.wizard(self.uma).action_move()
+        first, second = self.rows(affiliate_id=self.uma.id).sorted("date")
+        lost = self.rows(affiliate_id=self.drona.id, line_ref=first.line_ref)
+        (lost[0] | second)._reject("Typed twice")
+        self.assertEqual(self.rows(state="void"), (lost | second).sorted("id"))
+
     def test_payments_from_a_date_on(self):
         self.wizard(self.uma, "since", since=10).action_move()
         self.assertEqual(self.sums(), [24.00, 30.00])

@@ -83,6 +83,24 @@ class TestReviewed(StripeCase):
         self.deliver()
         self.assertEqual(self.amounts(), [30.0, -3.0])
 
+    def test_an_old_version_keeps_its_turn_among_rules_of_one_sequence(self):
+        product = self.shop.product("Pro")
+        self.deliver()
+        pro = self.env["affiliate.stripe.product"].search([])
+        special = {"scope": "product", "product_ids": [(6, 0, pro.ids)], "rate": 50}
+        self.program.rule_ids = [(5,), (0, 0, special), (0, 0, {"rate": 30})]
+        self.assertEqual(len(set(self.program.rule_ids.mapped("sequence"))), 1)
+        self.claim()
+        price = self.shop.price(10000, product=product["id"])
+        subscription = self.shop.subscribe("jane@x.example", price)
+        self.deliver()
+        self.assertEqual(self.amounts(), [50.0])
+        for rate in (40, 45):
+            self.program.rule_ids[0].rate = rate
+        self.shop.refund(subscription["latest_invoice"], 1000)
+        self.deliver()
+        self.assertEqual(self.amounts(), [50.0, -5.0])
+
     def test_refund_of_a_partly_captured_charge(self):
         from ..lib.sale_facts import refund_reversal
 
@@ -217,3 +235,47 @@ class TestReviewed(StripeCase):
         self.deliver()
         self.assertEqual(self.amounts(), [30.0, -15.0])
         self.assertTrue(all(row.on_hold for row in self.rows()))
+
+    def test_what_takes_back_a_held_row_is_held(self):
+        self.claim()
+        invoice = self.shop.invoice(self.shop.customer("jane@x.example"), 10000)
+        self.deliver()
+        self.rows().action_approve()
+        self.rows().action_hold()
+        self.double.alter(
+            "charge",
+            self.shop.charge_of(invoice),
+            ["charge.failed"],
+            status="failed",
+            failure_balance_transaction="txn_returned",
+        )
+        self.deliver()
+        earned, returned = self.rows()
+        self.assertEqual(returned.amount, -30.0)
+        self.assertEqual((returned.on_hold, returned.hold_reason), (True, "manual"))
+        self.assertEqual(returned.origin_id, earned)
+
+    def test_a_refund_corrects_the_payment_it_is_about(self):
+        self.program.auto_approve_commissions = False
+        self.claim()
+        invoice = self.shop.invoice(
+            self.shop.customer("jane@x.example"), 10000, pay=False
+        )
+        self.double.pay_invoice(invoice["id"], 4000)
+        self.double.advance(days=40)
+        self.double.pay_invoice(invoice["id"], 6000)
+        self.deliver()
+        first, second = self.rows().sorted("happened_at")
+        self.assertEqual((first.amount, second.amount), (12.0, 18.0))
+        first.action_approve()
+        charge = self.double.all("charge", amount=6000)[0]
+        refund = self.shop.refund(charge["id"], 3000)
+        self.deliver()
+        back = self.rows(kind="refund")
+        self.assertEqual((back.amount, back.origin_id), (-9.0, second))
+        self.assertEqual((back.hold_until, back.state), (second.hold_until, "pending"))
+        self.double.refund_status(refund["id"], "failed")
+        self.deliver()
+        again = self.rows(kind="refund") - back
+        self.assertEqual((again.amount, again.origin_id), (9.0, back))
+        self.assertEqual(again.hold_until, second.hold_until)

@@ -69,6 +69,20 @@ class TestTrickyMoneyBack(TrickyCase):
         self.deliver()
         self.assertEqual(sorted(self.amounts()), [-6.00, -3.00, 30.00])
 
+    def test_refunds_made_before_we_knew_the_invoice(self):
+        """Of an invoice of old: nobody told of its payment, and nothing is read twice."""
+        invoice = self.shop.invoice(self.shop.customer(), 10000)
+        self.shop.refund(invoice, 3000)
+        for delivery in self.double.deliveries():
+            delivery.drop()
+        self.double.alter("invoice", invoice["id"], ["invoice.updated"], number="X-1")
+        self.deliver()
+        self.assertEqual(self.amounts(), [30.00, -9.00])
+        self.double.requests.clear()
+        self.sell(10000)
+        asked = [request.path for request in self.double.requests]
+        self.assertEqual(asked.count("/v1/charges"), 0, "told of by its own event")
+
     def test_a_refund_of_no_charge_moves_nothing(self):
         """Money of the customer's cash balance goes back to him."""
         refund = self.shop.refund(self.sell(10000), 1000)
