@@ -19,6 +19,8 @@ _logger = logging.getLogger(__name__)
 
 # An object leads to others (refund > charge > session > …); four steps reach all.
 MAX_ROUNDS = 6
+# What happens to a payment of that age is told by events: no need to ask for it.
+TOLD_OF = timedelta(hours=1)
 
 
 class AffiliateStripeSync(models.AbstractModel):
@@ -129,10 +131,12 @@ class AffiliateStripeSync(models.AbstractModel):
                     owner[kind, stripe_id] = targets[stripe_id]
                     jobs.append(("object", (kind, stripe_id)))
             first_seen = sync._first_seen(account, [row for _k, _p, row, _t in lookups])
+            recently = sync.env.cr.now() - TOLD_OF
         parts += [
             (kind, params, target)
             for kind, params, row, target in lookups
             if (row.kind, row.stripe_id) in first_seen
+            and not _is_told_of(kind, row, recently)
         ]
         for kind, params, target in parts:
             key = (kind, str(params))
@@ -432,10 +436,17 @@ def _read_firsthand(readings):
     }
 
 
+def _is_told_of(kind, row, recently):
+    paid_at = row.values["paid_at"] if kind == "charge" else None
+    return paid_at is not None and paid_at > recently
+
+
 def _charge_lookups(readings, kind):
     """Return the keys of lookups for the charges that rows of a kind speak of."""
     return {
-        _job_key(("lookup", ("charge", {"payment_intent": row.values["payment_intent"]})))
+        _job_key(
+            ("lookup", ("charge", {"payment_intent": row.values["payment_intent"]}))
+        )
         for reading in readings
         for row in reading.rows
         if row.kind == kind

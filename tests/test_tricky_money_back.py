@@ -1,5 +1,7 @@
 """Refunds and disputes that are told in no order (``stripe_cases.py``)."""
 
+import time
+
 from odoo.tests import tagged
 
 from .money_common import DAY, TrickyCase
@@ -82,6 +84,17 @@ class TestTrickyMoneyBack(TrickyCase):
         self.sell(10000)
         asked = [request.path for request in self.double.requests]
         self.assertEqual(asked.count("/v1/charges"), 0, "told of by its own event")
+
+    def test_of_a_new_payment_events_tell(self):
+        self.double.advance(to=int(time.time()))
+        invoice = self.shop.invoice(self.shop.customer(), 10000)
+        for delivery in self.double.deliveries():
+            if delivery.event["type"] != "invoice.paid":
+                delivery.drop()
+        self.deliver()
+        asked = [request.path for request in self.double.requests]
+        self.assertIn(f"/v1/invoices/{invoice['id']}", asked)
+        self.assertNotIn("/v1/charges", asked)
 
     def test_a_refund_of_no_charge_moves_nothing(self):
         """Money of the customer's cash balance goes back to him."""
