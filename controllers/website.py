@@ -177,7 +177,8 @@ def _clean(name, text):
 
     A line break in a name could forge headers of an e-mail, and PostgreSQL refuses NUL.
     """
-    text = (text or "").replace("\r\n", "\n")
+    # What comes as a file is nothing to us.
+    text = text.replace("\r\n", "\n") if isinstance(text, str) else ""
     text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "", text)
     return text.strip() if name == "motivation" else " ".join(text.split())
 
