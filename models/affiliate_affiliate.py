@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .affiliate_stripe_sync import read_committed
+
 # A suspended affiliate keeps his customers; what they earn him waits.
 WORKING_STATES = ("active", "suspended")
 APPLICATION = "mail.mail_activity_data_todo"  # what a manager has to decide on
@@ -281,11 +283,21 @@ class AffiliateAffiliate(models.Model):
     def _apply(self, program, values):
         """Take an application from the public page.
 
+        In a transaction of its own, after all others for the same address: a form
+        sent twice at once would be two contacts else.
+
         :param program: a published ``affiliate.program``
         :param dict values: ``name``, ``email`` and optionally ``website``,
             ``wished_code``, ``motivation``; other keys are ignored
-        :return: the affiliate, also where the person had applied before
         """
+        with read_committed(self.env.registry) as cr:
+            own = self.with_env(self.env(cr=cr))
+            own.env["affiliate.referral"]._lock_email(values["email"])
+            own._enrol_applicant(program.with_env(own.env), values)
+
+    @api.model
+    def _enrol_applicant(self, program, values):
+        """Note an application, unless the person has applied before."""
         partner = self._find_applicant(program, values["email"])
         if not partner:
             partner = partner.create({"name": values["name"], "email": values["email"]})
@@ -293,7 +305,7 @@ class AffiliateAffiliate(models.Model):
             [("partner_id", "=", partner.id), ("program_id", "=", program.id)]
         )
         if affiliate:
-            return affiliate
+            return
         affiliate = self.create(
             {
                 "partner_id": partner.id,
@@ -311,7 +323,6 @@ class AffiliateAffiliate(models.Model):
                 summary=self.env._("New affiliate application"),
                 user_id=manager[:1].id or self.env.uid,
             )
-        return affiliate
 
     def _close_application(self):
         """It is decided: nobody has to look at it any more."""

@@ -78,8 +78,8 @@ class AffiliateReferral(models.Model):
 
     @api.model
     def _lock_email(self, email):
-        """Let nobody else store a claim for this address until the transaction ends;
-        return the time."""
+        """Let nobody else store a claim or an application for this address until the
+        transaction ends; return the time."""
         self.env.cr.execute(
             "SELECT pg_advisory_xact_lock("
             "hashtext('affiliate_stripe_claim'), hashtext(%s))",

@@ -289,6 +289,40 @@ class TestApplication(PageCase):
 
     # --- how many --------------------------------------------------------------------
 
+    def test_sent_twice_at_once(self):
+        """The second request looks who is known after the first one is through."""
+        program = self.program.sudo()
+        referrals = self.registry["affiliate.referral"]
+        lock, waited = referrals._lock_email, []
+
+        def wait(referral, email):
+            now = lock(referral, email)
+            waited.append(email)
+            if len(waited) == 1:
+                values = {"name": "Jane", "email": email}
+                affiliates = referral.env["affiliate.affiliate"]
+                affiliates._enrol_applicant(program.with_env(referral.env), values)
+            return now
+
+        with patch.object(referrals, "_lock_email", wait):
+            self.apply()
+        self.assertEqual(waited, [FORM["email"]])
+        self.assertEqual(len(self.applied()), 1)
+        partners = self.env["res.partner"]
+        self.assertEqual(partners.search_count([("email", "=", FORM["email"])]), 1)
+
+    def test_files_are_nothing(self):
+        for name in website.MAX_LENGTHS:
+            data = {**FORM, "csrf_token": self.token}
+            del data[name]
+            answer = self.url_open(
+                f"{self.program.website_url}/apply",
+                data=data,
+                files={name: ("a.txt", b"x")},
+            )
+            needed = name in ("name", "email")
+            self.assertEqual(answer.status_code, 422 if needed else 200, name)
+
     def test_too_many_applications_wait(self):
         with patch.object(website, "APPLICATIONS_AN_HOUR", 2):
             self.apply(422, email="wrong")
