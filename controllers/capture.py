@@ -9,8 +9,9 @@ from odoo.tools import is_html_empty
 from odoo.tools.misc import hash_sign, verify_hash_signed
 
 from ..lib import visits
+from ..models.affiliate_referral_capture import MAX_EMAIL, email_address
 from .tracking import COOKIE, LEADS_AN_HOUR, destination, is_own
-from .visitor import MAX_EMAIL, email_address, is_flood, visitor_address
+from .visitor import is_flood, visitor_address
 from .website import HONEYPOT
 
 CAPTCHA = "affiliate_form"

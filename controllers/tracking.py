@@ -6,7 +6,8 @@ from odoo import http
 from odoo.http import request
 
 from ..lib import visits
-from .visitor import email_address, is_flood, visitor_address
+from ..models.affiliate_referral_capture import email_address
+from .visitor import is_flood, visitor_address
 
 COOKIE = "affiliate_ref"
 MAX_BODY_BYTES = 8 * 1024

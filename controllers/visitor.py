@@ -1,13 +1,9 @@
 """What public pages may know of a visitor."""
 
-import re
-
 from odoo.http import request
-from odoo.tools import email_normalize
 
 from ..lib import visits
 
-MAX_EMAIL = 254
 # What proxies tell of whom they speak for.
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded")
 
@@ -28,15 +24,6 @@ def visitor_address():
         request.env["affiliate.rate.limit.log"]._note_hidden()
         return None
     return peer
-
-
-def email_address(text):
-    """Return the normalised address, or None. Mail to a host without a dot is lost."""
-    address = email_normalize(text) or "" if isinstance(text, str) else ""
-    # Half a character, which JSON can carry, is none.
-    unfit = r"@\s\x00-\x1f\x7f\ud800-\udfff"
-    fits = re.fullmatch(rf"[^{unfit}]+@[^{unfit}]+\.[^.{unfit}]{{2,}}", address)
-    return address if fits and len(address) <= MAX_EMAIL else None
 
 
 def is_flood(scope, limit, minutes=60):

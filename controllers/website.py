@@ -7,7 +7,8 @@ from odoo import http
 from odoo.http import request
 
 from ..lib import codes
-from .visitor import email_address, is_flood
+from ..models.affiliate_referral_capture import email_address
+from .visitor import is_flood
 
 # What the form asks for, and how long the answers may be.
 MAX_LENGTHS = {

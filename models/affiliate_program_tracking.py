@@ -162,8 +162,7 @@ class AffiliateProgram(models.Model):
 
         :return: dict with ``id site domains model days parameters consent privacy``
         """
-        # What cannot be a key, such as NUL, does not reach the database.
-        known = [("public_key", "=", public_key)] if _KEY.fullmatch(public_key) else []
+        known = [("public_key", "=", public_key)] if is_key(public_key) else []
         program = known and self.sudo().search(known, limit=1)
         if not program:
             return None
@@ -210,6 +209,11 @@ class AffiliateProgram(models.Model):
         return [
             word for word in re.split(r"[\s,;]+", self.link_parameters or "") if word
         ]
+
+
+def is_key(text):
+    """Tell whether something can be a key: NUL must not reach the database."""
+    return isinstance(text, str) and bool(_KEY.fullmatch(text))
 
 
 def _completed(vals):

@@ -1,9 +1,10 @@
 from odoo import api, models
 from odoo.exceptions import UserError
-from odoo.tools import email_normalize
 
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import is_stripe_id
+from .affiliate_program_tracking import is_key
+from .affiliate_referral_capture import email_address
 
 
 class AffiliateReferral(models.Model):
@@ -29,15 +30,15 @@ class AffiliateReferral(models.Model):
         """
         self.check_access("create")
         program = self._api_program(program)
-        address = email_normalize(email) if isinstance(email, str) else False
+        address = email_address(email)
         if not address:
-            raise UserError(self.env._("%s is not an e-mail address.", email or ""))
+            raise UserError(self.env._("%s is not an e-mail address.", _shown(email)))
         known = self._reference_of(reference)
         if not known or not self._capture(program.id, address, known, "sdk"):
             raise UserError(
                 self.env._(
                     "%(reference)s is no active tracking code of %(program)s.",
-                    reference=reference,
+                    reference=_shown(reference),
                     program=program.name,
                 )
             )
@@ -68,7 +69,9 @@ class AffiliateReferral(models.Model):
         self.check_access("create")
         account = self._api_program(program).stripe_account_id
         if not is_stripe_id(customer) or not customer.startswith("cus_"):
-            raise UserError(self.env._("%s is no Stripe customer id.", customer or ""))
+            raise UserError(
+                self.env._("%s is no Stripe customer id.", _shown(customer))
+            )
         try:
             self.env["affiliate.stripe.sync"]._sync_objects(
                 account, {("customer", customer)}
@@ -92,9 +95,9 @@ class AffiliateReferral(models.Model):
 
     @api.model
     def _api_program(self, key):
-        programs = self.env["affiliate.program"].search(
-            [("public_key", "=", key)] if key else [], limit=2
-        )
+        programs = self.env["affiliate.program"]
+        if not key or is_key(key):
+            programs = programs.search([("public_key", "=", key)] if key else [], limit=2)
         if len(programs) != 1:
             raise UserError(
                 self.env._("There is no programme with this key.")
@@ -104,3 +107,8 @@ class AffiliateReferral(models.Model):
                 )
             )
         return programs
+
+
+def _shown(value):
+    """Return what was sent as an answer can carry it: half characters cannot."""
+    return str(value or "")[:100].encode(errors="replace").decode()

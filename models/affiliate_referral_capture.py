@@ -1,12 +1,15 @@
+import re
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.tools import email_normalize
 
 from ..lib import attribution, visits
 from .affiliate_click import CLICK_DAYS
 from .affiliate_referral_candidates import Policies, unix
 
 BATCH = 200
+MAX_EMAIL = 254
 MAX_CLAIMS = 20  # of one affiliate for one address; more say nothing that we need
 
 
@@ -235,3 +238,12 @@ class AffiliateReferral(models.Model):
         limit = fields.Datetime.subtract(fields.Datetime.now(), days=days)
         old = [("ip_hash", "!=", False), ("date", "<", limit)]
         self.search(old, limit=10_000).ip_hash = False
+
+
+def email_address(text):
+    """Return the normalised address, or None. Mail to a host without a dot is lost."""
+    address = email_normalize(text) or "" if isinstance(text, str) else ""
+    # Half a character, which JSON can carry, is none.
+    unfit = r"@\s\x00-\x1f\x7f\ud800-\udfff"
+    fits = re.fullmatch(rf"[^{unfit}]+@[^{unfit}]+\.[^.{unfit}]{{2,}}", address)
+    return address if fits and len(address) <= MAX_EMAIL else None

@@ -78,10 +78,19 @@ class TestServerApi(TrackingCase):
         nobody = self.shop.customer(None)
         public = self.program.public_key
         for method, arguments, says in (
+            *(
+                ("track_lead", {"email": wrong, "reference": "DRONA29"}, "e-mail")
+                for wrong in (
+                    *("a\x00@b.example", "a\ud800@b.example", "a@localhost"),
+                    f"{'a' * 300}@b.example",
+                )
+            ),
             ("track_lead", {"email": "jane", "reference": "DRONA29"}, "e-mail address"),
             ("track_lead", {"email": 7, "reference": "DRONA29"}, "e-mail address"),
             ("track_lead", {"email": "a@b.example", "reference": "NOBODY"}, "NOBODY"),
             ("track_lead", {"email": "a@b.example", "reference": "<b>"}, "no active"),
+            ("track_lead", {"email": "a@b.example", "reference": "\ud800"}, "no active"),
+            ("track_customer", {"customer": "\ud800", "reference": "BOB30"}, "no Stripe"),
             ("track_customer", {"customer": "x", "reference": "BOB30"}, "customer id"),
             (
                 "track_customer",
@@ -98,7 +107,7 @@ class TestServerApi(TrackingCase):
                 status, answer = self.call(method, key, program=public, **arguments)
                 self.assertEqual(status, 422)
                 self.assertIn(says, answer["message"])
-        for program in (None, "unknown"):
+        for program in (None, "unknown", "\x00", "\ud800", 7, {"a": 1}):
             arguments = {"email": "a@b.example", "reference": "BOB30"}
             status, answer = self.call("track_lead", key, program=program, **arguments)
             self.assertEqual(status, 422)

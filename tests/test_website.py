@@ -4,7 +4,8 @@ from odoo.exceptions import UserError
 from odoo.tests import new_test_user
 from odoo.tools import mute_logger
 
-from ..controllers import visitor, website
+from ..controllers import website
+from ..models.affiliate_referral_capture import email_address
 from .web_common import PASSWORD, PageCase
 
 FORM = {
@@ -163,7 +164,7 @@ class TestApplication(PageCase):
 
     def test_wrong_email_is_named_at_the_field_and_nothing_is_lost(self):
         for email in ("jane", "jane@localhost", "a@b.example, c@d.example", "@x.io"):
-            self.assertFalse(visitor.email_address(email), email)
+            self.assertFalse(email_address(email), email)
             page = self.apply(422, email=email).text
             self.assertIn("This is not a complete e-mail address", page)
             self.assertIn('id="apply_email_error"', page)
