@@ -45,7 +45,8 @@ class AffiliateTracking(http.Controller):
         reference = visits.Reference(
             asked.code, (stored and stored.visitor) or visits.new_visitor()
         )
-        visit, private = _visit(carried) if _is_person() else None, _wants_privacy()
+        came = _is_person() and _is_followed()
+        visit, private = _visit(carried) if came else None, _wants_privacy()
         key, known, _busy = request.env["affiliate.click"]._record(
             None,
             reference,
@@ -235,6 +236,16 @@ def _is_person():
         or headers.get("X-Moz") == "prefetch"
         or request.httprequest.method == "HEAD"
         or _is_robot(headers.get("User-Agent", "").lower())
+    )
+
+
+def _is_followed():
+    """Tell whether somebody goes to this address. A page can have it loaded as an image
+    or in a hidden frame, to make visits of all its readers; browsers say so."""
+    headers = request.httprequest.headers
+    return (
+        headers.get("Sec-Fetch-Dest", "document") == "document"
+        or headers.get("Sec-Fetch-User") == "?1"
     )
 
 

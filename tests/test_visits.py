@@ -127,6 +127,19 @@ class TestPeopleAndRobots(TrackingCase):
             with self.subTest(agent):
                 self.assertFalse(self.counts(agent))
 
+    def test_what_a_page_loads_by_itself_is_no_visit(self):
+        """A page of an affiliate makes no visits of its readers."""
+        for loaded in ("image", "iframe", "script", "style", "empty", "video"):
+            with self.subTest(loaded):
+                self.assertFalse(self.counts(PHONE, **{"Sec-Fetch-Dest": loaded}))
+        for followed in (
+            {"Sec-Fetch-Dest": "document"},
+            {"Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1"},
+            {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-User": "?1"},
+        ):
+            with self.subTest(**followed):
+                self.assertTrue(self.counts(PHONE, **followed))
+
     def test_looking_at_the_head_is_no_visit(self):
         answer = self.url_open(
             "/a/DRONA29", method="HEAD", headers=BROWSER, allow_redirects=False
