@@ -277,6 +277,10 @@ class TestSdk(ForeignSiteCase):
         pay = "https://pay.acme.com/b"
         links = (
             (BUY, "", f"{BUY}?client_reference_id=REF"),
+            *(
+                (other, "", f"{other}?client_reference_id=REF")
+                for other in ("https://donate.stripe.com/1", "https://book.stripe.com/1")
+            ),
             (
                 f"{BUY}?prefilled_email=a%40b.c&x#y",
                 "",

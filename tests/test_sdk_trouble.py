@@ -81,6 +81,24 @@ class TestSdkTrouble(ForeignSiteCase):
         self.assertEqual(self.js("who"), self.cookie())
         self.assertIn(self.cookie(), self.attribute("#buy"))
 
+    def test_the_page_has_something_of_our_name(self):
+        """Browsers make forms, frames and what has an id properties of the window."""
+        odoo = self.base_url()
+        late = (
+            "onload=\"document.body.append(Object.assign("
+            "document.createElement('script'), "
+            f"{{src: '{odoo}/affiliate/sdk/{self.key}.js'}}))\""
+        )
+        now = f"<script src='{odoo}/affiliate/sdk/{self.key}.js'></script>"
+        for mine in (
+            f"<form id='affiliate'><input name='key'></form>{now}",
+            f"<iframe name='affiliate' src='{odoo}/web/health' {late}></iframe>",
+        ):
+            with self.subTest(mine):
+                self.site.pages["/"] = (f"<!DOCTYPE html>{self.BODY}{mine}", "")
+                self.visit(f"/?via={self.code}", ready=False)
+                self.visitor.until("buy.search.includes('client_reference_id')")
+
     def test_no_popup_can_be_shown(self):
         """Without an address there is nowhere to go; the page is told, if it asks."""
         self.visitor.refused = ("/popup.js",)

@@ -17,7 +17,8 @@
     const DAY = 86400;
     const PATIENCE = 4000; // milliseconds for our server, then we go on without it
 
-    const stub = window.affiliate || {};
+    // Not what a page's form or frame of that name is.
+    const stub = typeof window.affiliate === "function" ? window.affiliate : {};
     if (stub.key) {
         return; // the page has this script twice
     }
@@ -156,7 +157,7 @@
 
     const parameterOf = ({href, hostname, dataset}) => {
         const domain = domainOf(hostname);
-        return /^https:\/\/buy\.stripe\.com\//.test(href) ||
+        return /^https:\/\/(buy|book|donate)\.stripe\.com\//.test(href) ||
             "affiliateCheckout" in dataset
             ? CHECKOUT
             : "affiliate" in dataset ||
