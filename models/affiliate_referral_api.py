@@ -97,7 +97,9 @@ class AffiliateReferral(models.Model):
     def _api_program(self, key):
         programs = self.env["affiliate.program"]
         if not key or is_key(key):
-            programs = programs.search([("public_key", "=", key)] if key else [], limit=2)
+            programs = programs.search(
+                [("public_key", "=", key)] if key else [], limit=2
+            )
         if len(programs) != 1:
             raise UserError(
                 self.env._("There is no programme with this key.")

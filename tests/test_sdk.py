@@ -279,7 +279,10 @@ class TestSdk(ForeignSiteCase):
             (BUY, "", f"{BUY}?client_reference_id=REF"),
             *(
                 (other, "", f"{other}?client_reference_id=REF")
-                for other in ("https://donate.stripe.com/1", "https://book.stripe.com/1")
+                for other in (
+                    "https://donate.stripe.com/1",
+                    "https://book.stripe.com/1",
+                )
             ),
             (
                 f"{BUY}?prefilled_email=a%40b.c&x#y",

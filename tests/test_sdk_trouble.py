@@ -85,7 +85,7 @@ class TestSdkTrouble(ForeignSiteCase):
         """Browsers make forms, frames and what has an id properties of the window."""
         odoo = self.base_url()
         late = (
-            "onload=\"document.body.append(Object.assign("
+            'onload="document.body.append(Object.assign('
             "document.createElement('script'), "
             f"{{src: '{odoo}/affiliate/sdk/{self.key}.js'}}))\""
         )

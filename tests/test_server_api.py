@@ -89,8 +89,16 @@ class TestServerApi(TrackingCase):
             ("track_lead", {"email": 7, "reference": "DRONA29"}, "e-mail address"),
             ("track_lead", {"email": "a@b.example", "reference": "NOBODY"}, "NOBODY"),
             ("track_lead", {"email": "a@b.example", "reference": "<b>"}, "no active"),
-            ("track_lead", {"email": "a@b.example", "reference": "\ud800"}, "no active"),
-            ("track_customer", {"customer": "\ud800", "reference": "BOB30"}, "no Stripe"),
+            (
+                "track_lead",
+                {"email": "a@b.example", "reference": "\ud800"},
+                "no active",
+            ),
+            (
+                "track_customer",
+                {"customer": "\ud800", "reference": "BOB30"},
+                "no Stripe",
+            ),
             ("track_customer", {"customer": "x", "reference": "BOB30"}, "customer id"),
             (
                 "track_customer",
