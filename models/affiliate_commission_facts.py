@@ -259,9 +259,8 @@ class _Mirror:
         }
 
     def _buyer(self, session, customer):
-        """Return whose sale a session is, and not only whose address was typed there:
-        a guest's payment may be given to a customer, of which the session tells nothing.
-        """
+        """Return whose sale a session is. Its own customer may be a guest whose payment
+        was given to a customer, of which the session tells nothing."""
         charges = self._by_intent.get(session.get("payment_intent"))
         return self.charges[charges[0]][0] if charges else customer
 
