@@ -288,18 +288,13 @@ def _sale_entries(sale, terms, first_day, count):
     }
     step = terms.step(sale.currency)
     payments = sale.received(terms.count_off_stripe)
-    # The hold of a correction is the hold of what it corrects.
-    corrected = {}
-    for payment in sorted(payments, key=lambda payment: payment.at):
-        corrected.setdefault(payment.bucket, payment)
-        corrected.setdefault(None, payment)
+    corrected = _corrected(payments)
     earning = [line for line in sale.lines if line.ref in rules]
     entries, before = [], {line.ref: (0, 0) for line in earning}
     for cause, shares in _received_shares(sale, payments):
         after = _state(earning, rules, shares, step)
-        origin = cause
-        if cause.kind != EARNED:
-            origin = corrected[getattr(cause, "bucket", None)]
+        own = cause.kind == EARNED
+        origin = cause if own else corrected[getattr(cause, "bucket", None)]
         for line in earning:
             amount, base = (
                 new - old
@@ -326,6 +321,16 @@ def _sale_entries(sale, terms, first_day, count):
                 )
         before = after
     return entries
+
+
+def _corrected(payments):
+    """Return ``{bucket: payment}``: which payment a correction is about, whose hold it
+    has. A credit note, which names none, is about the first."""
+    corrected = {}
+    for payment in sorted(payments, key=lambda payment: payment.at):
+        corrected.setdefault(payment.bucket, payment)
+        corrected.setdefault(None, payment)
+    return corrected
 
 
 def _received_shares(sale, payments):

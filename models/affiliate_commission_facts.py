@@ -246,7 +246,9 @@ class _Mirror:
                 )
             ],
             "checkout_session": [
-                (self._buyer(raw, customer), raw) for _ref, customer, raw in sessions
+                (owner, raw)
+                for _ref, customer, raw in sessions
+                for owner in dict.fromkeys((customer, self._buyer(raw, customer)))
             ],
             "customer": list(self.customers.items()),
         }
@@ -257,8 +259,8 @@ class _Mirror:
         }
 
     def _buyer(self, session, customer):
-        """Return whose sale a session is. A guest's payment may be given to a customer
-        later, of which the session tells nothing: it goes with the payment."""
+        """Return whose sale a session is. Its own customer may be a guest whose payment
+        was given to a customer, of which the session tells nothing."""
         charges = self._by_intent.get(session.get("payment_intent"))
         return self.charges[charges[0]][0] if charges else customer
 

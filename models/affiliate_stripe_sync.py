@@ -19,6 +19,14 @@ _logger = logging.getLogger(__name__)
 
 # An object leads to others (refund > charge > session > …); four steps reach all.
 MAX_ROUNDS = 6
+# Whose invoice each payment pays.
+_PAID = SQL(
+    """(SELECT paid.customer_ref, paid.account_id, payment.payment_intent
+          FROM affiliate_stripe_invoice_payment payment
+          JOIN affiliate_stripe_invoice paid
+            ON paid.account_id = payment.account_id
+           AND paid.stripe_id = payment.invoice_ref)"""
+)
 # What happens to a payment of that age is told by events: no need to ask for it.
 TOLD_OF = timedelta(hours=1)
 
@@ -257,12 +265,8 @@ class AffiliateStripeSync(models.AbstractModel):
         invoices = {
             row.values["invoice_ref"] for row in rows if row.kind == "invoice_payment"
         }
-        paid = SQL(
-            """(SELECT paid.customer_ref, paid.account_id, payment.payment_intent
-                  FROM affiliate_stripe_invoice_payment payment
-                  JOIN affiliate_stripe_invoice paid
-                    ON paid.account_id = payment.account_id
-                   AND paid.stripe_id = payment.invoice_ref)"""
+        charge, invoice = (
+            SQL.identifier(f"affiliate_stripe_{kind}") for kind in ("charge", "invoice")
         )
         found = [
             SQL(
@@ -273,10 +277,10 @@ class AffiliateStripeSync(models.AbstractModel):
                 tuple(refs - {None}),
             )
             for table, column, refs in (
-                (SQL.identifier("affiliate_stripe_charge"), "stripe_id", charges),
-                (SQL.identifier("affiliate_stripe_charge"), "payment_intent", intents),
-                (SQL.identifier("affiliate_stripe_invoice"), "stripe_id", invoices),
-                (paid, "payment_intent", intents),
+                (charge, "stripe_id", charges),
+                (charge, "payment_intent", intents),
+                (invoice, "stripe_id", invoices),
+                (_PAID, "payment_intent", intents),
             )
             if refs - {None}
         ]

@@ -51,6 +51,9 @@ class History:
                 "upgrade",
                 "one_off",
                 "bill",
+                "in_parts",
+                "in_another_name",
+                "given_away",
                 "refund",
                 "credit_note",
                 "void_note",
@@ -58,7 +61,7 @@ class History:
                 "decline",
                 "wait",
             ),
-            (4, 2, 3, 3, 4, 5, 1, 2, 1, 5),
+            (4, 2, 3, 3, 2, 2, 1, 4, 5, 1, 2, 1, 5),
         )[0]
         try:
             getattr(self, name)()
@@ -107,6 +110,40 @@ class History:
         )
         rate = self.random.choice(self.tax)
         self.shop.invoice(customer, 7001, 2999, -777, pay=False, default_tax_rates=rate)
+
+    def in_parts(self):
+        """An invoice in some currency, paid in three parts, the last one in cash."""
+        customer = self.shop.customer(self.email())
+        currency = self.random.choice(["usd", "jpy", "kwd"])
+        invoice = self.shop.invoice(customer, 7001, 2999, pay=False, currency=currency)
+        for days in self.random.sample([0, 1, 40], 2):
+            self.double.pay_invoice(invoice["id"], 3333)
+            self.double.advance(days=days)
+        self.shop.post(f"invoices/{invoice['id']}/pay", paid_out_of_band=True)
+
+    def in_another_name(self):
+        """An invoice paid by somebody else, or by nobody Stripe knows."""
+        customer = self.shop.customer(self.email())
+        invoice = self.shop.invoice(customer, 4004, 333, pay=False)
+        payer = self.shop.customer(self.email())["id"]
+        params = self.random.choice([{}, {"customer": payer}])
+        intent = self.shop.post(
+            "payment_intents",
+            amount=invoice["total"],
+            currency="usd",
+            confirm=True,
+            **params,
+        )
+        path = f"invoices/{invoice['id']}/attach_payment"
+        self.shop.post(path, payment_intent=intent["id"])
+
+    def given_away(self):
+        """A guest's payment becomes that of a customer."""
+        if guests := [c for c in self.charges() if not c["customer"]]:
+            charge = self.random.choice(guests)["id"]
+            customer = self.shop.customer(self.email())["id"]
+            events = ["charge.updated"]
+            self.double.alter("charge", charge, events, customer=customer)
 
     def credit_note(self):
         """Of some lines or of none; refunded, explaining a refund, to the balance, out

@@ -417,3 +417,20 @@ class TestSalesWithoutInvoice(MoneyCase):
         self.deliver()
         self.assertEqual(self.total(sale_ref=later["id"]), 15.00)
         self.assertEqual(self.total(), 15.00)
+
+    def test_who_typed_his_address_came_by_the_link(self):
+        """Also where the payment was given to another: both did."""
+        opened = self.double.open_payment_link(
+            self.shop.link(self.shop.price(10000, interval=None))["id"],
+            self.drona.code,
+        )
+        session = self.double.complete_session(opened["id"], email="g@x.io")
+        self.double.alter(
+            "charge",
+            self.charge_of(session)["id"],
+            ["charge.updated"],
+            customer=self.shop.customer("another@x.io")["id"],
+        )
+        later = self.sell(5000, email="g@x.io")
+        self.assertEqual(self.total(sale_ref=session["id"]), 30.00)
+        self.assertEqual(self.total(sale_ref=later["id"]), 15.00)
