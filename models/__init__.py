@@ -22,6 +22,8 @@ from . import affiliate_stripe_dispute
 from . import affiliate_stripe_payout
 from . import affiliate_stripe_balance_transaction
 from . import affiliate_stripe_sync
+from . import affiliate_stripe_sync_reading
+from . import affiliate_stripe_sync_polling
 from . import affiliate_stripe_erasure
 from . import affiliate_stripe_run
 from . import affiliate_stripe_run_walk
