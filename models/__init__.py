@@ -57,6 +57,7 @@ from . import affiliate_commission_booking
 from . import affiliate_commission_backlog
 from . import affiliate_referral_flag
 from . import affiliate_settlement
+from . import affiliate_settlement_bill
 from . import affiliate_rate_limit_log
 
 # What people outside see of it.
