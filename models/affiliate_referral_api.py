@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tools import email_normalize
 
 from ..lib.stripe_client import StripeProblem
-from ..lib.stripe_objects import is_stripe_id
+from ..lib.stripe_text import is_stripe_id
 
 
 class AffiliateReferral(models.Model):

@@ -9,7 +9,8 @@ from odoo.tools import SQL
 from odoo.tools.sql import create_index
 
 from ..lib.stripe_client import StripeProblem
-from ..lib.stripe_objects import MODELS, storable_json
+from ..lib.stripe_objects import MODELS
+from ..lib.stripe_text import storable_json
 
 _logger = logging.getLogger(__name__)
 

@@ -201,13 +201,15 @@ def _is_told_of(kind, row, recently):
 
 def _charge_lookups(readings, kind):
     """Return the keys of lookups for the charges that rows of a kind speak of."""
-    return {
-        _job_key(
-            ("lookup", ("charge", {"payment_intent": row.values["payment_intent"]}))
-        )
+    intents = {
+        row.values["payment_intent"]
         for reading in readings
         for row in reading.rows
         if row.kind == kind
+    }
+    return {
+        _job_key(("lookup", ("charge", {"payment_intent": intent})))
+        for intent in intents
     }
 
 
