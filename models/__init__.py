@@ -26,6 +26,7 @@ from . import affiliate_stripe_sync_reading
 from . import affiliate_stripe_sync_polling
 from . import affiliate_stripe_erasure
 from . import affiliate_stripe_run
+from . import affiliate_stripe_run_part
 from . import affiliate_stripe_run_walk
 from . import affiliate_stripe_run_checks
 from . import affiliate_stripe_run_difference

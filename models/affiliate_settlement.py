@@ -224,20 +224,7 @@ class AffiliateSettlement(models.Model):
         :param bool allow_negative: settle negative sums too, as vendor credit notes
         :return: the settlements made
         """
-        rows = self.env["affiliate.commission"]
-        domain = [
-            ("state", "=", "approved"),
-            ("on_hold", "=", False),
-            ("settlement_id", "=", False),
-            ("date", "<=", date_to),
-            ("affiliate_id.state", "=", "active"),
-        ]
-        if affiliates is not None:
-            domain.append(("affiliate_id", "in", affiliates.ids))
-        if company:
-            domain.append(("company_id", "=", company.id))
-        # Whoever settles need not be able to change commissions otherwise.
-        rows = rows.search(domain).sudo().try_lock_for_update()
+        rows = self._get_due(date_to, affiliates, company)
         groups = defaultdict(rows.browse)
         for row in rows:
             groups[row.affiliate_id, row.currency_id, row.company_id] |= row
@@ -260,6 +247,24 @@ class AffiliateSettlement(models.Model):
             group.write({"settlement_id": settlement.id})
             settlements |= settlement
         return settlements
+
+    @api.model
+    def _get_due(self, date_to, affiliates, company):
+        """Return the commissions that can be settled and that nobody else settles."""
+        domain = [
+            ("state", "=", "approved"),
+            ("on_hold", "=", False),
+            ("settlement_id", "=", False),
+            ("date", "<=", date_to),
+            ("affiliate_id.state", "=", "active"),
+        ]
+        if affiliates is not None:
+            domain.append(("affiliate_id", "in", affiliates.ids))
+        if company:
+            domain.append(("company_id", "=", company.id))
+        # Whoever settles need not be able to change commissions otherwise.
+        commissions = self.env["affiliate.commission"].search(domain)
+        return commissions.sudo().try_lock_for_update()
 
     @api.model
     def _reaches_minimum(self, program, currency, total, allow_negative):

@@ -287,6 +287,26 @@ class AffiliateStripeAccount(models.Model):
             if problem.code != "permission":
                 raise UserError(self._problem_text(problem)) from problem
             stripe_account = {}
+        permissions = self._check_permissions(stripe_api)
+        self._check_same_account(stripe_account.get("id"))
+        self.write(
+            {
+                "stripe_account_id": stripe_account.get("id") or self.stripe_account_id,
+                "permission_report": self.env._(
+                    "May read: %s.", ", ".join(permissions)
+                ),
+            }
+        )
+        settings = stripe_account.get("settings") or {}
+        business = (settings.get("dashboard") or {}).get("display_name")
+        if business and self.name == self._fields["name"].default(self):
+            self.name = business
+
+    def _check_permissions(self, stripe_api):
+        """Read one object of each kind; return the names of the permissions that takes.
+
+        :raise UserError: where the key may not read all, or there is no answer
+        """
         kinds = [kind for kind in KINDS.values() if kind.listed]
         answers = in_parallel(
             lambda kind: stripe_api.get(kind.path, limit=1), kinds, ask_all=True
@@ -309,20 +329,7 @@ class AffiliateStripeAccount(models.Model):
                     write=", ".join(WRITE_PERMISSIONS),
                 )
             )
-        self._check_same_account(stripe_account.get("id"))
-        self.write(
-            {
-                "stripe_account_id": stripe_account.get("id") or self.stripe_account_id,
-                "permission_report": self.env._(
-                    "May read: %s.",
-                    ", ".join(sorted({kind.permission for kind in kinds})),
-                ),
-            }
-        )
-        settings = stripe_account.get("settings") or {}
-        business = (settings.get("dashboard") or {}).get("display_name")
-        if business and self.name == self._fields["name"].default(self):
-            self.name = business
+        return sorted({kind.permission for kind in kinds})
 
     def _check_same_account(self, stripe_account_id):
         """Refuse the key of another account: histories would mix."""
