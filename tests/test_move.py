@@ -7,8 +7,6 @@ from .common import NEW_YEAR, moment
 from .test_attribution import DAY
 from .test_policy import VisitCase
 
-TOO_OLD = "Does not count: too many days before sign-up or payment."
-
 
 class MoveCase(VisitCase):
     def setUp(self):

@@ -18,9 +18,7 @@ class TestNightly(RunCase):
         self.forget()
         # No event tells of it either: only the invoice itself can.
         self.account.polled_until = fields.Datetime.now()
-        self.env.cr.execute(
-            "UPDATE affiliate_stripe_invoice SET synced_at = synced_at - interval '1 h'"
-        )
+        self.age("invoice")
         self.env["affiliate.stripe.run"]._cron_nightly()
         self.walk()
         self.process()

@@ -284,17 +284,7 @@ class TestRuns(RunCase):
         """A page of history waits to be stored while its invoice is paid, loses a line
         and is stored by its event: the page is the older fact."""
         customer = self.shop.customer("jane@example.com")
-        draft = self.shop.post("invoices", customer=customer["id"])
-        item, _other = (
-            self.shop.post(
-                "invoiceitems",
-                customer=customer["id"],
-                invoice=draft["id"],
-                amount=amount,
-                currency="usd",
-            )
-            for amount in (2000, 10000)
-        )
+        draft, (item, _other) = self.shop.draft(customer, 2000, 10000)
         self.forget()
         runs = type(self.env["affiliate.stripe.run"])
         store, overtaken = runs._store_readings, []
