@@ -66,16 +66,13 @@ class TestEngine(StripeCase):
         run, parts = runs._claim("slow")
         part = parts.filtered(lambda part: part.kind == "product")
         reading = self.reading("product", product["id"])
-        place = part._to_place()
         page = Page(self.sync._database_now(), [product], [reading], [], False)
         self.env["affiliate.stripe.run.part"].browse(part.id).leased_by = "quick"
         self.env.flush_all()
-        self.assertEqual(
-            run._store_readings(part.id, "slow", place, page, [], [reading]), []
-        )
+        self.assertEqual(run._store_readings(part.id, "slow", page, [], [reading]), [])
         self.assertFalse(self.mirrored("product", product["id"]))
         self.assertFalse(part.done)
-        run._store_readings(part.id, "quick", place, page, [], [reading])
+        run._store_readings(part.id, "quick", page, [], [reading])
         self.env.invalidate_all()
         self.assertTrue(self.mirrored("product", product["id"]))
         self.assertTrue(part.done)

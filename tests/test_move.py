@@ -17,7 +17,7 @@ class MoveCase(VisitCase):
         self.double.advance(months=1)
         self.deliver()
 
-    def wizard(self, affiliate, scope="all", since=None, **values):
+    def wizard(self, affiliate, scope="all", since=None):
         form = Form(
             self.env["affiliate.move.wizard"].with_context(
                 **self.bound().action_move()["context"]

@@ -289,15 +289,16 @@ class TestRuns(RunCase):
         runs = type(self.env["affiliate.stripe.run"])
         store, overtaken = runs._store_readings, []
 
-        def store_later(run, part_id, token, place, page, *arguments):
-            if place.kind == "invoice" and page.raws and not overtaken:
-                overtaken.append(page.raws[0]["status"])
+        def store_later(run, part_id, token, page, *arguments):
+            drafts = [raw for raw in page.raws if raw["id"] == draft["id"]]
+            if drafts and not overtaken:
+                overtaken.append(drafts[0]["status"])
                 self.shop.delete(f"invoiceitems/{item['id']}")
                 self.shop.post(f"invoices/{draft['id']}/finalize")
                 self.shop.post(f"invoices/{draft['id']}/pay")
                 self.deliver()
                 self.assertEqual(self.amounts(), [30.0])
-            return store(run, part_id, token, place, page, *arguments)
+            return store(run, part_id, token, page, *arguments)
 
         run = self.start()
         with patch.object(runs, "_store_readings", store_later):
