@@ -15,26 +15,6 @@ from ..lib import stripe_client
 from ..lib.stripe_events import SUBSCRIBED
 from .common import KEY, StripeCase
 
-#: What a restricted key needs, in the double's words.
-READS = (
-    "account",
-    "balance_transaction",
-    "charge",
-    "checkout_session",
-    "coupon",
-    "credit_note",
-    "customer",
-    "dispute",
-    "event",
-    "invoice",
-    "payout",
-    "plan",
-    "product",
-    "promotion_code",
-    "refund",
-    "subscription",
-)
-
 
 @tagged("post_install", "-at_install")
 class TestConnection(StripeCase):

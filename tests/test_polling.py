@@ -6,26 +6,7 @@ from odoo import fields
 from odoo.tests import tagged
 
 from .common import KEY, NEW_YEAR, StripeCase, moment
-
-#: What a restricted key needs, in the double's words.
-READS = (
-    "account",
-    "balance_transaction",
-    "charge",
-    "checkout_session",
-    "coupon",
-    "credit_note",
-    "customer",
-    "dispute",
-    "event",
-    "invoice",
-    "payout",
-    "plan",
-    "product",
-    "promotion_code",
-    "refund",
-    "subscription",
-)
+from .test_keys import READS
 
 
 @tagged("post_install", "-at_install")

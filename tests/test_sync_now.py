@@ -12,26 +12,6 @@ from odoo.tools import mute_logger
 from ..lib.stripe_objects import KINDS
 from .common import StripeCase
 
-#: What a restricted key needs, in the double's words.
-READS = (
-    "account",
-    "balance_transaction",
-    "charge",
-    "checkout_session",
-    "coupon",
-    "credit_note",
-    "customer",
-    "dispute",
-    "event",
-    "invoice",
-    "payout",
-    "plan",
-    "product",
-    "promotion_code",
-    "refund",
-    "subscription",
-)
-
 
 @tagged("post_install", "-at_install")
 class TestSyncNow(StripeCase):
