@@ -402,7 +402,7 @@ class AffiliateCommission(models.Model):
 
 
 def _log_foreign(sales, terms):
-    """Say which fixed amounts were passed over, and why (money.md section 3)."""
+    """Say which fixed amounts were passed over, and why."""
     for sale in sales:
         if rules := commission.foreign_rules(sale, terms):
             _logger.info(
