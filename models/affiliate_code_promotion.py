@@ -216,6 +216,23 @@ class AffiliateCode(models.Model):
         model.invalidate_model()
 
 
+class AffiliateStripeAccount(models.Model):
+    _inherit = "affiliate.stripe.account"
+
+    def action_deactivate_codes(self):
+        """Deactivate all promotion codes of ours at Stripe (before disconnecting)."""
+        codes = self.env["affiliate.code"].search(
+            [
+                ("affiliate_id.program_id.stripe_account_id", "in", self.ids),
+                ("state", "=", "synced"),
+            ]
+        )
+        codes._deactivate()
+        return self._notify(
+            self.env._("%s codes were deactivated in Stripe.", len(codes)), "success"
+        )
+
+
 class _ForeignCode(Exception):
     """The text of the code belongs to a promotion code that is not ours."""
 

@@ -360,3 +360,19 @@ class AffiliateProgram(models.Model):
         """Return the ``lib.commission.Terms`` of this programme."""
         self.ensure_one()
         return self.rule_ids._get_terms(self)
+
+
+class AffiliateStripeAccount(models.Model):
+    _inherit = "affiliate.stripe.account"
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_unused(self):
+        if self.env["affiliate.program"].search_count(
+            [("stripe_account_id", "in", self.ids)], limit=1
+        ):
+            raise UserError(
+                self.env._(
+                    "A programme uses this Stripe account, so its history must stay. "
+                    "Disconnect it instead."
+                )
+            )

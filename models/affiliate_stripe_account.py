@@ -14,7 +14,7 @@ KEY_PREFIXES = {
     "rk_live_": True,
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# Programmes write these two; everything else is only read.
+# What a key must be allowed to write: programmes the first two, the account the last.
 WRITE_PERMISSIONS = ("Coupons", "Promotion codes", "Webhook endpoints")
 EVENT_RETENTION_DAYS = 30  # Stripe forgets events after that
 
@@ -160,20 +160,6 @@ class AffiliateStripeAccount(models.Model):
                 f"{account.get_base_url()}/affiliate_stripe/webhook/{token}"
             )
 
-    # === CRUD METHODS === #
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_only_unused(self):
-        if self.env["affiliate.program"].search_count(
-            [("stripe_account_id", "in", self.ids)], limit=1
-        ):
-            raise UserError(
-                self.env._(
-                    "A programme uses this Stripe account, so its history must stay. "
-                    "Disconnect it instead."
-                )
-            )
-
     # === ACTION METHODS === #
 
     def action_connect(self):
@@ -214,19 +200,6 @@ class AffiliateStripeAccount(models.Model):
             account._update_warning()
             account.run_ids.action_cancel()
         return True
-
-    def action_deactivate_codes(self):
-        """Deactivate all promotion codes of ours at Stripe (before disconnecting)."""
-        codes = self.env["affiliate.code"].search(
-            [
-                ("affiliate_id.program_id.stripe_account_id", "in", self.ids),
-                ("state", "=", "synced"),
-            ]
-        )
-        codes._deactivate()
-        return self._notify(
-            self.env._("%s codes were deactivated in Stripe.", len(codes)), "success"
-        )
 
     def _notify(self, message, kind):
         return {
