@@ -127,7 +127,7 @@ class _Search:
         # {key of a job: the target for whose sake it was first asked}
         self.owner = {target: target for target in targets}
         self.seen = set(targets)  # objects that were read, or are about to be
-        self.asked = set()  # keys of lookups that are not needed any more
+        self.asked = set()  # keys of lookups that are made, or not needed
         self._readings = {}  # {(kind, stripe id): Reading}
         self._failed = {}  # {key of a job: StripeProblem}, but what is only gone
         self._results = {}
