@@ -238,7 +238,7 @@ class AffiliateCommission(models.Model):
     def _insert_rows(self, values_list, booked):
         """Create ledger rows: references resolved, corrections tied to their origin."""
         if not values_list:
-            return self.browse()
+            return
         account = (
             self.env["affiliate.program"]
             .browse(values_list[0]["program_id"])
@@ -247,11 +247,9 @@ class AffiliateCommission(models.Model):
         refs = _References(self.env, account, values_list)
         today = fields.Date.context_today(self)
         origins = self._origins(booked)
-        rows = self.browse()
-        for kind in ("earned", "correction"):
-            batch = [
-                v for v in values_list if (v["kind"] == "earned") == (kind == "earned")
-            ]
+        earned = [values for values in values_list if values["kind"] == "earned"]
+        corrections = [values for values in values_list if values["kind"] != "earned"]
+        for batch in (earned, corrections):
             for values in batch:
                 refs.resolve(values)
                 values |= {
@@ -263,12 +261,10 @@ class AffiliateCommission(models.Model):
                 values["is_approved"] |= self._is_due(values, today)
                 values |= self._stored(values)
             created = self.create(batch)
-            rows |= created
             for row in created.filtered(lambda row: row.kind == "earned"):
                 line = (row.line_ref, row.affiliate_id.id, row.level)
                 for key in (line, (*line, row.cause_id)):
                     origins.setdefault(key, row._as_origin())
-        return rows
 
     @api.model
     def _correct(self, values, booked, origins):
