@@ -1,7 +1,7 @@
 """Which affiliate brought this customer: a pure function of facts and their times.
 
 Only the times at which things *happened* count, never when we heard of them, so late
-and shuffled events lead to the same owner (ARCHITECTURE.md, "Attribution").
+and shuffled events lead to the same owner (ARCHITECTURE.md, "Binding").
 """
 
 from dataclasses import asdict, dataclass, field, fields, replace

@@ -2,7 +2,8 @@
 
 Pure functions: facts in, the ledger as it *should* be out. The ledger then gets
 "desired minus booked" as new rows (:func:`corrections`), so repetition, order and
-collapse of events do not matter. The rules are ``money.md`` sections 2 to 5.
+collapse of events do not matter. The rules in words, with examples, are in the README
+("What an affiliate earns").
 
 Amounts are int minor units of the sale's currency, shares are Fractions, times are
 Unix seconds; one rounding per ledger row.
@@ -143,7 +144,7 @@ class Rule:
         return self.covers(line, sale) and not self.is_foreign(sale)
 
     def is_foreign(self, sale):
-        """A fixed amount decides nothing in another currency (money.md section 3)."""
+        """A fixed amount decides nothing in another currency: nothing is converted."""
         return self.rate_type != "percent" and self.currency != sale.currency
 
     def covers(self, line, sale):

@@ -1,7 +1,7 @@
 """What a Stripe object says about who brought the customer."""
 
 from .attribution import CODE, METADATA, REFERENCE
-from .stripe_objects import ref
+from .stripe_rows import ref
 
 # Keys of Stripe metadata in which a site may leave the tracking code; the last are of
 # other affiliate products, for sites that have changed over (static/sdk/compat.js).

@@ -4,7 +4,7 @@ Every amount that Stripe sends is an integer in minor units. How many minor unit
 make one major unit is Stripe's decision and differs from ISO 4217 and from Odoo's
 ``res.currency`` for a few currencies (UGX and ISK have two decimals at Stripe), so
 this table, and never ``currency.decimal_places``, is used at the border.
-Source: https://docs.stripe.com/currencies and ``money.md`` section 1.
+Source: https://docs.stripe.com/currencies.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
@@ -28,17 +28,6 @@ def to_major(minor, currency):
     return Decimal(minor).scaleb(-exponent(currency))
 
 
-def to_minor(major, currency):
-    """Return ``major`` (Decimal, int or str; never a float) as int minor units.
-
-    :raise ValueError: if the amount has more decimals than the currency.
-    """
-    minor = Decimal(major).scaleb(exponent(currency))
-    if minor != minor.to_integral_value():
-        raise ValueError(f"{major} {currency} is finer than the currency allows")
-    return int(minor)
-
-
 def nearest_minor(major, currency):
     """Return ``major`` as int minor units, rounded half up.
 
@@ -52,8 +41,7 @@ def nearest_minor(major, currency):
 def round_half_up(value, step=1):
     """Round an exact ``value`` to a multiple of ``step``.
 
-    Halves go away from zero, so a correction is the mirror image of what it
-    corrects (``money.md`` section 3).
+    Halves go away from zero, so a correction is the mirror image of what it corrects.
 
     :param value: Fraction or int; a float, which is not exact, is an error
     :param int step: coarsest unit of the ledger in minor units; more than 1 where
@@ -72,8 +60,3 @@ def ledger_step(currency, odoo_rounding):
     """
     step = Decimal(str(odoo_rounding)).scaleb(exponent(currency))
     return max(1, int(step))
-
-
-def human(minor, currency):
-    """Return e.g. ``25.00 USD`` for sentences; no locale, exact digits."""
-    return f"{to_major(minor, currency):,f} {currency.upper()}"

@@ -1,7 +1,7 @@
 """From Stripe's objects to the facts of a sale: what was sold, paid and given back.
 
-The amounts of section 2 of ``money.md``. Works on plain dicts in minor units, so that
-the mirror can check an invoice with the very function the commission is based on.
+Works on plain dicts in minor units, so that the mirror can check an invoice with the
+very function the commission is based on.
 """
 
 from fractions import Fraction

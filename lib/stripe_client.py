@@ -178,7 +178,7 @@ def in_parallel(function, items, workers=CONCURRENT_READS, ask_all=False):
     """Return ``[(item, result or StripeProblem)]``, calling ``function`` concurrently.
 
     ``function`` must not touch the database: it runs in a thread, with no transaction
-    open (ARCHITECTURE.md, "The inbox and the sync").
+    open.
 
     :param bool ask_all: also where the account's problems leave no hope; otherwise
         what is left then gets the last of them as its answer

@@ -1,6 +1,8 @@
 """Which events we ask Stripe for, and which object each of them is about."""
 
-from .stripe_objects import KINDS, is_stripe_id, ref
+from .stripe_objects import KINDS
+from .stripe_rows import ref
+from .stripe_text import is_stripe_id
 
 # The types our webhook endpoints ask for. The kind is the object to read again.
 EVENT_TYPES = {

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from .stripe_client import ACCOUNT_PROBLEMS, StripeProblem
-from .stripe_objects import KINDS, moment
+from .stripe_objects import KINDS
+from .stripe_rows import moment
 
 # What is walked after what: whatever an object leads to is there before it, so that
 # hardly anything has to be read one by one.

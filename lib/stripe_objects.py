@@ -16,70 +16,20 @@ expand, and how one raw object (a dict at the pinned API version) becomes rows:
 ``Kind.filters`` makes a walk over a list leave nothing out.
 """
 
-import json
-import re
-
 from . import sale_facts
 from .money import to_major
 from .stripe_balance import read_balance_transaction, read_payout
+from .stripe_invoices import read_credit_note, read_invoice, read_invoice_payment
 from .stripe_rows import (
     Kind,
     Reading,
-    Row,
     moment,
     money,
     needed,
     new_row,
+    promotion_codes,
     ref,
-    without,
 )
-
-# --- texts that PostgreSQL can hold ------------------------------------------------
-
-# A NUL escaped by json.dumps, but not the six letters after a written backslash.
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-MAX_ID = 255
-
-
-def storable(text):
-    """Return ``text`` without NUL characters and lone surrogates."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def storable_json(value):
-    """Return JSON that jsonb can hold: it has neither NUL nor lone surrogates.
-
-    Amounts and times, for which JSON has no words, are written as PostgreSQL reads
-    them.
-    """
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    if "\\u0000" in text:
-        text = _NUL.sub(r"\1", text)
-    return text.encode("utf-8", "replace").decode()
-
-
-def is_stripe_id(value):
-    """Tell whether ``value`` can be the id of an object or event."""
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= MAX_ID
-        and value.isascii()
-        and value.isprintable()
-    )
-
-
-# --- one reader a kind -----------------------------------------------------------
-
-
-def _promotion_codes(discounts):
-    """Return the needs of a list of discounts (ids, objects or None)."""
-    return needed(
-        *(
-            ("promotion_code", ref(discount.get("promotion_code")))
-            for discount in discounts or ()
-            if isinstance(discount, dict)
-        )
-    )
 
 
 def _product(raw):
@@ -138,7 +88,7 @@ def _customer(raw):
     }
     return Reading(
         [new_row("customer", raw, values)],
-        needs=_promotion_codes([raw.get("discount")]),
+        needs=promotion_codes([raw.get("discount")]),
     )
 
 
@@ -188,7 +138,7 @@ def _subscription(raw):
             ("customer", values["customer_ref"]),
             *(("price", ref(item.get("price"))) for item in items),
         )
-        | _promotion_codes(discounts),
+        | promotion_codes(discounts),
         # Where the customer came from is told by the session that made it.
         lookups=[("checkout_session", {"subscription": raw["id"]})],
     )
@@ -240,121 +190,6 @@ def _session_difference(raw):
     return to_major(sale_facts.session_unexplained(raw), raw["currency"])
 
 
-def _invoice(raw):
-    parent = (raw.get("parent") or {}).get("subscription_details") or {}
-    lines = (raw.get("lines") or {}).get("data") or []
-    payments = (raw.get("payments") or {}).get("data") or []
-    transitions = raw.get("status_transitions") or {}
-    taxes = sum(tax["amount"] for tax in raw.get("total_taxes") or ())
-    values = {
-        "number": raw.get("number"),
-        "status": raw.get("status"),
-        "customer_ref": ref(raw.get("customer")),
-        "customer_email": raw.get("customer_email"),
-        "subscription_ref": ref(parent.get("subscription")),
-        "billing_reason": raw.get("billing_reason"),
-        "finalized_at": moment(transitions.get("finalized_at")),
-        "paid_at": moment(transitions.get("paid_at")),
-        "currency": raw.get("currency"),
-        "amount_untaxed": to_major(raw["total"] - taxes, raw["currency"]),
-        "amount_tax": to_major(taxes, raw["currency"]),
-        "amount_total": money(raw, "total"),
-        "amount_paid": money(raw, "amount_paid"),
-        "hosted_url": raw.get("hosted_invoice_url"),
-        "difference": to_major(sale_facts.unexplained(raw, lines), raw["currency"]),
-    }
-    data = without(raw, "lines", "payments")
-    reading = Reading([new_row("invoice", raw, values, data)])
-    if values["customer_ref"]:
-        # Stands in for a customer who is deleted in Stripe before we ever saw him.
-        customer = {
-            "id": values["customer_ref"],
-            "created": raw.get("created"),
-            "livemode": raw.get("livemode"),
-        }
-        about = {
-            "name": raw.get("customer_name"),
-            "email": raw.get("customer_email"),
-            "active": True,
-        }
-        reading.rows.append(new_row("customer", customer, about))
-        reading.rows[-1].weak = True
-    for line in lines:
-        reading.rows.append(_invoice_line(raw, line))
-        price_ref = _line_pricing(line)[0]
-        reading.needs |= needed(("price", price_ref))
-        reading.needs |= _promotion_codes(line.get("discounts"))
-    for payment in payments:
-        reading.merge(_invoice_payment(payment))
-    reading.needs |= needed(
-        ("customer", values["customer_ref"]),
-        ("subscription", values["subscription_ref"]),
-    ) | _promotion_codes(raw.get("discounts"))
-    if raw.get("pre_payment_credit_notes_amount") or raw.get(
-        "post_payment_credit_notes_amount"
-    ):
-        reading.lookups.append(("credit_note", {"invoice": raw["id"]}))
-    intents = {
-        row.values["payment_intent"]: row.values["status"]
-        for row in reading.rows
-        if row.kind == "invoice_payment" and row.values["payment_intent"]
-    }
-    # What was taken back of a payment is told by its charge.
-    reading.lookups += [
-        ("charge", {"payment_intent": intent})
-        for intent, status in intents.items()
-        if status == "paid"
-    ]
-    if not values["subscription_ref"]:
-        # A one-off sale with an invoice: its session knows where it came from.
-        reading.lookups += [
-            ("checkout_session", {"payment_intent": intent}) for intent in intents
-        ]
-    return reading
-
-
-def _line_pricing(line):
-    details = (line.get("pricing") or {}).get("price_details") or {}
-    return ref(details.get("price")), ref(details.get("product"))
-
-
-def _invoice_line(invoice, line):
-    price_ref, product_ref = _line_pricing(line)
-    currency = line.get("currency") or invoice["currency"]
-    period = line.get("period") or {}
-    values = {
-        "created": moment(invoice.get("created")),
-        "livemode": bool(invoice.get("livemode")),
-        "invoice_ref": invoice["id"],
-        "price_ref": price_ref,
-        "product_ref": product_ref,
-        "description": line.get("description"),
-        "currency": currency,
-        "amount": money(line, "amount", currency),
-        "amount_net": to_major(sale_facts.line_net(line), currency),
-        "period_start": moment(period.get("start")),
-        "period_end": moment(period.get("end")),
-    }
-    return Row("invoice_line", line["id"], values, line)
-
-
-def _invoice_payment(raw):
-    payment = raw.get("payment") or {}
-    values = {
-        "invoice_ref": ref(raw.get("invoice")),
-        "status": raw.get("status"),
-        "payment_intent": ref(payment.get("payment_intent")),
-        "charge_ref": ref(payment.get("charge")),
-        "currency": raw.get("currency"),
-        "amount": money(raw, "amount_paid"),
-        "paid_at": moment((raw.get("status_transitions") or {}).get("paid_at")),
-    }
-    return Reading(
-        [new_row("invoice_payment", raw, values)],
-        needs=needed(("invoice", values["invoice_ref"])),
-    )
-
-
 def _charge(raw):
     customer_ref = ref(raw.get("customer"))
     payment_ref = ref(raw.get("payment_intent")) or raw["id"]
@@ -392,36 +227,6 @@ def _charge(raw):
             ("checkout_session", {"payment_intent": intent}),
         ]
     return reading
-
-
-def _credit_note(raw):
-    values = {
-        "number": raw.get("number"),
-        "type": raw.get("type"),
-        "status": raw.get("status"),
-        "reason": raw.get("reason"),
-        "memo": raw.get("memo"),
-        "customer_ref": ref(raw.get("customer")),
-        "invoice_ref": ref(raw.get("invoice")),
-        "currency": raw.get("currency"),
-        "amount": money(raw, "total"),
-        "amount_before": money(raw, "pre_payment_amount"),
-        "amount_after": money(raw, "post_payment_amount"),
-        "amount_back": to_major(sale_facts.credited_back(raw), raw["currency"]),
-        "voided_at": moment(raw.get("voided_at")),
-    }
-    refunds = [
-        {**entry, "refund": ref(entry.get("refund"))}
-        for entry in raw.get("refunds") or ()
-    ]
-    return Reading(
-        [new_row("credit_note", raw, values, {**raw, "refunds": refunds})],
-        needs=needed(
-            ("customer", values["customer_ref"]),
-            ("invoice", values["invoice_ref"]),
-            *(("refund", entry["refund"]) for entry in refunds),
-        ),
-    )
 
 
 def _refund(raw):
@@ -513,7 +318,7 @@ _DEFINED = (
         "invoice",
         "affiliate.stripe.invoice",
         "/v1/invoices",
-        _invoice,
+        read_invoice,
         "Invoices",
         expand=(
             "discounts",
@@ -527,7 +332,7 @@ _DEFINED = (
         "invoice_payment",
         "affiliate.stripe.invoice.payment",
         "/v1/invoice_payments",
-        _invoice_payment,
+        read_invoice_payment,
         "Invoices",
         listed=False,
     ),
@@ -544,7 +349,7 @@ _DEFINED = (
         "credit_note",
         "affiliate.stripe.credit.note",
         "/v1/credit_notes",
-        _credit_note,
+        read_credit_note,
         "Credit notes",
         nested=("lines",),
     ),

@@ -99,3 +99,14 @@ def new_row(kind, raw, values, data=None):
 def needed(*pairs):
     """Return the ``needs`` of some (kind, Stripe id), the id of which may be None."""
     return {(kind, stripe_id) for kind, stripe_id in pairs if stripe_id}
+
+
+def promotion_codes(discounts):
+    """Return the needs of a list of discounts (ids, objects or None)."""
+    return needed(
+        *(
+            ("promotion_code", ref(discount.get("promotion_code")))
+            for discount in discounts or ()
+            if isinstance(discount, dict)
+        )
+    )

@@ -22,8 +22,11 @@ from . import affiliate_stripe_dispute
 from . import affiliate_stripe_payout
 from . import affiliate_stripe_balance_transaction
 from . import affiliate_stripe_sync
+from . import affiliate_stripe_sync_reading
+from . import affiliate_stripe_sync_polling
 from . import affiliate_stripe_erasure
 from . import affiliate_stripe_run
+from . import affiliate_stripe_run_part
 from . import affiliate_stripe_run_walk
 from . import affiliate_stripe_run_checks
 from . import affiliate_stripe_run_difference
@@ -39,6 +42,7 @@ from . import affiliate_program_policy
 from . import affiliate_commission_rule
 from . import affiliate_affiliate
 from . import affiliate_code
+from . import affiliate_code_promotion
 from . import affiliate_code_links
 from . import affiliate_click
 from . import affiliate_referral
@@ -52,9 +56,11 @@ from . import affiliate_referral_api
 from . import affiliate_commission
 from . import affiliate_commission_facts
 from . import affiliate_commission_booking
+from . import affiliate_commission_holds
 from . import affiliate_commission_backlog
 from . import affiliate_referral_flag
 from . import affiliate_settlement
+from . import affiliate_settlement_bill
 from . import affiliate_rate_limit_log
 
 # What people outside see of it.

@@ -185,7 +185,7 @@ class AffiliateCommission(models.Model):
     )
     explanation = fields.Char(readonly=True)
 
-    # A double is impossible for any number of workers (money.md section 5).
+    # A double is impossible for any number of workers.
     _cause_uniq = models.UniqueIndex(
         "(stripe_account_id, line_ref, affiliate_id, level, cause_id, revision)"
         " WHERE line_ref IS NOT NULL",

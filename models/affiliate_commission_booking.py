@@ -5,13 +5,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..lib import commission, money
-from .affiliate_commission import (
-    COMPUTED_KINDS,
-    HOLD_DISPUTE,
-    HOLD_FLAG,
-    HOLD_MANUAL,
-    OWN_LEVEL,
-)
+from .affiliate_commission import COMPUTED_KINDS, OWN_LEVEL
 
 _logger = logging.getLogger(__name__)
 
@@ -244,7 +238,7 @@ class AffiliateCommission(models.Model):
     def _insert_rows(self, values_list, booked):
         """Create ledger rows: references resolved, corrections tied to their origin."""
         if not values_list:
-            return self.browse()
+            return
         account = (
             self.env["affiliate.program"]
             .browse(values_list[0]["program_id"])
@@ -253,11 +247,9 @@ class AffiliateCommission(models.Model):
         refs = _References(self.env, account, values_list)
         today = fields.Date.context_today(self)
         origins = self._origins(booked)
-        rows = self.browse()
-        for kind in ("earned", "correction"):
-            batch = [
-                v for v in values_list if (v["kind"] == "earned") == (kind == "earned")
-            ]
+        earned = [values for values in values_list if values["kind"] == "earned"]
+        corrections = [values for values in values_list if values["kind"] != "earned"]
+        for batch in (earned, corrections):
             for values in batch:
                 refs.resolve(values)
                 values |= {
@@ -269,12 +261,10 @@ class AffiliateCommission(models.Model):
                 values["is_approved"] |= self._is_due(values, today)
                 values |= self._stored(values)
             created = self.create(batch)
-            rows |= created
             for row in created.filtered(lambda row: row.kind == "earned"):
                 line = (row.line_ref, row.affiliate_id.id, row.level)
                 for key in (line, (*line, row.cause_id)):
                     origins.setdefault(key, row._as_origin())
-        return rows
 
     @api.model
     def _correct(self, values, booked, origins):
@@ -330,79 +320,9 @@ class AffiliateCommission(models.Model):
         program = self.env["affiliate.program"].browse(values["program_id"])
         return program.auto_approve_commissions and values["hold_until"] <= today
 
-    @api.model
-    def _sync_disputes(self, account, disputes):
-        """Put the rows of disputed sales on hold, and release those that are over.
-
-        :param dict disputes: ``{sale ref: id of an open dispute or None}``
-        """
-        if not disputes or not account:
-            return
-        disputed = tuple(ref for ref, dispute in disputes.items() if dispute)
-        self._sync_holds(
-            SQL(
-                "c.stripe_account_id IN %s AND c.sale_ref IN %s",
-                tuple(account.ids),
-                tuple(disputes),
-            ),
-            SQL("c.sale_ref IN %s", disputed) if disputed else SQL("FALSE"),
-        )
-
-    @api.model
-    def _sync_holds_of(self, referrals):
-        """Put what these referrals earned on hold while there are doubts about them."""
-        if referrals:
-            self._sync_holds(
-                SQL("c.referral_id IN %s", tuple(referrals.ids)),
-                SQL("c.hold_reason = %s", HOLD_DISPUTE),
-            )
-
-    @api.model
-    def _sync_holds(self, which, is_disputed):
-        """Hold the rows that should be on hold, release those that should not.
-
-        A dispute comes before a doubt; what a person holds, he releases himself. A
-        held row leaves a settlement that is still a draft.
-
-        :param which: condition on ledger rows ``c``
-        :param is_disputed: condition that tells whether a row's sale is disputed
-        """
-        self.env.flush_all()
-        found = self.env.execute_query(
-            SQL(
-                """SELECT c.id, wanted.reason
-                     FROM affiliate_commission c
-                    CROSS JOIN LATERAL (SELECT CASE
-                          WHEN %(is_disputed)s THEN %(dispute)s
-                          WHEN EXISTS (
-                              SELECT FROM affiliate_referral_flag flag
-                               WHERE flag.referral_id = c.referral_id
-                                 AND flag.affiliate_id = c.affiliate_id
-                                 AND flag.state = 'open') THEN %(flag)s
-                          END AS reason) wanted
-                    WHERE %(which)s AND c.kind IN %(kinds)s
-                      AND c.hold_reason IS DISTINCT FROM wanted.reason
-                      AND c.hold_reason IS DISTINCT FROM %(manual)s""",
-                is_disputed=is_disputed,
-                dispute=HOLD_DISPUTE,
-                flag=HOLD_FLAG,
-                which=which,
-                kinds=COMPUTED_KINDS,
-                manual=HOLD_MANUAL,
-            )
-        )
-        for reason in {reason for _id, reason in found}:
-            rows = self.browse(row_id for row_id, wanted in found if wanted == reason)
-            rows.write({"on_hold": bool(reason), "hold_reason": reason or False})
-            if reason:
-                leaving = rows.filtered(lambda r: r.settlement_id.state == "draft")
-                drafts = leaving.settlement_id
-                leaving.write({"settlement_id": False})
-                drafts._dissolve_small()
-
 
 def _log_foreign(sales, terms):
-    """Say which fixed amounts were passed over, and why (money.md section 3)."""
+    """Say which fixed amounts were passed over, and why."""
     for sale in sales:
         if rules := commission.foreign_rules(sale, terms):
             _logger.info(

@@ -12,7 +12,7 @@ class AffiliateCommissionRule(models.Model):
 
     A rule that has earned something is never changed in place: the old version is kept
     with its end date, so that a late refund of an old sale is computed with the terms
-    of that time ("changing a rule changes the future only", money.md section 3).
+    of that time: changing a rule changes the future only.
     """
 
     _name = "affiliate.commission.rule"

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..lib import codes, money
+from ..lib.stripe_client import StripeProblem
 
 
 class AffiliateProgram(models.Model):
@@ -308,24 +309,11 @@ class AffiliateProgram(models.Model):
         account = self.stripe_account_id
         database = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
         coupon_id = f"odoo-{database[:8]}-{self.id}-{identity}".replace(".", "_")
-        stripe_api = account._api()
         key = coupon_id
         if known:
             # Deleted in Stripe: its old answer must not be repeated.
             key += f"-{known.synced_at:%Y%m%d%H%M%S}"
-        raw = self.env["affiliate.code"]._find_or_create(
-            lambda: stripe_api.get(f"/v1/coupons/{coupon_id}"),
-            lambda: stripe_api.post(
-                "/v1/coupons",
-                {
-                    "id": coupon_id,
-                    "name": self.name[:40],
-                    "metadata": {"odoo_program": str(self.id)},
-                    **self._coupon_terms(),
-                },
-                idempotency_key=key,
-            ),
-        )
+        raw = self._find_or_make_coupon(account._api(), coupon_id, key)
         self.env["affiliate.code"]._mirror(account, "coupon", raw)
         self.sudo().write(
             {
@@ -338,6 +326,23 @@ class AffiliateProgram(models.Model):
             }
         )
         return raw["id"]
+
+    def _find_or_make_coupon(self, stripe_api, coupon_id, idempotency_key):
+        try:
+            return stripe_api.get(f"/v1/coupons/{coupon_id}")
+        except StripeProblem as problem:
+            if problem.code != "missing":
+                raise
+        return stripe_api.post(
+            "/v1/coupons",
+            {
+                "id": coupon_id,
+                "name": self.name[:40],
+                "metadata": {"odoo_program": str(self.id)},
+                **self._coupon_terms(),
+            },
+            idempotency_key=idempotency_key,
+        )
 
     def _renew_codes(self):
         """After a changed discount: new promotion codes, the old ones keep counting."""
@@ -355,3 +360,19 @@ class AffiliateProgram(models.Model):
         """Return the ``lib.commission.Terms`` of this programme."""
         self.ensure_one()
         return self.rule_ids._get_terms(self)
+
+
+class AffiliateStripeAccount(models.Model):
+    _inherit = "affiliate.stripe.account"
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_unused(self):
+        if self.env["affiliate.program"].search_count(
+            [("stripe_account_id", "in", self.ids)], limit=1
+        ):
+            raise UserError(
+                self.env._(
+                    "A programme uses this Stripe account, so its history must stay. "
+                    "Disconnect it instead."
+                )
+            )

@@ -2,7 +2,7 @@ from odoo import api, models
 from odoo.exceptions import UserError
 
 from ..lib.stripe_client import StripeProblem
-from ..lib.stripe_objects import is_stripe_id
+from ..lib.stripe_text import is_stripe_id
 from .affiliate_program_tracking import is_key
 from .affiliate_referral_capture import email_address
 

@@ -135,6 +135,19 @@ class AffiliateReferral(models.Model):
             freed.write({"customer_ids": [Command.clear()], "state": "rejected"})
             # The unique index sees each statement: these customers are free now.
             self.env.flush_all()
+        self._write_bindings(decided)
+        for case in decided:
+            again = self._same_claims(case)
+            if case.decision.decided_at:
+                again.filtered(lambda r: r.state == "lead").state = "expired"
+            if others := former[case.person] | again:
+                self._succeed(others, case.referral)
+        lost.filtered(lambda r: r.state == "lead").state = "rejected"
+        self._note_evidence(cases)
+
+    @api.model
+    def _write_bindings(self, decided):
+        """Have a row that says so for each decision: the case's own, or a new one."""
         known = self.browse().union(*(case.referral for case in decided))
         new = [case for case in decided if not case.referral]
         created = self.create(
@@ -152,14 +165,6 @@ class AffiliateReferral(models.Model):
                 case.referral._write_changed(self._binding(case))
         for case, referral in zip(new, created, strict=True):
             case.referral = referral
-        for case in decided:
-            again = self._same_claims(case)
-            if case.decision.decided_at:
-                again.filtered(lambda r: r.state == "lead").state = "expired"
-            if others := former[case.person] | again:
-                self._succeed(others, case.referral)
-        lost.filtered(lambda r: r.state == "lead").state = "rejected"
-        self._note_evidence(cases)
 
     @api.model
     def _same_claims(self, case):

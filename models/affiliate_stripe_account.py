@@ -14,7 +14,7 @@ KEY_PREFIXES = {
     "rk_live_": True,
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# Programmes write these two; everything else is only read.
+# What a key must be allowed to write: programmes the first two, the account the last.
 WRITE_PERMISSIONS = ("Coupons", "Promotion codes", "Webhook endpoints")
 EVENT_RETENTION_DAYS = 30  # Stripe forgets events after that
 
@@ -160,20 +160,6 @@ class AffiliateStripeAccount(models.Model):
                 f"{account.get_base_url()}/affiliate_stripe/webhook/{token}"
             )
 
-    # === CRUD METHODS === #
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_only_unused(self):
-        if self.env["affiliate.program"].search_count(
-            [("stripe_account_id", "in", self.ids)], limit=1
-        ):
-            raise UserError(
-                self.env._(
-                    "A programme uses this Stripe account, so its history must stay. "
-                    "Disconnect it instead."
-                )
-            )
-
     # === ACTION METHODS === #
 
     def action_connect(self):
@@ -214,19 +200,6 @@ class AffiliateStripeAccount(models.Model):
             account._update_warning()
             account.run_ids.action_cancel()
         return True
-
-    def action_deactivate_codes(self):
-        """Deactivate all promotion codes of ours at Stripe (before disconnecting)."""
-        codes = self.env["affiliate.code"].search(
-            [
-                ("affiliate_id.program_id.stripe_account_id", "in", self.ids),
-                ("state", "=", "synced"),
-            ]
-        )
-        codes._deactivate()
-        return self._notify(
-            self.env._("%s codes were deactivated in Stripe.", len(codes)), "success"
-        )
 
     def _notify(self, message, kind):
         return {
@@ -287,6 +260,26 @@ class AffiliateStripeAccount(models.Model):
             if problem.code != "permission":
                 raise UserError(self._problem_text(problem)) from problem
             stripe_account = {}
+        permissions = self._check_permissions(stripe_api)
+        self._check_same_account(stripe_account.get("id"))
+        self.write(
+            {
+                "stripe_account_id": stripe_account.get("id") or self.stripe_account_id,
+                "permission_report": self.env._(
+                    "May read: %s.", ", ".join(permissions)
+                ),
+            }
+        )
+        settings = stripe_account.get("settings") or {}
+        business = (settings.get("dashboard") or {}).get("display_name")
+        if business and self.name == self._fields["name"].default(self):
+            self.name = business
+
+    def _check_permissions(self, stripe_api):
+        """Read one object of each kind; return the names of the permissions that takes.
+
+        :raise UserError: where the key may not read all, or there is no answer
+        """
         kinds = [kind for kind in KINDS.values() if kind.listed]
         answers = in_parallel(
             lambda kind: stripe_api.get(kind.path, limit=1), kinds, ask_all=True
@@ -309,20 +302,7 @@ class AffiliateStripeAccount(models.Model):
                     write=", ".join(WRITE_PERMISSIONS),
                 )
             )
-        self._check_same_account(stripe_account.get("id"))
-        self.write(
-            {
-                "stripe_account_id": stripe_account.get("id") or self.stripe_account_id,
-                "permission_report": self.env._(
-                    "May read: %s.",
-                    ", ".join(sorted({kind.permission for kind in kinds})),
-                ),
-            }
-        )
-        settings = stripe_account.get("settings") or {}
-        business = (settings.get("dashboard") or {}).get("display_name")
-        if business and self.name == self._fields["name"].default(self):
-            self.name = business
+        return sorted({kind.permission for kind in kinds})
 
     def _check_same_account(self, stripe_account_id):
         """Refuse the key of another account: histories would mix."""

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..lib import erasure
-from ..lib.stripe_objects import storable_json
+from ..lib.stripe_text import storable_json
 
 
 class AffiliateStripeCustomer(models.Model):

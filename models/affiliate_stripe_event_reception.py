@@ -5,7 +5,7 @@ from odoo import api, models
 from odoo.tools import SQL
 
 from ..lib.stripe_events import OBJECT_NAMES, event_target
-from ..lib.stripe_objects import is_stripe_id, storable, storable_json
+from ..lib.stripe_text import is_stripe_id, storable, storable_json
 
 WAKE_SECONDS = 1.0
 _END_OF_TIME = 253402300800  # the year 10000

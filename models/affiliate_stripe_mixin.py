@@ -9,7 +9,8 @@ from odoo.tools import SQL
 from odoo.tools.sql import create_index
 
 from ..lib.stripe_client import StripeProblem
-from ..lib.stripe_objects import MODELS, storable_json
+from ..lib.stripe_objects import MODELS
+from ..lib.stripe_text import storable_json
 
 _logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class AffiliateStripeMixin(models.AbstractModel):
         values, and each that is a parameter of its own costs more than its storing.
 
         :param account: the ``affiliate.stripe.account`` they belong to
-        :param rows: ``lib.stripe_objects.Row`` of this model's kind; at most one a
+        :param rows: ``lib.stripe_rows.Row`` of this model's kind; at most one a
             Stripe id, all with the same columns
         :param datetime synced_at: when Stripe was asked (database clock, UTC)
         :return: ids of the rows that are new

@@ -7,7 +7,8 @@ from odoo.tools import SQL
 
 from ..lib import erasure, money
 from ..lib.stripe_lists import created_at, next_filter, next_places
-from ..lib.stripe_objects import KINDS, MODELS, storable
+from ..lib.stripe_objects import KINDS, MODELS
+from ..lib.stripe_text import storable
 
 # Parts of an invoice have no list that says when they were created: they are compared
 # with their invoice. Its lines are all there; of its payments Stripe names the newest.

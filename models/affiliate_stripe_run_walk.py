@@ -281,19 +281,20 @@ class AffiliateStripeRun(models.Model):
             readings = page.readings + sync._read_needed(
                 self.account_id, page.readings, lookups
             )
-            return self._store_readings(part_id, token, place, page, places, readings)
+            return self._store_readings(part_id, token, page, places, readings)
         except (StripeProblem, psycopg2.DataError, psycopg2.IntegrityError) as problem:
             if getattr(problem, "code", None) in ACCOUNT_PROBLEMS:
                 raise
             # The inbox isolates, repeats and shows the bad one; the walk goes on.
             _logger.info("A page of %s goes through the inbox: %s", place.kind, problem)
-            return self._store_readings(
-                part_id, token, place, page, places, [], page.raws
-            )
+            return self._store_readings(part_id, token, page, places, [], page.raws)
 
-    def _store_readings(
-        self, part_id, token, place, page, places, readings, deferred=()
-    ):
+    def _store_readings(self, part_id, token, page, places, readings, deferred=()):
+        """Store, in one transaction, what a page led to and where to go on.
+
+        :param deferred: objects of Stripe that are left to the inbox
+        :return: as of ``_take_page``
+        """
         with self.env["affiliate.stripe.sync"]._transaction() as own:
             part_ids = own.env[self._name]._move_on(part_id, token, page, places)
             if part_ids is None:

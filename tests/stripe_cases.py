@@ -114,7 +114,7 @@ CASES = {
     18: case(
         "Other currencies than the company's are not converted before the bill",
         "test_money_examples::test_14_currencies",
-        "test_settlement::test_every_currency_its_own_bill",
+        "test_settlement_bills::test_every_currency_its_own_bill",
     ),
     19: case(
         "Shown to the customer in his currency: what was charged counts",
@@ -259,8 +259,8 @@ CASES = {
         "A dispute holds the row; only a lost one takes",
         "test_money_examples::test_06_dispute",
         "test_money_examples::test_06_dispute_lost",
-        "test_settlement::test_a_dispute_takes_the_row_out_of_a_draft_settlement",
-        "test_settlement::test_a_dispute_leaves_a_bill_alone",
+        "test_settlement_bills::test_a_dispute_takes_the_row_out_of_a_draft_settlement",
+        "test_settlement_bills::test_a_dispute_leaves_a_bill_alone",
         "test_balance::test_a_dispute_brings_its_fee",
         note=f"{_LATER} Money withdrawn and its fee.",
     ),
@@ -430,7 +430,7 @@ CASES = {
         "test_accounts::test_test_and_live_mode_of_one_account",
         "test_webhook::test_what_is_not_for_us_is_kept_as_ignored",
         "test_balance::test_what_names_no_mode_has_that_of_its_account",
-        "test_connection::test_a_key_of_another_account_or_mode_is_refused",
+        "test_keys::test_a_key_of_another_account_or_mode_is_refused",
     ),
     80: case(
         "Events of connected accounts are not ours",
@@ -446,10 +446,10 @@ CASES = {
     ),
     82: case(
         "Weeks without events",
-        "test_runs::test_a_poll_that_comes_too_late_has_everything_read",
-        "test_runs::test_after_a_month_without_events_everything_is_read",
-        "test_runs::test_each_night_what_is_open_is_read_again",
-        "test_connection::test_a_lost_webhook_heals_within_a_day",
+        "test_run_nightly::test_a_poll_that_comes_too_late_has_everything_read",
+        "test_run_nightly::test_after_a_month_without_events_everything_is_read",
+        "test_run_nightly::test_each_night_what_is_open_is_read_again",
+        "test_polling::test_a_lost_webhook_heals_within_a_day",
     ),
     83: case(
         "A webhook in the middle of reading history",
@@ -526,8 +526,8 @@ CASES = {
     95: case(
         "Paid out already when the refund comes",
         "test_money_examples::test_05_refund_after_payout",
-        "test_settlement::test_a_refund_after_the_bill_goes_to_the_next_settlement",
-        "test_settlement::test_a_negative_sum_becomes_a_credit_note_where_an_accountant_asks",
+        "test_settlement_bills::test_a_refund_after_the_bill_goes_to_the_next_settlement",
+        "test_settlement_bills::test_a_negative_sum_becomes_a_credit_note_where_an_accountant_asks",
     ),
     96: case(
         "Our own writes come back as events",

@@ -25,8 +25,8 @@ from odoo.addons.affiliate_stripe.lib.stripe_events import (
     event_target,
 )
 from odoo.addons.affiliate_stripe.lib.stripe_lists import STAGES
-from odoo.addons.affiliate_stripe.lib.stripe_objects import (
-    KINDS,
+from odoo.addons.affiliate_stripe.lib.stripe_objects import KINDS
+from odoo.addons.affiliate_stripe.lib.stripe_text import (
     is_stripe_id,
     storable,
     storable_json,

@@ -7,8 +7,6 @@ from .common import NEW_YEAR, moment
 from .test_attribution import DAY
 from .test_policy import VisitCase
 
-TOO_OLD = "Does not count: too many days before sign-up or payment."
-
 
 class MoveCase(VisitCase):
     def setUp(self):
@@ -19,7 +17,7 @@ class MoveCase(VisitCase):
         self.double.advance(months=1)
         self.deliver()
 
-    def wizard(self, affiliate, scope="all", since=None, **values):
+    def wizard(self, affiliate, scope="all", since=None):
         form = Form(
             self.env["affiliate.move.wizard"].with_context(
                 **self.bound().action_move()["context"]

@@ -1,4 +1,4 @@
-"""Visits as evidence, and how a programme weighs it (money.md, examples 9, 10, 12)."""
+"""Visits as evidence, and how a programme weighs it (README, examples 9, 10, 12)."""
 
 from odoo.tests import tagged
 

@@ -29,17 +29,7 @@ class TestReviewed(StripeCase):
     def test_lines_removed_from_a_draft_are_forgotten(self):
         self.claim()
         customer = self.shop.customer("jane@x.example")
-        draft = self.shop.post("invoices", customer=customer["id"])
-        items = [
-            self.shop.post(
-                "invoiceitems",
-                customer=customer["id"],
-                invoice=draft["id"],
-                amount=amount,
-                currency="usd",
-            )
-            for amount in (10000, 5000)
-        ]
+        draft, items = self.shop.draft(customer, 10000, 5000)
         self.env["affiliate.stripe.sync"]._sync_objects(
             self.account, {("invoice", draft["id"])}
         )

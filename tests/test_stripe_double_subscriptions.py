@@ -172,16 +172,7 @@ class Subscriptions(DoubleCase):
     def test_drafts_advance_after_an_hour(self):
         customer = self.shop.customer()
         for advance in (True, False):
-            draft = self.shop.post(
-                "invoices", customer=customer["id"], auto_advance=advance
-            )
-            self.shop.post(
-                "invoiceitems",
-                customer=customer["id"],
-                invoice=draft["id"],
-                amount=500,
-                currency="usd",
-            )
+            self.shop.draft(customer, 500, auto_advance=advance)
         self.double.advance(seconds=3600)
         found = list(self.shop.pages("invoices"))
         self.assertEqual([i["status"] for i in found], ["draft", "paid"])

@@ -112,15 +112,7 @@ class TestTrickyInvoices(TrickyCase):
         self.assertEqual(self.amounts(), [9.00])
 
     def test_a_draft_earns_nothing_and_may_vanish(self):
-        customer = self.shop.customer()
-        draft = self.shop.post("invoices", customer=customer["id"], currency="usd")
-        self.shop.post(
-            "invoiceitems",
-            customer=customer["id"],
-            invoice=draft["id"],
-            amount=10000,
-            currency="usd",
-        )
+        draft, _items = self.shop.draft(self.shop.customer(), 10000)
         self.deliver()
         self.assertEqual(self.mirrored("invoice").status, "draft")
         self.assertFalse(self.rows())

@@ -32,6 +32,32 @@ def setup(env, url, invoices):
         {"name": "Bench", "api_key": "sk_test_bench", "rate_limit": 0}
     )
     account.action_connect()
+    affiliates = _make_affiliates(env, account)
+    promotions = affiliates.code_ids.promotion_code_ids.mapped("stripe_id")
+    counts = DoubleClient(url).fill(invoices, promotions)
+    env["affiliate.referral"].create(
+        [
+            {
+                "email": f"customer-{number:08d}@shop.example",
+                "affiliate_id": affiliates[number % AFFILIATES].id,
+                "include_history": True,
+            }
+            for number in range(1, counts["customer"], 4)
+        ]
+    )
+    _leave_only_needed_crons(env)
+    env.cr.commit()
+    _install_clocks(env)
+    secret = account.sudo().endpoint_ids.secret
+    return {
+        "counts": counts,
+        "path": f"/affiliate_stripe/webhook/{account.webhook_token}",
+        "secret": secret,
+    }
+
+
+def _make_affiliates(env, account):
+    """Affiliates of a programme, whose codes are in the double."""
     program = env["affiliate.program"].create(
         {
             "name": "Partners",
@@ -54,33 +80,18 @@ def setup(env, url, invoices):
     affiliates.action_approve()
     codes = affiliates.code_ids
     codes._push()
-    promotions = codes.promotion_code_ids.mapped("stripe_id")
-    assert len(promotions) == AFFILIATES, codes.mapped("sync_error")
-    counts = DoubleClient(url).fill(invoices, promotions)
-    env["affiliate.referral"].create(
-        [
-            {
-                "email": f"customer-{number:08d}@shop.example",
-                "affiliate_id": affiliates[number % AFFILIATES].id,
-                "include_history": True,
-            }
-            for number in range(1, counts["customer"], 4)
-        ]
-    )
+    assert len(codes.promotion_code_ids) == AFFILIATES, codes.mapped("sync_error")
+    return affiliates
+
+
+def _leave_only_needed_crons(env):
+    """None of them by itself: they run when they are woken."""
     needed = [env.ref(f"affiliate_stripe.{name}").id for name in NEEDED_CRONS]
     env["ir.cron"].search([("id", "not in", needed)]).active = False
     env["ir.cron"].browse(needed).write(
         {"nextcall": datetime.now() + timedelta(days=1)}
     )
     env["ir.cron.trigger"].search([]).unlink()
-    env.cr.commit()
-    _install_clocks(env)
-    secret = account.sudo().endpoint_ids.secret
-    return {
-        "counts": counts,
-        "path": f"/affiliate_stripe/webhook/{account.webhook_token}",
-        "secret": secret,
-    }
 
 
 def _install_clocks(env):

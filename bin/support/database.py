@@ -43,16 +43,6 @@ class Databases:
     def _locked(self):
         return locked(self.ground.cache, "databases")
 
-    def base_template(self, demo=False, extra=()):
-        """A database with what the addon depends on."""
-        with self._locked():
-            return self._base_template(demo, extra)
-
-    def addon_template(self, modules=(ADDON,), demo=False, extra=()):
-        """A copy of the base template in which the addon is installed."""
-        with self._locked():
-            return self._addon_template(modules, demo, extra)
-
     def fresh(self, name, modules=(ADDON,), demo=False, extra=()):
         """A new database with the addon, replacing one of that name; its template."""
         with self._locked():
@@ -62,12 +52,14 @@ class Databases:
         return template
 
     def _base_template(self, demo, extra):
+        """A database with what the addon depends on."""
         modules = (*BASE_MODULES, *extra)
         odoo = (self.ground.odoo_version, self.ground.odoo_path)
         key = short_hash(*odoo, demo, *modules)
         return self._template(f"base_{key}", None, modules, demo)
 
     def _addon_template(self, modules, demo, extra):
+        """A copy of the base template in which the addon is installed."""
         # Odoo loads demo data only where the modules below have theirs.
         base = self._base_template(demo, extra)
         key = short_hash(base, addon_fingerprint(), *modules)

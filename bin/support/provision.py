@@ -2,7 +2,7 @@
 
 import os
 
-from .database import STRIPE_CHECKOUT, Databases
+from .database import Databases
 from .odoo_source import ensure_odoo
 from .paths import REPOSITORY, addons_folder, cache_folder, locked
 from .postgres import ROLE, Postgres
@@ -98,14 +98,6 @@ class Ground:
 
     def filestore(self, database):
         return self.data_folder / "filestore" / database
-
-    def base_template(self):
-        """Name of a template with account, website and portal installed."""
-        return self.databases.base_template()
-
-    def stripe_checkout_template(self):
-        """The same with Odoo's own payment_stripe, for comparisons."""
-        return self.databases.base_template(extra=STRIPE_CHECKOUT)
 
     def fresh_database(self, name, **options):
         """A new database `name` with the addon (see `Databases.fresh`)."""

@@ -30,7 +30,6 @@ class Request:
         self.idempotency_key = headers.get("Idempotency-Key")
         self.stripe_version = headers.get("Stripe-Version")
         self.stripe_account = headers.get("Stripe-Account")
-        self.user_agent = headers.get("User-Agent")
         self.status = None
 
     @property

@@ -94,7 +94,6 @@ class Model:
         from .shop import Shop
 
         prices, currency, refunds = MODELS[number % len(MODELS)]
-        self.is_promoted = promotion is not None
         self.double = StripeDouble(now=EPOCH, strict=strict, seed=f"{seed}/{number}")
         self.world = world = self.double.world()
         self.double.quiet = True

@@ -45,7 +45,6 @@ class StripeDouble(Control):
     ):
         self.host, self.port = host, port
         self.start_at, self.ticking = now, ticking
-        self.deliver_mode = deliver
         self.strict = strict
         self.seed = seed
         self.default_api_version = api_version

@@ -13,7 +13,6 @@ from .errors import ApiError
 from .world import dotted
 
 ROUTES = []
-PAGING = {"limit", "starting_after", "ending_before", "created", "expand"}
 
 
 class Params(dict):

@@ -95,16 +95,25 @@ class Shop:
             **params,
         )
 
-    def invoice(self, customer, *amounts, currency="usd", pay=True, **params):
-        """A manual invoice with one line per amount (or price, or item dict)."""
+    def draft(self, customer, *amounts, currency="usd", **params):
+        """A manual invoice with one item per amount, not finalized; and its items."""
         draft = self.post(
             "invoices", customer=_id(customer), currency=currency, **params
         )
-        for amount in amounts:
-            item = self._item(amount, currency)
+        items = [
             self.post(
-                "invoiceitems", customer=_id(customer), invoice=draft["id"], **item
+                "invoiceitems",
+                customer=_id(customer),
+                invoice=draft["id"],
+                **self._item(amount, currency),
             )
+            for amount in amounts
+        ]
+        return draft, items
+
+    def invoice(self, customer, *amounts, currency="usd", pay=True, **params):
+        """A manual invoice with one line per amount (or price, or item dict)."""
+        draft, _items = self.draft(customer, *amounts, currency=currency, **params)
         path = f"invoices/{draft['id']}"
         self.post(f"{path}/finalize")
         invoice = self.get(path)

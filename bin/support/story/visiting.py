@@ -23,7 +23,6 @@ class Visiting:
         self.key = program["public_key"]
         plans = {"starter": self.starter, "pro": self.pro, "lifetime": self.lifetime}
         links = {name: self.shop.link(price) for name, price in plans.items()}
-        self.pro_link = links["pro"]
         settings = {
             "odoo": self.odoo_url,
             "key": self.key,

@@ -1,0 +1,246 @@
+from odoo import api, models
+from odoo.exceptions import UserError
+
+from ..lib.stripe_client import StripeProblem
+from ..lib.stripe_objects import KINDS
+
+# Our mark on promotion codes: whose code it is.
+OWNER_KEY = "odoo_affiliate_code"
+
+
+class AffiliateCode(models.Model):
+    """A code as a promotion code of Stripe: made, found again, switched off."""
+
+    _inherit = "affiliate.code"
+
+    def action_adopt(self):
+        """Take over the promotion code of the same text that is in Stripe already."""
+        for code in self.filtered("foreign_promotion_id"):
+            account = code.stripe_account_id
+            path = f"/v1/promotion_codes/{code.foreign_promotion_id}"
+            mark = {"metadata": {OWNER_KEY: code._owner_mark()}}
+            try:
+                raw = account._api().post(path, mark)
+            except StripeProblem as problem:
+                raise UserError(account._problem_text(problem)) from problem
+            code._adopt(account, raw)
+            self.env["affiliate.referral"].sudo()._refresh_users_of(account, raw["id"])
+        return True
+
+    def _schedule_push(self):
+        """Make the codes in Stripe soon, outside the request that asked for it."""
+        self.env.ref("affiliate_stripe.ir_cron_codes")._trigger()
+
+    @api.model
+    def _cron_push(self):
+        """Make all codes in Stripe that are not there yet, and switch off those of
+        suspended affiliates that could not be reached then; one commit each."""
+        waiting = self.search(
+            [
+                ("stripe_account_id.state", "=", "connected"),
+                "|",
+                "&",
+                ("state", "=", "draft"),
+                ("affiliate_id.state", "=", "active"),
+                "&",
+                ("state", "=", "synced"),
+                ("affiliate_id.state", "=", "suspended"),
+            ],
+            limit=200,
+        )
+        crons = self.env["ir.cron"]
+        crons._commit_progress(remaining=len(waiting))
+        for code in waiting:
+            locked = code.try_lock_for_update()
+            if locked.affiliate_id.state == "suspended":
+                locked._deactivate()
+            else:
+                locked._push()
+            if not crons._commit_progress(1):
+                break
+
+    def _push(self):
+        """Have each code in Stripe as an active promotion code. Safe to repeat."""
+        for code in self.filtered(lambda code: code.state == "draft"):
+            try:
+                if code.program_id.discount_type == "none":
+                    code._deactivate_promotions(code.promotion_code_ids)
+                else:
+                    code._push_promotion()
+                code.write(
+                    {
+                        "state": "synced",
+                        "sync_error": False,
+                        "foreign_promotion_id": False,
+                    }
+                )
+            except _ForeignCode as foreign:
+                # Known from now on, so that nobody is offered this text again.
+                code._mirror(code.stripe_account_id, "promotion_code", foreign.raw)
+                code.write(
+                    {
+                        "state": "error",
+                        "foreign_promotion_id": foreign.raw["id"],
+                        "sync_error": self.env._(
+                            "Stripe has an active promotion code %(code)s already "
+                            "(%(id)s), made by somebody else. Use that one for this "
+                            "affiliate, or take another code.",
+                            code=code.code,
+                            id=foreign.raw["id"],
+                        ),
+                    }
+                )
+            except StripeProblem as problem:
+                code._note_push_problem(problem)
+
+    def _note_push_problem(self, problem):
+        self.ensure_one()
+        if problem.stops_account:
+            self.stripe_account_id._handle_problem(problem)
+        if problem.is_passing:
+            # Stays a draft: the scheduled action tries again.
+            self.sync_error = self.stripe_account_id._problem_text(problem)
+            return
+        self.write(
+            {
+                "state": "error",
+                "sync_error": self.stripe_account_id._problem_text(problem),
+            }
+        )
+
+    def _push_promotion(self):
+        """Find or make the promotion code; deactivate those of an old discount.
+
+        The search comes first and the idempotency key is derived from the record, so
+        a crash at any point, or a second worker, never makes a second one.
+        """
+        self.ensure_one()
+        account = self.stripe_account_id
+        coupon = self.program_id._ensure_coupon()
+        stripe_api = account._api()
+        current = None
+        for page in stripe_api.pages(
+            "/v1/promotion_codes", code=self.code, active=True
+        ):
+            for raw in page:
+                if (raw.get("metadata") or {}).get(OWNER_KEY) != self._owner_mark():
+                    raise _ForeignCode(raw)
+                if self._has_terms(raw, coupon):
+                    current = raw
+                else:
+                    # Another discount: free the text for the new promotion code.
+                    raw = stripe_api.post(
+                        f"/v1/promotion_codes/{raw['id']}", {"active": False}
+                    )
+                    self._adopt(account, raw)
+        current = current or self._reactivated(stripe_api, coupon)
+        self._adopt(account, current or self._create_promotion(stripe_api, coupon))
+
+    def _reactivated(self, stripe_api, coupon):
+        """Return a promotion code of ours with this coupon, switched on again."""
+        for promotion in self.promotion_code_ids:
+            if self._has_terms(promotion.data, coupon):
+                return stripe_api.post(
+                    f"/v1/promotion_codes/{promotion.stripe_id}", {"active": True}
+                )
+        return None
+
+    def _has_terms(self, raw, coupon):
+        """Tell whether a promotion code gives what the programme promises today.
+
+        Neither its coupon nor this restriction can be changed.
+        """
+        first_time = (raw.get("restrictions") or {}).get("first_time_transaction")
+        return (
+            _coupon_of(raw) == coupon
+            and bool(first_time) == self.program_id.first_time_only
+        )
+
+    def _create_promotion(self, stripe_api, coupon):
+        params = {
+            "code": self.code,
+            "promotion": {"type": "coupon", "coupon": coupon},
+            "metadata": {OWNER_KEY: self._owner_mark()},
+        }
+        key = f"odoo-code-{self._owner_mark()}-{coupon}"
+        if self.program_id.first_time_only:
+            params["restrictions"] = {"first_time_transaction": True}
+            key += "-first"
+        return stripe_api.post("/v1/promotion_codes", params, idempotency_key=key)
+
+    def _adopt(self, account, raw):
+        """Mirror a promotion code and remember it as one of this code's."""
+        self.ensure_one()
+        self._mirror(account, "promotion_code", raw)
+        promotion = self.env["affiliate.stripe.promotion.code"].with_context(
+            active_test=False
+        )
+        found = promotion.search(
+            [("account_id", "=", account.id), ("stripe_id", "=", raw["id"])]
+        )
+        self.write({"promotion_code_ids": [(4, found.id)]})
+        if raw.get("active"):
+            self.write(
+                {"state": "synced", "sync_error": False, "foreign_promotion_id": False}
+            )
+
+    def _owner_mark(self):
+        database = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
+        return f"{database[:8]}-{self.id}"
+
+    def _deactivate(self):
+        """Switch the codes off in Stripe. A problem is shown, the state stays."""
+        for code in self.filtered(lambda code: code.state != "inactive"):
+            try:
+                code._deactivate_promotions(code.promotion_code_ids)
+                code.write({"state": "inactive", "sync_error": False})
+            except StripeProblem as problem:
+                code.sync_error = code.stripe_account_id._problem_text(problem)
+
+    def _deactivate_promotions(self, promotions):
+        self.ensure_one()
+        account = self.stripe_account_id
+        for promotion in promotions.filtered("active"):
+            raw = account._api().post(
+                f"/v1/promotion_codes/{promotion.stripe_id}", {"active": False}
+            )
+            self._mirror(account, "promotion_code", raw)
+
+    @api.model
+    def _mirror(self, account, kind, raw):
+        """Put the answer of a call of ours into the mirror, in this transaction."""
+        model = self.env[KINDS[kind].model].sudo()
+        now = self.env["affiliate.stripe.sync"]._database_now()
+        rows = KINDS[kind].read(raw).rows
+        model._upsert(account, rows, now)
+        model.invalidate_model()
+
+
+class AffiliateStripeAccount(models.Model):
+    _inherit = "affiliate.stripe.account"
+
+    def action_deactivate_codes(self):
+        """Deactivate all promotion codes of ours at Stripe (before disconnecting)."""
+        codes = self.env["affiliate.code"].search(
+            [
+                ("affiliate_id.program_id.stripe_account_id", "in", self.ids),
+                ("state", "=", "synced"),
+            ]
+        )
+        codes._deactivate()
+        return self._notify(
+            self.env._("%s codes were deactivated in Stripe.", len(codes)), "success"
+        )
+
+
+class _ForeignCode(Exception):
+    """The text of the code belongs to a promotion code that is not ours."""
+
+    def __init__(self, raw):
+        super().__init__(raw["id"])
+        self.raw = raw
+
+
+def _coupon_of(raw):
+    coupon = (raw.get("promotion") or {}).get("coupon")
+    return coupon.get("id") if isinstance(coupon, dict) else coupon
