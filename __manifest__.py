@@ -5,7 +5,7 @@
     "category": "Marketing",
     "author": "affiliate_stripe contributors",
     "license": "LGPL-3",
-    "depends": ["account", "iap", "mail", "portal", "website"],
+    "depends": ["account", "iap", "mail", "portal", "utm", "website"],
     "external_dependencies": {"python": ["disposable-email-domains", "stripe"]},
     "data": [
         # Security
