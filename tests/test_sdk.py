@@ -5,7 +5,7 @@ import time
 from odoo.tests import tagged
 
 from ..lib import visits
-from .foreign_site import ForeignSiteCase
+from .foreign_site import INSIDE, ForeignSiteCase
 
 DAY = 86400
 BUY = "https://buy.stripe.com/test_1"
@@ -274,6 +274,7 @@ class TestSdk(ForeignSiteCase):
 
     def test_links(self):
         mine = f"client_reference_id={self.code}_0123456789abcdefghij"
+        ours = "client_reference_id=REF"
         pay = "https://pay.acme.com/b"
         links = (
             (BUY, "", f"{BUY}?client_reference_id=REF"),
@@ -289,6 +290,9 @@ class TestSdk(ForeignSiteCase):
             ),
             (f"{BUY}?client_reference_id=own", "", None),
             (f"{BUY}?{mine}", "", None),
+            ("https://book.stripe.com/1", "", "https://book.stripe.com/1?" + ours),
+            ("https://donate.stripe.com/1", "", "https://donate.stripe.com/1?" + ours),
+            ("https://dashboard.stripe.com/1", "", None),
             ("https://buy.stripe.com.evil.example/", "", None),
             (pay, "", None),
             (pay, "data-affiliate-checkout", f"{pay}?client_reference_id=REF"),
@@ -301,6 +305,9 @@ class TestSdk(ForeignSiteCase):
             ("https://else.example/?via=X", "data-affiliate", None),
             ("/signup", "", None),
             ("mailto:a@b.c", "", None),
+            ("mailto:a@b.c?subject=x", "data-affiliate", None),
+            ("tel:+123", "data-affiliate", None),
+            ("javascript:void(0)", "data-affiliate", None),
         )
         body = "".join(
             f'<a id="a{number}" href="{before}" {attributes}>x</a>'
@@ -350,6 +357,18 @@ class TestSdk(ForeignSiteCase):
         known = self.js("affiliate.referral")
         self.js("buy.href = 'https://buy.stripe.com/changed'")
         self.visitor.click("#buy")
+        self.visitor.until("location.hostname === 'buy.stripe.com'")
+        self.assertEqual(
+            self.js("location.href"),
+            f"https://buy.stripe.com/changed?client_reference_id={known}",
+        )
+
+    def test_changed_before_the_click_on_a_component_in_it(self):
+        self.arrive(f'<a id="buy" href="{BUY}"><x-icon></x-icon></a>')
+        self.js(INSIDE.format(name="x-icon", text="icon"))
+        self.js("buy.href = 'https://buy.stripe.com/changed'")
+        known = self.cookie()
+        self.visitor.click("x-icon")
         self.visitor.until("location.hostname === 'buy.stripe.com'")
         self.assertEqual(
             self.js("location.href"),

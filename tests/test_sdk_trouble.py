@@ -4,7 +4,7 @@ import time
 
 from odoo.tests import tagged
 
-from .foreign_site import ForeignSiteCase
+from .foreign_site import STUB, ForeignSiteCase
 
 BUY = "https://buy.stripe.com/test_1"
 
@@ -80,6 +80,23 @@ class TestSdkTrouble(ForeignSiteCase):
         self.visit(f"/?via={self.code}")
         self.assertEqual(self.js("who"), self.cookie())
         self.assertIn(self.cookie(), self.attribute("#buy"))
+
+    def test_the_page_has_an_element_of_our_name(self):
+        src = f"{self.base_url()}/affiliate/sdk/{self.key}.js"
+        for element in (
+            '<section id="affiliate"></section>',
+            '<form name="affiliate"><input name="q"></form>',
+            '<form name="affiliate"><input name="key"></form>',
+        ):
+            with self.subTest(element):
+                body = f'{element}{self.BODY}<script async src="{src}"></script>'
+                self.page("/", body, tag=False)
+                html, policy = self.site.pages["/"]
+                self.site.pages["/"] = (html.replace(STUB, ""), policy)
+                self.visit(f"/?via={self.code}", ready=False)
+                self.visitor.until("affiliate.referral", patience=5)
+                self.assertIn(self.cookie(), self.attribute("#buy"))
+                self.visitor.forget()
 
     def test_no_popup_can_be_shown(self):
         """Without an address there is nowhere to go; the page is told, if it asks."""

@@ -17,7 +17,8 @@
     const DAY = 86400;
     const PATIENCE = 4000; // milliseconds for our server, then we go on without it
 
-    const stub = window.affiliate || {};
+    // An element of the page with this id is no stub.
+    const stub = typeof window.affiliate === "function" ? window.affiliate : {};
     if (stub.key) {
         return; // the page has this script twice
     }
@@ -156,10 +157,11 @@
 
     const parameterOf = ({href, hostname, dataset}) => {
         const domain = domainOf(hostname);
-        return /^https:\/\/buy\.stripe\.com\//.test(href) ||
+        return /^https:\/\/(buy|book|donate)\.stripe\.com\//.test(href) ||
             "affiliateCheckout" in dataset
             ? CHECKOUT
-            : "affiliate" in dataset ||
+            : // A mailto: or tel: has no host, and no place for it.
+              (hostname && "affiliate" in dataset) ||
                 (domain && domain !== domainOf(location.hostname))
               ? config.parameters[0]
               : "";
@@ -314,8 +316,14 @@
             return code;
         });
 
+    // What is clicked may be inside of a component (shadow DOM): closest() stays in it.
+    const around = (event, selector) =>
+        event
+            .composedPath()
+            .find((node) => node.matches && node.matches(selector));
+
     on(window, "pointerdown click auxclick submit", (event) => {
-        const changed = event.composedPath()[0].closest("a[href],form");
+        const changed = around(event, "a[href],form");
         if (changed) {
             decorate(changed); // the page may have changed it since
         }
@@ -407,6 +415,7 @@
             note,
             safe,
             on,
+            around,
             put,
             look: begin,
             parse,
