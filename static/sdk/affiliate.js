@@ -318,9 +318,7 @@
 
     // What is clicked may be inside of a component (shadow DOM): closest() stays in it.
     const around = (event, selector) =>
-        event
-            .composedPath()
-            .find((node) => node.matches && node.matches(selector));
+        event.composedPath().find((node) => node.matches && node.matches(selector));
 
     on(window, "pointerdown click auxclick submit", (event) => {
         const changed = around(event, "a[href],form");
