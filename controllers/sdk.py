@@ -8,6 +8,8 @@ from odoo import http
 from odoo.http import request
 from odoo.tools import file_open
 
+from .visitor import nearest_lang
+
 # Changes of a programme reach browsers after that many seconds at the latest.
 FRESH = 600
 FOLDER = "affiliate_stripe/static/sdk"
@@ -27,7 +29,7 @@ class AffiliateSdk(http.Controller):
         readonly=True,
         save_session=False,
     )
-    def script(self, key, part="affiliate", lang=""):
+    def script(self, key, part="affiliate", lang="", **_others):
         """Serve the script with the programme's settings, or a part it loads.
 
         :param lang: the visitor's language, for the few words of the popup
@@ -77,6 +79,5 @@ def _config(key, tracking):
 
 def _texts(lang):
     """Return what the popup says itself; all else is said by the form in it."""
-    lang = request.env["ir.http"].get_nearest_lang(lang.replace("-", "_")[:10])
-    env = request.env(context={"lang": lang})
+    env = request.env(context={"lang": nearest_lang(lang)})
     return {"title": env._("Sign up"), "close": env._("Close")}

@@ -7,7 +7,7 @@ from odoo.http import request
 
 from ..lib import visits
 from ..models.affiliate_referral_capture import email_address
-from .visitor import is_flood, visitor_address
+from .visitor import is_flood, nearest_lang, visitor_address
 
 COOKIE = "affiliate_ref"
 MAX_BODY_BYTES = 8 * 1024
@@ -80,7 +80,7 @@ class AffiliateTracking(http.Controller):
         readonly=False,
         save_session=False,
     )
-    def preflight(self, key, what):
+    def preflight(self, key, what, **_others):
         """Tell a browser that a site of the programme may send JSON."""
         tracking = request.env["affiliate.program"]._tracking(key)
         return _answer(tracking, 204 if tracking else 404)
@@ -95,7 +95,7 @@ class AffiliateTracking(http.Controller):
         save_session=False,
         max_content_length=MAX_BODY_BYTES,
     )
-    def click(self, key):
+    def click(self, key, **_others):
         """Record a visit that the script has seen.
 
         Body: JSON with ``reference url referrer was store``; 204, or 400, 403, 404,
@@ -139,7 +139,7 @@ class AffiliateTracking(http.Controller):
         save_session=False,
         max_content_length=MAX_BODY_BYTES,
     )
-    def lead(self, key):
+    def lead(self, key, **_others):
         """Map an e-mail address to the affiliate who brought the visitor.
 
         Body: JSON with ``email reference``. 204 whether the address is known or not;
@@ -171,7 +171,7 @@ class AffiliateTracking(http.Controller):
         readonly=False,
         save_session=False,
     )
-    def offer(self, key, via="", lang=""):
+    def offer(self, key, via="", lang="", **_others):
         """Tell a page who recommends it: JSON with ``name offer``, or ``{}``; 404,
         or 429 after too many of one address."""
         programs = request.env["affiliate.program"]
@@ -181,12 +181,10 @@ class AffiliateTracking(http.Controller):
         if is_flood("offer", OFFERS_A_MINUTE):
             return _answer(tracking, 429)
         reference = request.env["affiliate.referral"]._reference_of(via)
-        lang = request.env["ir.http"].get_nearest_lang(lang.replace("-", "_")[:10])
-        response = _answer(
-            tracking,
-            200,
-            **(programs._offer(tracking["id"], reference, lang) if reference else {}),
+        offer = reference and programs._offer(
+            tracking["id"], reference, nearest_lang(lang)
         )
+        response = _answer(tracking, 200, **(offer or {}))
         response.headers["Cache-Control"] = f"public, max-age={OFFER_FRESH}"
         return response
 

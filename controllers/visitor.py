@@ -26,6 +26,12 @@ def visitor_address():
     return peer
 
 
+def nearest_lang(text):
+    """Return the website's language nearest to the one a page says it has, or None."""
+    text = text if isinstance(text, str) else ""
+    return request.env["ir.http"].get_nearest_lang(text.replace("-", "_")[:10])
+
+
 def is_flood(scope, limit, minutes=60):
     """Count one more act from the visitor's address; tell whether it is one of too
     many."""

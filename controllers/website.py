@@ -40,7 +40,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=True,
     )
-    def programs(self):
+    def programs(self, **_others):
         """List the programmes; where there is one only, that is the list."""
         programs = self._programs()
         if len(programs) == 1:
@@ -57,7 +57,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=_sitemap,
     )
-    def program(self, program):
+    def program(self, program, **_others):
         program = self._program(program)
         user = request.env.user
         known = {} if user._is_public() else {"name": user.name, "email": user.email}
@@ -95,7 +95,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=False,
     )
-    def apply_again(self, program):
+    def apply_again(self, program, **_others):
         """Come back to the form, e.g. when the language is changed after an error."""
         return request.redirect(self._program(program).website_url)
 
@@ -107,7 +107,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=False,
     )
-    def thanks(self, program):
+    def thanks(self, program, **_others):
         return request.render(
             "affiliate_stripe.website_thanks", {"program": self._program(program)}
         )

@@ -16,7 +16,14 @@ import re
 import secrets
 import string
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import (
+    parse_qsl,
+    unquote_plus,
+    urlencode,
+    urljoin,
+    urlsplit,
+    urlunsplit,
+)
 
 from . import codes
 
@@ -153,7 +160,7 @@ def page_of(site, to):
     """Return the address that a link names on a page of a site, or "" for none."""
     try:
         address = urljoin(site, to)
-    except ValueError:
+    except (ValueError, TypeError):
         return ""
     return address if _split(address) else ""
 
@@ -193,7 +200,8 @@ def carried(parameters):
     return {
         name: value
         for name, value in parameters.items()
-        if name in ("sub", "sub_id", *AD_PARAMETERS) or name.startswith("utm_")
+        if isinstance(value, str)
+        and (name in ("sub", "sub_id", *AD_PARAMETERS) or name.startswith("utm_"))
     }
 
 
@@ -212,15 +220,19 @@ def is_near(address):
 
 
 def with_parameters(url, parameters):
-    """Return an address with these query parameters, other values of them replaced."""
+    """Return an address with these query parameters, other values of them replaced.
+
+    The rest of the query stays as it is written: some sites read pages from it
+    (``index.php?/signup``), or have signed it.
+    """
     parts = urlsplit(url)
     query = [
-        (name, value)
-        for name, value in parse_qsl(parts.query, keep_blank_values=True)
-        if name not in parameters
+        pair
+        for pair in parts.query.split("&")
+        if pair and unquote_plus(pair.partition("=")[0]) not in parameters
     ]
-    query += [(name, value) for name, value in parameters.items() if value]
-    return urlunsplit(parts._replace(query=urlencode(query)))
+    added = urlencode({name: value for name, value in parameters.items() if value})
+    return urlunsplit(parts._replace(query="&".join(filter(None, [*query, added]))))
 
 
 def _split(address):

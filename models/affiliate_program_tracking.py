@@ -1,6 +1,8 @@
 import re
 import secrets
 
+import idna
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import ormcache
@@ -217,8 +219,25 @@ def is_key(text):
 
 
 def _completed(vals):
-    """Return the values with a whole address: people type ``acme.com/pricing``."""
+    """Return the values with whole addresses: people type ``acme.com/pricing``."""
+    vals = dict(vals)
     site = (vals.get("signup_url") or "").strip()
-    if not site:
-        return vals
-    return {**vals, "signup_url": site if "://" in site else f"https://{site}"}
+    if site:
+        vals["signup_url"] = _as_sent(site if "://" in site else f"https://{site}")
+    if vals.get("allowed_domains"):
+        vals["allowed_domains"] = re.sub(
+            r"[^\s,;]+", lambda word: _as_sent(word[0]), vals["allowed_domains"]
+        )
+    return vals
+
+
+def _as_sent(address):
+    """Return an address or domain with its host as browsers send it:
+    ``xn--bcher-kva.example`` for ``bücher.example``."""
+    start = address.find("://") + 3 if "://" in address else 0
+    host = re.match(r"[^/?#:]*", address[start:])[0]
+    try:
+        sent = host if host.isascii() else idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:
+        return address  # the constraints say so
+    return address[:start] + sent + address[start + len(host) :]

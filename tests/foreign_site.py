@@ -23,6 +23,13 @@ WATCH = (
     "window.violations=[];document.addEventListener('securitypolicyviolation',"
     "event=>violations.push(event.violatedDirective+' '+event.blockedURI));"
 )
+# Makes the elements of a name components, with something inside (shadow DOM).
+INSIDE = (
+    "customElements.get('{name}') || customElements.define('{name}', class extends "
+    "HTMLElement {{ connectedCallback() {{ const inside = "
+    "this.attachShadow({{mode: 'open'}}).appendChild(document.createElement('div'));"
+    "inside.textContent = '{text}'; }} }})"
+)
 
 
 class Site:

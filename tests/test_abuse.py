@@ -156,6 +156,45 @@ class TestRefused(ProxyCase):
                     self.assertNotIn("script", answer.text)
         self.assert_nothing_stored()
 
+    def test_files_are_no_parameters(self):
+        names = ("to", "via", "lang", "sub", "utm_x", "reference", "embed")
+        files = [(name, (name, b"x")) for name in names]
+        key = self.program.public_key
+        for path, status in (
+            ("/a/DRONA29", 302),
+            (f"/affiliate/sdk/{key}/popup.js", 200),
+            (f"/affiliate/v1/{key}/offer", 200),
+            (f"/affiliate/form/{key}", 200),
+        ):
+            with self.subTest(path):
+                answer = self.opener.get(
+                    self.base_url() + path,
+                    files=files,
+                    headers=BROWSER,
+                    allow_redirects=False,
+                )
+                self.assertEqual(answer.status_code, status)
+                self.assertNotIn("FileStorage", str(answer.headers) + answer.text)
+
+    def test_parameters_of_others_are_nothing_to_log(self):
+        """WordPress adds its version to scripts, advertising its marks to all pages."""
+        key, page = self.program.public_key, self.program.website_url
+        for path in (
+            *(f"/affiliate/sdk/{key}.js", f"/affiliate/form/{key}", "/a/DRONA29"),
+            *(f"/affiliate/v1/{key}/offer", "/affiliates", page, f"{page}/thanks"),
+            *(f"{page}/apply", "/my/affiliate"),
+        ):
+            with self.subTest(path), self.assertNoLogs("odoo.http", "WARNING"):
+                answer = self.url_open(
+                    f"{path}?ver=6.8&fbclid=1", headers=BROWSER, allow_redirects=False
+                )
+                self.assertLess(answer.status_code, 500)
+        for what in ("click", "lead"):
+            with self.subTest(what), self.assertNoLogs("odoo.http", "WARNING"):
+                self.assertEqual(
+                    self.send(f"{what}?ver=6.8", self.good(what)).status_code, 204
+                )
+
     def test_html_beside_a_visit_is_left_out(self):
         marks = ("sub", "sub_id", *visits.UTM, "utm_term", "gclid")
         address = visits.with_parameters(f"{SITE}/", dict.fromkeys(marks, EVIL))

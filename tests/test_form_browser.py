@@ -264,10 +264,9 @@ class TestPopup(FormInBrowser):
                 ("en", ["en-US", "Try it", "Close"]),
                 ("fi", ["de-DE", "Jetzt testen", "Close"]),
             ):
-                with self.subTest(lang):
-                    self.open(lang=lang)
-                    self.assertEqual(self.titles(), titles)
-                    self.visitor.forget()
+                self.open(lang=lang)
+                self.assertEqual(self.titles(), titles, lang)
+                self.visitor.forget()
 
     # === CAPTCHA === #
 

@@ -52,6 +52,21 @@ class TestVisits(unittest.TestCase):
             with self.subTest(to):
                 self.assertEqual(visits.page_of(SITE, to), page)
 
+    def test_a_query_stays_as_it_is_written(self):
+        for query, result in (
+            ("", "via=DRONA29"),
+            ("/signup", "/signup&via=DRONA29"),
+            ("/p/a%20b&flag&x=", "/p/a%20b&flag&x=&via=DRONA29"),
+            ("a=%2F&sig=a%2Bb~", "a=%2F&sig=a%2Bb~&via=DRONA29"),
+            ("via=OLD&a=1&v%69a=OLD&via", "a=1&via=DRONA29"),
+            ("&&", "via=DRONA29"),
+        ):
+            with self.subTest(query):
+                page = visits.with_parameters(
+                    f"{SITE}?{query}#top", {"via": "DRONA29", "sub": ""}
+                )
+                self.assertEqual(page, f"{SITE}?{result}#top")
+
     def test_networks(self):
         for address, network in (
             ("192.0.2.7", "192.0.2.7"),

@@ -94,6 +94,16 @@ class TestLinks(TrackingCase):
                 else:
                     self.assertTrue(target.startswith("https://acme.example/"))
 
+    def test_the_query_of_a_deep_link_stays_as_it_is(self):
+        for to, leads_to in (
+            ("/index.php?/signup", "/index.php?/signup&via="),
+            ("/x?p%26sig%3Da%252Fb%2520c", "/x?p&sig=a%2Fb%20c&via="),
+            ("/%3Fsearch%3Dfür", "/?search=f%C3%BCr&via="),
+        ):
+            with self.subTest(to):
+                target = self.follow(f"DRONA29?to={to}").headers["Location"]
+                self.assertTrue(target.startswith(SITE + leads_to), target)
+
     def test_repeated_hits_are_one_visit(self):
         self.follow("DRONA29")
         self.follow("DRONA29")

@@ -5,7 +5,7 @@ import time
 from odoo.tests import tagged
 
 from ..lib import visits
-from .foreign_site import ForeignSiteCase
+from .foreign_site import INSIDE, ForeignSiteCase
 
 DAY = 86400
 BUY = "https://buy.stripe.com/test_1"
@@ -74,10 +74,9 @@ class TestSdk(ForeignSiteCase):
     def test_in_the_fragment(self):
         self.page("/")
         for address in ("/#via={}", "/?a=1#/pricing?x=1&via={}"):
-            with self.subTest(address):
-                self.visit(address.format(self.code))
-                self.assertTrue(self.js("affiliate.referral").startswith(self.code))
-                self.visitor.forget()
+            self.visit(address.format(self.code))
+            self.assertTrue(self.js("affiliate.referral").startswith(self.code))
+            self.visitor.forget()
 
     def test_first_and_last_click(self):
         self.page("/")
@@ -274,6 +273,7 @@ class TestSdk(ForeignSiteCase):
 
     def test_links(self):
         mine = f"client_reference_id={self.code}_0123456789abcdefghij"
+        ours = "client_reference_id=REF"
         pay = "https://pay.acme.com/b"
         links = (
             (BUY, "", f"{BUY}?client_reference_id=REF"),
@@ -296,6 +296,9 @@ class TestSdk(ForeignSiteCase):
             ),
             (f"{BUY}?client_reference_id=own", "", None),
             (f"{BUY}?{mine}", "", None),
+            ("https://book.stripe.com/1", "", "https://book.stripe.com/1?" + ours),
+            ("https://donate.stripe.com/1", "", "https://donate.stripe.com/1?" + ours),
+            ("https://dashboard.stripe.com/1", "", None),
             ("https://buy.stripe.com.evil.example/", "", None),
             (pay, "", None),
             (pay, "data-affiliate-checkout", f"{pay}?client_reference_id=REF"),
@@ -308,6 +311,9 @@ class TestSdk(ForeignSiteCase):
             ("https://else.example/?via=X", "data-affiliate", None),
             ("/signup", "", None),
             ("mailto:a@b.c", "", None),
+            ("mailto:a@b.c?subject=x", "data-affiliate", None),
+            ("tel:+123", "data-affiliate", None),
+            ("javascript:void(0)", "data-affiliate", None),
         )
         body = "".join(
             f'<a id="a{number}" href="{before}" {attributes}>x</a>'
@@ -315,9 +321,8 @@ class TestSdk(ForeignSiteCase):
         )
         reference = self.arrive(body)
         for number, (before, _attributes, after) in enumerate(links):
-            with self.subTest(before):
-                wanted = after.replace("REF", reference) if after else before
-                self.assertEqual(self.attribute(f"#a{number}"), wanted)
+            wanted = after.replace("REF", reference) if after else before
+            self.assertEqual(self.attribute(f"#a{number}"), wanted, before)
         self.assertEqual(self.js("violations"), [])
 
     def test_stripes_elements(self):
@@ -357,6 +362,18 @@ class TestSdk(ForeignSiteCase):
         known = self.js("affiliate.referral")
         self.js("buy.href = 'https://buy.stripe.com/changed'")
         self.visitor.click("#buy")
+        self.visitor.until("location.hostname === 'buy.stripe.com'")
+        self.assertEqual(
+            self.js("location.href"),
+            f"https://buy.stripe.com/changed?client_reference_id={known}",
+        )
+
+    def test_changed_before_the_click_on_a_component_in_it(self):
+        self.arrive(f'<a id="buy" href="{BUY}"><x-icon></x-icon></a>')
+        self.js(INSIDE.format(name="x-icon", text="icon"))
+        self.js("buy.href = 'https://buy.stripe.com/changed'")
+        known = self.cookie()
+        self.visitor.click("x-icon")
         self.visitor.until("location.hostname === 'buy.stripe.com'")
         self.assertEqual(
             self.js("location.href"),
@@ -512,14 +529,13 @@ class TestSdk(ForeignSiteCase):
         signal = "Object.defineProperty(navigator, '{}', {{value: {}}});"
         for name, value in (("globalPrivacyControl", "true"), ("doNotTrack", "'1'")):
             for respected in (True, False):
-                with self.subTest(name, respected=respected):
-                    self.program.respect_privacy_signals = respected
-                    self.page("/", early=signal.format(name, value))
-                    self.visit(f"/?via={self.code}")
-                    self.js("affiliate('consent', true)")
-                    self.assertEqual(bool(self.cookie()), not respected)
-                    self.assertTrue(self.js("affiliate.referral"))
-                    self.leave()
+                self.program.respect_privacy_signals = respected
+                self.page("/", early=signal.format(name, value))
+                self.visit(f"/?via={self.code}")
+                self.js("affiliate('consent', true)")
+                self.assertEqual(bool(self.cookie()), not respected, name)
+                self.assertTrue(self.js("affiliate.referral"))
+                self.leave()
 
     def assert_nothing_stored(self):
         self.assertEqual(

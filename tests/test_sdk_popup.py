@@ -8,7 +8,7 @@ from odoo.tests import tagged
 
 from ..lib import visits
 from .browser import DESKTOP, PHONE
-from .foreign_site import ForeignSiteCase
+from .foreign_site import INSIDE, ForeignSiteCase
 
 # What a page of ours in a frame may say to the page around it, said on demand.
 FORM = """<!DOCTYPE html><title>Form</title><input autofocus><script>
@@ -145,6 +145,25 @@ class TestSdkPopup(ForeignSiteCase):
         self.say({"affiliate": "done", "email": "a@c.example"})
         self.visitor.until("window.clicked")
         self.assertFalse(self.is_open())
+
+    def test_components_of_a_design_system(self):
+        """What is clicked is inside of the component, the attribute on or around it."""
+        for body, selector in (
+            ('<a href="/join" data-affiliate-popup><x-icon></x-icon></a>', "x-icon"),
+            ('<x-icon data-affiliate-popup="/join"></x-icon>', "x-icon"),
+        ):
+            self.page("/", body)
+            self.page("/join")
+            self.visitor.answers = {"/affiliate/form/": FORM}
+            self.visit(f"/?via={self.code}")
+            self.visitor.until("affiliate.core.open")
+            self.js(INSIDE.format(name="x-icon", text="Join"))
+            self.visitor.click(selector)
+            self.visitor.until("document.querySelector('dialog')", patience=5)
+            self.wait_for_form()
+            self.say({"affiliate": "done", "email": "a@b.example"})
+            self.visitor.until("location.pathname === '/join'")
+            self.visitor.forget()
 
     def test_the_form_cannot_be_loaded(self):
         self.visitor.refused = ("/affiliate/form/",)

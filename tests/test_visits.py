@@ -88,9 +88,35 @@ class TestWhatBrowsersSend(TrackingCase):
         target = self.follow("DRONA29").headers["Location"]
         self.assertEqual(target.partition("?")[0], "https://acme.example/plans")
         self.visit()
-        for site in ("javascript:alert(1)", "https://[", "a b", "https://acme:x/"):
+        for site in (
+            *("javascript:alert(1)", "https://[", "a b", "https://acme:x/"),
+            *("https://b\N{COMBINING DIAERESIS}..example/", "https://ü" + "x" * 80),
+        ):
             with self.subTest(site), self.assertRaises(ValidationError):
                 self.program.signup_url = site
+
+    def test_a_site_of_any_alphabet(self):
+        """Browsers name such a host in ASCII."""
+        self.program.write(
+            {
+                "signup_url": "Bücher.example/preise?für=alle",
+                "allowed_domains": "straße.example, acme.io https://пример.example/x",
+            }
+        )
+        sites = ("xn--bcher-kva", "xn--strae-oqa", "acme.io", "xn--e1afmkfd")
+        for site in sites:
+            host = site if "." in site else f"{site}.example"
+            body = {
+                "reference": f"DRONA29_{visits.new_visitor()}",
+                "url": f"https://{host}/",
+            }
+            answer = self.send("click", body, origin=f"https://www.{host}")
+            self.assertEqual(answer.status_code, 204, site)
+        self.assertEqual(len(self.visits()), len(sites))
+        target = self.follow("DRONA29").headers["Location"]
+        self.assertTrue(
+            target.startswith("https://xn--bcher-kva.example/preise?f%C3%BCr=alle&via=")
+        )
 
 
 @tagged("post_install", "-at_install")

@@ -5,7 +5,8 @@
 - Tests against a live Stripe account have Odoo's tag `external` and run only with
   --live; then nothing else runs.
 - A test that drives a browser has Odoo's tag `browser`. It waits for several processes
-  and is tried a second time when it fails, which the summary says ("rerun").
+  and is tried a second time when it fails, which the summary says ("rerun"). It has no
+  subtests: when one fails, the class is neither tried again nor torn down.
 - A run fails when something put a warning or an error into Odoo's log that the test
   did not expect. A test that provokes one says so with Odoo's `mute_logger` or with
   `assertLogs`, which keep it out of the log.

@@ -160,7 +160,8 @@
         return /^https:\/\/(buy|book|donate)\.stripe\.com\//.test(href) ||
             "affiliateCheckout" in dataset
             ? CHECKOUT
-            : "affiliate" in dataset ||
+            : // A mailto: or tel: has no host, and no place for it.
+              (hostname && "affiliate" in dataset) ||
                 (domain && domain !== domainOf(location.hostname))
               ? config.parameters[0]
               : "";
@@ -315,8 +316,12 @@
             return code;
         });
 
+    // What is clicked may be inside of a component (shadow DOM): closest() stays in it.
+    const around = (event, selector) =>
+        event.composedPath().find((node) => node.matches && node.matches(selector));
+
     on(window, "pointerdown click auxclick submit", (event) => {
-        const changed = event.composedPath()[0].closest("a[href],form");
+        const changed = around(event, "a[href],form");
         if (changed) {
             decorate(changed); // the page may have changed it since
         }
@@ -408,6 +413,7 @@
             note,
             safe,
             on,
+            around,
             put,
             look: begin,
             parse,

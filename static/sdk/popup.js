@@ -6,7 +6,7 @@
 (function (texts) {
     const api = window.affiliate;
     const {base, config, script, commands, waiting, note, safe, on, put} = api.core;
-    const {cookie, bake, mayStore} = api.core;
+    const {around, cookie, bake, mayStore} = api.core;
     const SHOWN = "affiliate_popup"; // this visitor has seen one
     const PATIENCE = 4000; // milliseconds for the form, then we go on without it
     const TYPING = "input,textarea,select,[contenteditable],iframe";
@@ -210,7 +210,7 @@
     const inNewTab = ({ctrlKey, metaKey, shiftKey}) => ctrlKey || metaKey || shiftKey;
 
     on(window, "click", (event) => {
-        const opener = event.composedPath()[0].closest("[data-affiliate-popup]");
+        const opener = around(event, "[data-affiliate-popup]");
         if (!opener || opener === passing || inNewTab(event)) {
             return;
         }
