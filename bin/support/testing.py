@@ -69,7 +69,10 @@ def run_all(ground):
             print(text)
             for count, what in OUTCOME.findall(text.rstrip().rpartition("\n")[2]):
                 totals[what] += int(count)
-    say("all together: " + ", ".join(f"{n} {what}" for what, n in totals.items()))
+    counts = [f"{n} {what}" for what, n in totals.items()]
+    if any(statuses) and not totals["failed"]:
+        counts.append("but something else is wrong: see above")
+    say("all together: " + ", ".join(counts))
     return max(statuses) or (0 if totals["passed"] else 1)
 
 
