@@ -135,7 +135,14 @@ def run_chaos(ground, arguments):
 def new_log(folder, database):
     """A log file for this run; those of the last runs are kept."""
     kind = database.split("_")[0]
-    old = sorted(folder.glob(f"{kind}_*.log"), key=lambda path: path.stat().st_mtime)
+    old = sorted(folder.glob(f"{kind}_*.log"), key=_modified)
     for path in old[: -KEPT_LOGS + 1]:
         path.unlink(missing_ok=True)
     return folder / f"{database}.log"
+
+
+def _modified(path):
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0  # a process beside this one has just deleted it
