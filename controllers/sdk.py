@@ -66,7 +66,7 @@ def _config(key, tracking):
     parameters = request.env["ir.config_parameter"].sudo()
     return {
         "key": key,
-        "base": parameters.get_param("web.base.url", ""),
+        "base": tracking["base"] or parameters.get_param("web.base.url", ""),
         "model": tracking["model"],
         "days": tracking["days"],
         "parameters": tracking["parameters"],

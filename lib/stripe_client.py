@@ -43,7 +43,8 @@ class StripeProblem(Exception):
     ``key``: the key is wrong or revoked · ``permission``: a restricted key lacks one ·
     ``missing``: the object does not exist · ``throttled``: too many requests ·
     ``unreachable``: network, timeout or an error at Stripe · ``refused``: the request
-    itself was wrong · ``unreadable``: we do not understand the answer.
+    itself was wrong · ``unreadable``: we do not understand the answer ·
+    ``elsewhere``: not sent, for this database may be a copy (see ``may_write``).
     ``reason`` says which limit was too much, where Stripe tells.
     """
 
@@ -103,16 +104,29 @@ class StripeApi:
 
     :param str base_url: another API address, for the test double only
     :param pace: ``lib.stripe_pace.Pace``, where calls are limited
+    :param may_write: called with this object before each request that changes
+        something at Stripe; raises ``StripeProblem`` where nothing may be changed
+    :param float timeout: seconds to wait for an answer
+    :param int retries: how often a call is tried again after a network problem
     """
 
-    def __init__(self, api_key, base_url=None, pace=None):
+    def __init__(
+        self,
+        api_key,
+        base_url=None,
+        pace=None,
+        may_write=None,
+        timeout=None,
+        retries=None,
+    ):
         self._pace = pace
+        self._may_write = may_write
         self.clock = None  # what Stripe's was at its last answer, naive UTC
         self._client = stripe.StripeClient(
             api_key,
-            max_network_retries=NETWORK_RETRIES,
+            max_network_retries=NETWORK_RETRIES if retries is None else retries,
             base_addresses={"api": base_url} if base_url else {},
-            http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+            http_client=stripe.RequestsClient(timeout=timeout or TIMEOUT_SECONDS),
         )
 
     def request(self, method, path, params=None, idempotency_key=None):
@@ -121,6 +135,8 @@ class StripeApi:
         :raise StripeProblem: for everything that is not an answer
         """
         options = {"idempotency_key": idempotency_key} if idempotency_key else {}
+        if method != "get" and self._may_write:
+            self._may_write(self)
         if self._pace:
             self._pace.wait()
         try:

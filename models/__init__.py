@@ -34,8 +34,10 @@ from . import affiliate_stripe_event
 from . import affiliate_stripe_event_reception
 from . import affiliate_stripe_event_workers
 from . import affiliate_stripe_event_retention
+from . import affiliate_stripe_account_home
 
 # Business: who brought whom, and what that earns.
+from . import affiliate_address_mixin
 from . import affiliate_program
 from . import affiliate_program_tracking
 from . import affiliate_program_policy

@@ -13,7 +13,12 @@ class AffiliateAffiliate(models.Model):
 
     _name = "affiliate.affiliate"
     _description = "Affiliate"
-    _inherit = ["mail.thread", "mail.activity.mixin", "portal.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "portal.mixin",
+        "affiliate.address.mixin",
+    ]
     _check_company_auto = True
     _order = "id desc"
 
@@ -226,6 +231,7 @@ class AffiliateAffiliate(models.Model):
 
     def action_approve(self):
         """Accept: portal access and a tracking code, in Stripe too."""
+        self.program_id.stripe_account_id._refuse_elsewhere()
         for affiliate in self.filtered(lambda a: a.state in ("pending", "rejected")):
             affiliate.state = "active"
             affiliate._grant_portal()
@@ -244,12 +250,14 @@ class AffiliateAffiliate(models.Model):
 
     def action_suspend(self):
         """Stop: codes are deactivated, commissions earned wait; nothing is deleted."""
+        self.program_id.stripe_account_id._refuse_elsewhere()
         active = self.filtered(lambda a: a.state == "active")
         active.write({"state": "suspended"})
         active.code_ids._deactivate()
         return True
 
     def action_reactivate(self):
+        self.program_id.stripe_account_id._refuse_elsewhere()
         suspended = self.filtered(lambda a: a.state == "suspended")
         suspended.write({"state": "active"})
         codes = suspended.code_ids.filtered(lambda c: c.state == "inactive")
@@ -278,6 +286,9 @@ class AffiliateAffiliate(models.Model):
         return action
 
     # === BUSINESS METHODS === #
+
+    def _address_account(self):
+        return self.program_id.stripe_account_id
 
     @api.model
     def _apply(self, program, values):

@@ -9,6 +9,7 @@ class AffiliateCode(models.Model):
 
     _name = "affiliate.code"
     _description = "Tracking code"
+    _inherit = ["affiliate.address.mixin"]
     _rec_name = "code"
     _order = "id desc"
     _check_company_auto = True
@@ -146,12 +147,14 @@ class AffiliateCode(models.Model):
 
     def action_push(self):
         """Try again to make the code in Stripe, now."""
+        self.stripe_account_id._refuse_elsewhere()
         self.filtered(lambda code: code.state == "error").write({"state": "draft"})
         self._push()
         return True
 
     def action_propose_other(self):
         """Give the affiliate the next free code instead."""
+        self.stripe_account_id._refuse_elsewhere()
         for code in self.filtered(lambda code: code.state == "error"):
             affiliate = code.affiliate_id
             if not code.promotion_code_ids:
@@ -161,10 +164,12 @@ class AffiliateCode(models.Model):
         return True
 
     def action_deactivate(self):
+        self.stripe_account_id._refuse_elsewhere()
         self._deactivate()
         return True
 
     def action_activate(self):
+        self.stripe_account_id._refuse_elsewhere()
         self.write({"state": "draft"})
         self._push()
         return True

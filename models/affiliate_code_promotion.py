@@ -1,11 +1,13 @@
-from odoo import api, models
+import secrets
+
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import KINDS
 
-# Our mark on promotion codes: whose code it is.
-OWNER_KEY = "odoo_affiliate_code"
+# In the metadata of our promotion codes: which row made it, and for whom.
+OWNER_KEY, OWNER_NAME = "odoo_affiliate_code", "odoo_affiliate"
 
 
 class AffiliateCode(models.Model):
@@ -13,19 +15,60 @@ class AffiliateCode(models.Model):
 
     _inherit = "affiliate.code"
 
+    # By it the row knows its promotion codes again in Stripe. Random, unlike an id: a
+    # database restored from a backup gives ids out a second time.
+    stripe_mark = fields.Char(
+        default=lambda self: secrets.token_hex(8), readonly=True, copy=False
+    )
+
     def action_adopt(self):
-        """Take over the promotion code of the same text that is in Stripe already."""
-        for code in self.filtered("foreign_promotion_id"):
-            account = code.stripe_account_id
-            path = f"/v1/promotion_codes/{code.foreign_promotion_id}"
-            mark = {"metadata": {OWNER_KEY: code._owner_mark()}}
-            try:
-                raw = account._api().post(path, mark)
-            except StripeProblem as problem:
-                raise UserError(account._problem_text(problem)) from problem
-            code._adopt(account, raw)
-            self.env["affiliate.referral"].sudo()._refresh_users_of(account, raw["id"])
-        return True
+        """Show the promotion code of the same text that is in Stripe already, and whose
+        it is, before it is taken over."""
+        self.ensure_one()
+        self.check_access("write")
+        self.stripe_account_id._refuse_elsewhere()
+        wizard = self.env["affiliate.adopt.wizard"].create(
+            {"code_id": self.id, "promotion_id": self._read_foreign().id}
+        )
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Use a promotion code that is in Stripe"),
+            "res_model": wizard._name,
+            "res_id": wizard.id,
+            "view_mode": "form",
+            "target": "new",
+        }
+
+    def _read_foreign(self):
+        """Return the promotion code in our way, with its coupon, as they are now."""
+        account = self.stripe_account_id
+        stripe_api = account._api()
+        path = f"/v1/promotion_codes/{self.foreign_promotion_id}"
+        try:
+            raw = stripe_api.get(path)
+            self._mirror(
+                account, "coupon", stripe_api.get(f"/v1/coupons/{_coupon_of(raw)}")
+            )
+        except StripeProblem as problem:
+            raise UserError(account._problem_text(problem)) from problem
+        return self._mirror(account, "promotion_code", raw)
+
+    def _adopt_foreign(self, promotion):
+        """Take a promotion code over: what is paid with it earns for this affiliate.
+
+        :param promotion: the ``affiliate.stripe.promotion.code`` that a person saw
+        """
+        self.ensure_one()
+        account = self.stripe_account_id
+        try:
+            raw = account._api().post(
+                f"/v1/promotion_codes/{promotion.stripe_id}",
+                {"metadata": self._owner()},
+            )
+        except StripeProblem as problem:
+            raise UserError(account._problem_text(problem)) from problem
+        self._adopt(account, raw)
+        self.env["affiliate.referral"].sudo()._refresh_users_of(account, raw["id"])
 
     def _schedule_push(self):
         """Make the codes in Stripe soon, outside the request that asked for it."""
@@ -35,9 +78,17 @@ class AffiliateCode(models.Model):
     def _cron_push(self):
         """Make all codes in Stripe that are not there yet, and switch off those of
         suspended affiliates that could not be reached then; one commit each."""
+        connected = self.env["affiliate.stripe.account"].search(
+            [("state", "=", "connected")]
+        )
         waiting = self.search(
             [
-                ("stripe_account_id.state", "=", "connected"),
+                # A copy of the database leaves them to the home.
+                (
+                    "stripe_account_id",
+                    "in",
+                    connected.filtered(lambda a: not a._home_differences()).ids,
+                ),
                 "|",
                 "&",
                 ("state", "=", "draft"),
@@ -82,11 +133,10 @@ class AffiliateCode(models.Model):
                         "state": "error",
                         "foreign_promotion_id": foreign.raw["id"],
                         "sync_error": self.env._(
-                            "Stripe has an active promotion code %(code)s already "
-                            "(%(id)s), made by somebody else. Use that one for this "
-                            "affiliate, or take another code.",
+                            "Stripe has an active promotion code %(code)s already, and "
+                            "it is not of this affiliate. Look at it and use it for "
+                            "this affiliate, or take another code.",
                             code=code.code,
-                            id=foreign.raw["id"],
                         ),
                     }
                 )
@@ -97,7 +147,7 @@ class AffiliateCode(models.Model):
         self.ensure_one()
         if problem.stops_account:
             self.stripe_account_id._handle_problem(problem)
-        if problem.is_passing:
+        if problem.is_passing or problem.code == "elsewhere":
             # Stays a draft: the scheduled action tries again.
             self.sync_error = self.stripe_account_id._problem_text(problem)
             return
@@ -111,8 +161,8 @@ class AffiliateCode(models.Model):
     def _push_promotion(self):
         """Find or make the promotion code; deactivate those of an old discount.
 
-        The search comes first and the idempotency key is derived from the record, so
-        a crash at any point, or a second worker, never makes a second one.
+        The search comes first and the idempotency key is derived from the record's
+        mark, so a crash at any point, or a second worker, never makes a second one.
         """
         self.ensure_one()
         account = self.stripe_account_id
@@ -123,7 +173,7 @@ class AffiliateCode(models.Model):
             "/v1/promotion_codes", code=self.code, active=True
         ):
             for raw in page:
-                if (raw.get("metadata") or {}).get(OWNER_KEY) != self._owner_mark():
+                if (raw.get("metadata") or {}).get(OWNER_KEY) != self.stripe_mark:
                     raise _ForeignCode(raw)
                 if self._has_terms(raw, coupon):
                     current = raw
@@ -160,9 +210,9 @@ class AffiliateCode(models.Model):
         params = {
             "code": self.code,
             "promotion": {"type": "coupon", "coupon": coupon},
-            "metadata": {OWNER_KEY: self._owner_mark()},
+            "metadata": self._owner(),
         }
-        key = f"odoo-code-{self._owner_mark()}-{coupon}"
+        key = f"odoo-code-{self.stripe_mark}-{self.code}-{coupon}"
         if self.program_id.first_time_only:
             params["restrictions"] = {"first_time_transaction": True}
             key += "-first"
@@ -171,22 +221,17 @@ class AffiliateCode(models.Model):
     def _adopt(self, account, raw):
         """Mirror a promotion code and remember it as one of this code's."""
         self.ensure_one()
-        self._mirror(account, "promotion_code", raw)
-        promotion = self.env["affiliate.stripe.promotion.code"].with_context(
-            active_test=False
-        )
-        found = promotion.search(
-            [("account_id", "=", account.id), ("stripe_id", "=", raw["id"])]
-        )
+        found = self._mirror(account, "promotion_code", raw)
         self.write({"promotion_code_ids": [(4, found.id)]})
         if raw.get("active"):
             self.write(
                 {"state": "synced", "sync_error": False, "foreign_promotion_id": False}
             )
 
-    def _owner_mark(self):
-        database = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
-        return f"{database[:8]}-{self.id}"
+    def _owner(self):
+        """Return the metadata that say whose a promotion code is."""
+        name = self.affiliate_id.partner_id.name or ""
+        return {OWNER_KEY: self.stripe_mark, OWNER_NAME: name[:100]}
 
     def _deactivate(self):
         """Switch the codes off in Stripe. A problem is shown, the state stays."""
@@ -208,12 +253,20 @@ class AffiliateCode(models.Model):
 
     @api.model
     def _mirror(self, account, kind, raw):
-        """Put the answer of a call of ours into the mirror, in this transaction."""
+        """Put the answer of a call of ours into the mirror, in this transaction.
+
+        :return: the row
+        """
         model = self.env[KINDS[kind].model].sudo()
         now = self.env["affiliate.stripe.sync"]._database_now()
         rows = KINDS[kind].read(raw).rows
         model._upsert(account, rows, now)
         model.invalidate_model()
+        return (
+            self.env[model._name]
+            .with_context(active_test=False)
+            .search([("account_id", "=", account.id), ("stripe_id", "=", raw["id"])])
+        )
 
 
 class AffiliateStripeAccount(models.Model):
@@ -221,6 +274,7 @@ class AffiliateStripeAccount(models.Model):
 
     def action_deactivate_codes(self):
         """Deactivate all promotion codes of ours at Stripe (before disconnecting)."""
+        self._refuse_elsewhere()
         codes = self.env["affiliate.code"].search(
             [
                 ("affiliate_id.program_id.stripe_account_id", "in", self.ids),
@@ -228,6 +282,16 @@ class AffiliateStripeAccount(models.Model):
             ]
         )
         codes._deactivate()
+        left = codes.filtered(lambda code: code.state != "inactive")
+        if left:
+            return self._notify(
+                self.env._(
+                    "%(count)s codes are still active. %(problem)s",
+                    count=len(left),
+                    problem=left[0].sync_error or "",
+                ),
+                "danger",
+            )
         return self._notify(
             self.env._("%s codes were deactivated in Stripe.", len(codes)), "success"
         )

@@ -1,3 +1,5 @@
+import secrets
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
@@ -10,7 +12,12 @@ class AffiliateProgram(models.Model):
 
     _name = "affiliate.program"
     _description = "Affiliate programme"
-    _inherit = ["mail.thread", "mail.activity.mixin", "website.published.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "website.published.mixin",
+        "affiliate.address.mixin",
+    ]
     _check_company_auto = True
 
     name = fields.Char(required=True, translate=True)
@@ -111,6 +118,10 @@ class AffiliateProgram(models.Model):
         help="Stripe's coupons cannot be changed: another discount makes another one.",
     )
     coupon_key = fields.Char(readonly=True, copy=False)
+    # In the ids of its coupons: see affiliate_code_promotion.py.
+    stripe_mark = fields.Char(
+        default=lambda self: secrets.token_hex(8), readonly=True, copy=False
+    )
 
     auto_approve_affiliates = fields.Boolean(string="Accept every application")
 
@@ -298,7 +309,7 @@ class AffiliateProgram(models.Model):
     def _ensure_coupon(self):
         """Return the id of this programme's coupon in Stripe, made if need be.
 
-        Its id is derived from database, programme and terms, so a repeated call can
+        Its id is derived from the program's mark and the terms, so a repeated call can
         find it and never makes a second one.
         """
         self.ensure_one()
@@ -307,8 +318,7 @@ class AffiliateProgram(models.Model):
         if known and known.active:
             return known.stripe_id
         account = self.stripe_account_id
-        database = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
-        coupon_id = f"odoo-{database[:8]}-{self.id}-{identity}".replace(".", "_")
+        coupon_id = f"odoo-{self.stripe_mark}-{identity}".replace(".", "_")
         key = coupon_id
         if known:
             # Deleted in Stripe: its old answer must not be repeated.

@@ -162,7 +162,8 @@ class AffiliateProgram(models.Model):
     def _tracking(self, public_key):
         """Return what public requests need to know of a programme, or None.
 
-        :return: dict with ``id site domains model days parameters consent privacy``
+        :return: dict with ``id base site domains model days parameters consent
+            privacy``; ``base`` is the public address kept for this Odoo, or empty
         """
         known = [("public_key", "=", public_key)] if is_key(public_key) else []
         program = known and self.sudo().search(known, limit=1)
@@ -170,6 +171,7 @@ class AffiliateProgram(models.Model):
             return None
         return {
             "id": program.id,
+            "base": program.stripe_account_id.public_url or "",
             "site": program.signup_url or "",
             "domains": tuple(program._get_domains()),
             "model": program.attribution_model,

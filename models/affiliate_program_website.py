@@ -27,23 +27,14 @@ class AffiliateProgram(models.Model):
         self.ensure_one()
         if self.discount_type == "none":
             return False
-        if self.discount_type == "percent":
-            saving = self.env._("%s %% off", f"{self.discount_value:g}")
-        else:
-            amount = formatLang(
-                self.env, self.discount_value, currency_obj=self.currency_id
-            )
-            saving = self.env._("%s off", amount)
-        if self.discount_duration == "once":
-            return self.env._("%s the first payment", saving)
-        if self.discount_duration == "forever":
-            return self.env._("%s every payment", saving)
-        if self.discount_months == 1:
-            return self.env._("%s for one month", saving)
-        return self.env._(
-            "%(saving)s for %(months)s months",
-            saving=saving,
-            months=self.discount_months,
+        percent = self.discount_type == "percent" and self.discount_value
+        return discount_text(
+            self.env,
+            percent,
+            self.discount_value,
+            self.currency_id,
+            self.discount_duration,
+            self.discount_months,
         )
 
 
@@ -94,3 +85,23 @@ class AffiliateCommissionRule(models.Model):
         if not (self.duration_months or self.max_count or self.applies_to == "first"):
             limits.append(self.env._("for as long as the customer pays"))
         return limits
+
+
+def discount_text(env, percent, amount, currency, duration, months):
+    """Return what a discount saves, in words.
+
+    :param float percent: None or 0 for an amount
+    :param float amount: in units of ``currency``
+    :param str duration: Stripe's word: ``once``, ``repeating`` or ``forever``
+    """
+    if percent:
+        saving = env._("%s %% off", f"{percent:g}")
+    else:
+        saving = env._("%s off", formatLang(env, amount, currency_obj=currency))
+    if duration == "once":
+        return env._("%s the first payment", saving)
+    if duration == "forever":
+        return env._("%s every payment", saving)
+    if months == 1:
+        return env._("%s for one month", saving)
+    return env._("%(saving)s for %(months)s months", saving=saving, months=months)

@@ -17,7 +17,12 @@ class AffiliateSettlement(models.Model):
 
     _name = "affiliate.settlement"
     _description = "Affiliate settlement"
-    _inherit = ["mail.thread", "mail.activity.mixin", "portal.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "portal.mixin",
+        "affiliate.address.mixin",
+    ]
     _order = "date_to desc, id desc"
     _check_company_auto = True
 
@@ -167,6 +172,9 @@ class AffiliateSettlement(models.Model):
         for settlement in self:
             settlement.access_url = f"/my/affiliate/settlement/{settlement.id}"
         return result
+
+    def _address_account(self):
+        return self.program_id.stripe_account_id
 
     def _get_report_base_filename(self):
         """Name of the statement's file in the portal, without ending."""

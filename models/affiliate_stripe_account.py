@@ -165,7 +165,10 @@ class AffiliateStripeAccount(models.Model):
     def action_connect(self):
         """Check the key, make the webhook endpoint and start the first sync."""
         self.ensure_one()
+        self._refuse_elsewhere()
         self._check_key()
+        if self.state == "draft":
+            self._remember_home()
         self._ensure_endpoint()
         self._note_connected()
         self.action_sync_now()
@@ -176,6 +179,7 @@ class AffiliateStripeAccount(models.Model):
     def action_check(self):
         """Ask Stripe again whether the key works and what it may do."""
         self.ensure_one()
+        self._refuse_elsewhere()
         self._check_key()
         self._note_connected()
         # What waited for a working key goes on.
@@ -186,6 +190,7 @@ class AffiliateStripeAccount(models.Model):
     def action_disconnect(self):
         """Delete our endpoints at Stripe and forget the key; history stays."""
         self.check_access("write")
+        self._refuse_elsewhere()
         for account in self:
             problem = account._delete_endpoints()
             account.sudo().write(
@@ -214,9 +219,10 @@ class AffiliateStripeAccount(models.Model):
 
     # === STRIPE === #
 
-    def _api(self):
+    def _api(self, **options):
         """Return the ``StripeApi`` of this account.
 
+        :param options: of ``StripeApi``, instead of ours
         :raise UserError: without a key, and in neutralised copies of a database
         """
         self.ensure_one()
@@ -229,7 +235,13 @@ class AffiliateStripeAccount(models.Model):
         key = self.sudo().api_key_secret
         if not key:
             raise UserError(self.env._("Enter an API key first."))
-        return StripeApi(key, base_url=self._api_base(), pace=self._get_pace())
+        options = {
+            "base_url": self._api_base(),
+            "pace": self._get_pace(),
+            "may_write": self._check_may_write,
+            **options,
+        }
+        return StripeApi(key, **options)
 
     @api.model
     def _is_neutralised(self):

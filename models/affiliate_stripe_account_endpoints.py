@@ -1,3 +1,4 @@
+import secrets
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -10,7 +11,11 @@ from .affiliate_stripe_account import LOOPBACK
 
 # Stripe repeats what it could not deliver, signed with the secret of that time.
 OLD_SECRET = timedelta(hours=24)
+LEAVING_SECONDS = 5
 PATH = "/v1/webhook_endpoints"
+# In the metadata of our endpoint: changed daily, so that what it says is known to the
+# one database that wrote it last (see affiliate_stripe_account_home.py).
+MARK = "odoo_mark"
 
 
 class AffiliateStripeAccount(models.Model):
@@ -67,6 +72,8 @@ class AffiliateStripeAccount(models.Model):
         """Look at our endpoint in Stripe, and repair it."""
         self._check_may_repair()
         repaired = self._check_webhook()
+        if self.home_question:
+            return self._notify(self.home_question, "danger")
         if self.webhook_problem:
             return self._notify(self.webhook_problem, "danger")
         if repaired is None:
@@ -106,6 +113,7 @@ class AffiliateStripeAccount(models.Model):
         self.check_access("write")
         if self.state == "draft":
             raise UserError(self.env._("Connect the account first."))
+        self._refuse_elsewhere()
 
     # === MAKING === #
 
@@ -117,8 +125,11 @@ class AffiliateStripeAccount(models.Model):
         return address.scheme == "https"
 
     def _live_endpoints(self):
-        """Return the endpoints in use, without those that were retired."""
-        return self.sudo().endpoint_ids.filtered(lambda row: not row.valid_until)
+        """Return the endpoints in use: not those that were retired, nor one that is
+        being made and has no secret yet."""
+        return self.sudo().endpoint_ids.filtered(
+            lambda row: row.secret and not row.valid_until
+        )
 
     def _own_endpoints(self):
         """Return those that we made in Stripe, newest first."""
@@ -133,8 +144,8 @@ class AffiliateStripeAccount(models.Model):
             self.delivery = "polling"
             self.message_post(
                 body=self.env._(
-                    "Stripe cannot reach %s, so updates are polled every minute. Set "
-                    "a public https address as web.base.url and choose webhooks to "
+                    "Stripe cannot reach %s, so updates are polled every minute. Enter "
+                    "a public address that starts with https, and choose webhooks, to "
                     "get them within seconds.",
                     self.get_base_url(),
                 )
@@ -155,41 +166,67 @@ class AffiliateStripeAccount(models.Model):
                 )
             )
 
-    def _create_endpoint(self):
+    def _create_endpoint(self, planned=None):
+        """Make an endpoint at Stripe.
+
+        :param planned: the row that knows its mark already
+        """
         stripe_api = self._api()
         self._delete_lost_endpoints(stripe_api)
+        planned = planned or self._plan_endpoint()
         answer = stripe_api.post(
             PATH,
             {
                 "url": self.webhook_url,
                 "enabled_events": list(SUBSCRIBED),
                 "api_version": API_VERSION,
-                "description": f"Odoo affiliate programme ({self.env.cr.dbname})",
-                "metadata": {"odoo_database": self.env.cr.dbname},
+                "description": f"Odoo affiliate program ({self.env.cr.dbname})",
+                "metadata": {
+                    "odoo_database": self.env.cr.dbname,
+                    MARK: planned.next_mark,
+                },
             },
         )
-        return self.sudo().endpoint_ids.create(
+        planned.write(
             {
-                "account_id": self.id,
                 "stripe_id": answer["id"],
                 "url": answer["url"],
                 "api_version": answer.get("api_version"),
                 "secret": answer["secret"],
             }
         )
+        planned._note_mark(planned.next_mark)
+        # Others read it in transactions of their own.
+        planned.flush_recordset()
+        return planned
+
+    def _plan_endpoint(self):
+        """Note the mark of an endpoint that is to be made; without a secret yet."""
+        rows = self.sudo().endpoint_ids
+        rows.filtered(lambda row: not row.secret).unlink()
+        return rows.create(
+            {"account_id": self.id, "next_mark": secrets.token_hex(8)}
+        )
 
     def _add_endpoint(self):
-        """Make a further endpoint, its secret committed before Stripe uses it."""
-        with self.env["affiliate.stripe.sync"]._transaction() as own:
-            self.with_env(own.env)._create_endpoint()
+        """Make a further endpoint: its mark committed before Stripe hears of it, its
+        secret before Stripe uses it."""
+        sync = self.env["affiliate.stripe.sync"]
+        with sync._transaction() as own:
+            planned = self.with_env(own.env)._plan_endpoint()
+        with sync._transaction() as own:
+            self.with_env(own.env)._create_endpoint(planned.with_env(own.env))
         self.invalidate_recordset(["endpoint_ids"])
 
     def _delete_lost_endpoints(self, stripe_api):
         """Delete endpoints of ours whose secret we do not have: an attempt to connect
-        was rolled back after Stripe had made them."""
+        was rolled back after Stripe had made them, or they are from before this
+        database was restored from a backup."""
         known = self.sudo().endpoint_ids.mapped("stripe_id")
-        for raw in self._endpoints_at_stripe(stripe_api).values():
-            ours = raw["url"] == self.webhook_url and raw["id"] not in known
+        at_stripe = self._endpoints_at_stripe(stripe_api)
+        self._look_for_rival(at_stripe)
+        for raw in at_stripe.values():
+            ours = self.sudo().webhook_token in raw["url"] and raw["id"] not in known
             if ours and "odoo_database" in raw["metadata"]:
                 stripe_api.delete(f"{PATH}/{raw['id']}")
 
@@ -216,7 +253,7 @@ class AffiliateStripeAccount(models.Model):
         repaired, text = [], False
         if self.delivery == "webhook" and not self._can_be_called():
             text = self.env._(
-                "Stripe cannot reach %s. Set a public https address as web.base.url, "
+                "Stripe cannot reach %s. Enter a public address that starts with https, "
                 "or choose polling.",
                 self.get_base_url(),
             )
@@ -227,6 +264,9 @@ class AffiliateStripeAccount(models.Model):
                 else:
                     repaired = self._repair_endpoints()
             except StripeProblem as problem:
+                if problem.code == "elsewhere":
+                    self._update_warning()
+                    return None
                 if problem.is_passing or problem.code == "key":
                     self._handle_problem(problem)
                     return None
@@ -295,6 +335,7 @@ class AffiliateStripeAccount(models.Model):
         """
         stripe_api = self._api()
         at_stripe = self._endpoints_at_stripe(stripe_api)
+        self._look_for_rival(at_stripe)
         own = self._own_endpoints()
         good = own.filtered(
             lambda row: (
@@ -314,11 +355,18 @@ class AffiliateStripeAccount(models.Model):
                 else self.env._("The webhook was missing in Stripe: it was made again.")
             )
         self._retire(own - good)
+        if self.is_taking_over:
+            self._delete_lost_endpoints(stripe_api)
+            self.is_taking_over = False
         return repaired
 
     def _repair_endpoint(self, stripe_api, endpoint, raw):
-        """Change at Stripe what differs from what we need; say what that was."""
-        changes, repaired = {}, []
+        """Change at Stripe what differs from what we need; say what that was.
+
+        The mark is changed each time: see ``_look_for_rival``.
+        """
+        mark, repaired = endpoint._plan_mark(), []
+        changes = {"metadata": {MARK: mark}}
         if raw["status"] != "enabled":
             changes["disabled"] = False
             repaired.append(
@@ -332,8 +380,8 @@ class AffiliateStripeAccount(models.Model):
         if raw["url"] != self.webhook_url:
             changes["url"] = self.webhook_url
             repaired.append(self.env._("The webhook got this Odoo's present address."))
-        if changes:
-            endpoint.url = stripe_api.post(f"{PATH}/{raw['id']}", changes)["url"]
+        endpoint.url = stripe_api.post(f"{PATH}/{raw['id']}", changes)["url"]
+        endpoint._note_mark(mark)
         return repaired
 
     def _endpoints_at_stripe(self, stripe_api):
@@ -354,26 +402,41 @@ class AffiliateStripeAccount(models.Model):
 
     def _retire(self, endpoints):
         """Delete endpoints at Stripe; their secrets are accepted for another day."""
+        stripe_api = self._api() if endpoints else None
         for endpoint in endpoints:
-            self._delete_at_stripe(endpoint)
+            self._delete_at_stripe(endpoint, stripe_api)
             endpoint.valid_until = fields.Datetime.now() + OLD_SECRET
 
-    def _delete_at_stripe(self, endpoint):
+    def _delete_at_stripe(self, endpoint, stripe_api):
         try:
-            self._api().delete(f"{PATH}/{endpoint.stripe_id}")
+            stripe_api.delete(f"{PATH}/{endpoint.stripe_id}")
         except StripeProblem as problem:
             if problem.code != "missing":
                 raise
 
-    def _delete_endpoints(self):
-        """Delete our endpoints at Stripe. Return a sentence where that failed."""
+    def _delete_endpoints(self, **patience):
+        """Delete our endpoints at Stripe. Return a sentence where that failed.
+
+        :param patience: of ``_api``
+        """
         self.ensure_one()
         problem_text = False
         if self.sudo().api_key_secret:
-            for endpoint in self._own_endpoints():
-                try:
-                    self._delete_at_stripe(endpoint)
-                except (StripeProblem, UserError) as problem:
-                    problem_text = str(problem)
+            try:
+                stripe_api = self._api(**patience)
+                for endpoint in self._own_endpoints():
+                    self._delete_at_stripe(endpoint, stripe_api)
+            except (StripeProblem, UserError) as problem:
+                problem_text = str(problem)
         self.sudo().endpoint_ids.unlink()
         return problem_text
+
+    def _leave_stripe(self):
+        """Delete our endpoints while the module is uninstalled.
+
+        A person waits, and Stripe may be out of reach: one try, a few seconds. Without
+        the pace of the calls: its table is about to go.
+
+        :return: a sentence where that failed
+        """
+        return self._delete_endpoints(timeout=LEAVING_SECONDS, retries=0, pace=None)

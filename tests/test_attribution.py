@@ -397,7 +397,8 @@ class TestBinding(AttributionCase):
         )
         code._push()
         self.assertEqual(code.state, "error")
-        code.action_adopt()
+        wizard = self.env["affiliate.adopt.wizard"]
+        wizard.browse(code.action_adopt()["res_id"]).action_adopt()
         self.env.invalidate_all()
         self.assertEqual(code.promotion_code_ids.stripe_id, made_by_hand["id"])
         self.assert_owner(self.uma, 27.00)

@@ -37,6 +37,11 @@ class CodesCase(StripeCase):
         with patch.object(stripe_client, "NETWORK_RETRIES", 0):
             return self.push(affiliate)
 
+    def look_at_foreign(self, code):
+        """The dialog in which a person sees whose the promotion code is."""
+        action = code.action_adopt()
+        return self.env[action["res_model"]].browse(action["res_id"])
+
     def run_cron(self):
         self.env.flush_all()
         self.env.ref("affiliate_stripe.ir_cron_codes").method_direct_trigger()
@@ -269,8 +274,8 @@ class TestCodesInStripe(CodesCase):
         drona = self.approve(self.make_program(discount=10))
         code = self.push(drona)
         self.assertEqual(code.state, "error")
-        self.assertIn(made["id"], code.sync_error)
-        self.assertIn("Use that one", code.sync_error)
+        self.assertNotIn(made["id"], code.sync_error)
+        self.assertIn("Look at it and use it", code.sync_error)
         self.assertEqual(code.foreign_promotion_id, made["id"])
         self.assertEqual(len(self.promotions()), 1)
 
@@ -278,7 +283,13 @@ class TestCodesInStripe(CodesCase):
         made = self.shop.code("DRONA29", metadata={"shop": "old"})
         drona = self.approve(self.make_program(discount=10))
         code = self.push(drona)
-        code.action_adopt()
+        wizard = self.look_at_foreign(code)
+        self.assertEqual(wizard.made_for, "Nobody: it was made in Stripe itself")
+        self.assertEqual(wizard.discount, "20 % off every payment")
+        self.assertEqual(wizard.times_redeemed, 0)
+        self.assertFalse(wizard.is_lost)
+        self.assertEqual(self.promotions()[0]["metadata"], {"shop": "old"})
+        wizard.action_adopt()
         self.assertEqual((code.state, code.sync_error), ("synced", False))
         self.assertEqual(self.promotion(drona), made["id"])
         self.assertEqual(self.promotions()[0]["metadata"]["shop"], "old")

@@ -12,10 +12,10 @@ from .test_keys import READS
 @tagged("post_install", "-at_install")
 class TestPolling(StripeCase):
     def test_polling_where_stripe_cannot_call(self):
-        parameters = self.env["ir.config_parameter"].sudo()
         self.account.action_disconnect()
-        self.account.api_key = KEY
-        parameters.set_param("web.base.url", "http://odoo.intranet:8069")
+        self.account.write(
+            {"api_key": KEY, "public_url": "http://odoo.intranet:8069"}
+        )
         self.account.action_connect()
         self.assertEqual(self.account.delivery, "polling")
         self.assertEqual(self.double.all("webhook_endpoint"), [])
@@ -40,7 +40,7 @@ class TestPolling(StripeCase):
         ):
             base = self.double.url if double else False
             parameters.set_param("affiliate_stripe.api_base", base)
-            parameters.set_param("web.base.url", address)
+            self.account.public_url = address
             self.assertEqual(self.account._can_be_called(), yes, (address, double))
 
     def test_polling_where_the_key_may_not_make_endpoints(self):

@@ -1,0 +1,55 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..models.affiliate_code_promotion import OWNER_KEY, OWNER_NAME
+from ..models.affiliate_program_website import discount_text
+
+
+class AffiliateAdoptWizard(models.TransientModel):
+    """Show a promotion code that is in Stripe already, then use it for an affiliate."""
+
+    _name = "affiliate.adopt.wizard"
+    _description = "Use a promotion code that is in Stripe"
+
+    code_id = fields.Many2one("affiliate.code", required=True, readonly=True)
+    affiliate_id = fields.Many2one(related="code_id.affiliate_id")
+    promotion_id = fields.Many2one(
+        "affiliate.stripe.promotion.code", required=True, readonly=True
+    )
+    made_at = fields.Datetime(related="promotion_id.created", string="Made on")
+    times_redeemed = fields.Integer(related="promotion_id.times_redeemed")
+    discount = fields.Char(compute="_compute_promotion", string="Customers save")
+    made_for = fields.Char(compute="_compute_promotion", string="Made for")
+    is_lost = fields.Boolean(compute="_compute_promotion")
+
+    @api.depends("promotion_id")
+    def _compute_promotion(self):
+        for wizard in self:
+            coupon = wizard.promotion_id.coupon_id
+            wizard.discount = discount_text(
+                self.env,
+                coupon.percent_off,
+                coupon.amount_off,
+                coupon.currency_id,
+                coupon.duration,
+                coupon.duration_in_months,
+            )
+            metadata = (wizard.promotion_id.data or {}).get("metadata") or {}
+            wizard.is_lost = OWNER_KEY in metadata
+            wizard.made_for = metadata.get(OWNER_NAME) or (
+                self.env._("An affiliate whose name is not known")
+                if wizard.is_lost
+                else self.env._("Nobody: it was made in Stripe itself")
+            )
+
+    def action_adopt(self):
+        """Use it: what is paid with it earns for the affiliate."""
+        self.ensure_one()
+        code = self.code_id
+        code.check_access("write")
+        if code.foreign_promotion_id != self.promotion_id.stripe_id:
+            raise UserError(
+                self.env._("This has changed meanwhile. Look at the code once more.")
+            )
+        code._adopt_foreign(self.promotion_id)
+        return {"type": "ir.actions.act_window_close"}

@@ -1,0 +1,55 @@
+from odoo import api, fields, models
+
+HOME, COPY = "home", "copy"
+
+
+class AffiliateStripeHomeWizard(models.TransientModel):
+    """A person says what this database is to a Stripe account: its home, or a copy."""
+
+    _name = "affiliate.stripe.home.wizard"
+    _description = "Home or copy"
+
+    account_id = fields.Many2one(
+        "affiliate.stripe.account", required=True, readonly=True
+    )
+    question = fields.Text(related="account_id.home_question")
+    answer = fields.Selection(
+        [
+            (HOME, "Yes: it acts for the Stripe account from now on"),
+            (COPY, "No, it is a copy: cut it off from Stripe"),
+        ],
+        required=True,
+    )
+    public_url = fields.Char(
+        string="Public address",
+        compute="_compute_public_url",
+        store=True,
+        readonly=False,
+        help="Where the world reaches this Odoo. Webhook, script and links use it.",
+    )
+    present_url = fields.Char(compute="_compute_present_url")
+
+    @api.depends("account_id")
+    def _compute_public_url(self):
+        for wizard in self:
+            wizard.public_url = wizard.account_id.public_url
+
+    @api.depends("account_id")
+    def _compute_present_url(self):
+        for wizard in self:
+            wizard.present_url = wizard.account_id._present_url()
+
+    def action_confirm(self):
+        """Do what the answer says."""
+        self.ensure_one()
+        account = self.account_id
+        account.check_access("write")
+        if self.answer == COPY:
+            account._become_copy()
+            message = self.env._("This copy is cut off. Nothing was changed in Stripe.")
+        else:
+            account._become_home(self.public_url)
+            message = self.env._(
+                "Thank you. The webhook is taken over, and what was missed is read."
+            )
+        return account._notify(message, "success")
