@@ -204,9 +204,7 @@ class AffiliateStripeAccount(models.Model):
         """Note the mark of an endpoint that is to be made; without a secret yet."""
         rows = self.sudo().endpoint_ids
         rows.filtered(lambda row: not row.secret).unlink()
-        return rows.create(
-            {"account_id": self.id, "next_mark": secrets.token_hex(8)}
-        )
+        return rows.create({"account_id": self.id, "next_mark": secrets.token_hex(8)})
 
     def _add_endpoint(self):
         """Make a further endpoint: its mark committed before Stripe hears of it, its

@@ -13,9 +13,7 @@ from .test_keys import READS
 class TestPolling(StripeCase):
     def test_polling_where_stripe_cannot_call(self):
         self.account.action_disconnect()
-        self.account.write(
-            {"api_key": KEY, "public_url": "http://odoo.intranet:8069"}
-        )
+        self.account.write({"api_key": KEY, "public_url": "http://odoo.intranet:8069"})
         self.account.action_connect()
         self.assertEqual(self.account.delivery, "polling")
         self.assertEqual(self.double.all("webhook_endpoint"), [])

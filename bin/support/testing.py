@@ -120,13 +120,15 @@ def run_masked(command, env):
 
 
 def run_chaos(ground, arguments):
-    """Run the tests that kill real processes; they make their own databases."""
-    # Named unlike a test, or Odoo would look for it among its own.
-    file = REPOSITORY / "tests" / "chaos" / "killing.py"
+    """Run the tests that kill real processes, and those that copy and leave databases;
+    they make their own."""
+    # Named unlike tests, or Odoo would look for them among its own.
+    folder = REPOSITORY / "tests" / "chaos"
+    files = [folder / "killing.py", folder / "moving.py"]
     command = [
         *(ground.python, "-m", "pytest", "-p", "no:odoo", "-p", "no:cacheprovider"),
-        *("-p", "support.pytest_plain", "--rootdir", file.parent, "-c", os.devnull),
-        *("-s", file, *arguments),
+        *("-p", "support.pytest_plain", "--rootdir", folder, "-c", os.devnull),
+        *("-s", *files, *arguments),
     ]
     command = list(map(str, command))
     return subprocess.run(command, env=ground.environ(), check=False).returncode
