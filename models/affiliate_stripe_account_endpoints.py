@@ -251,8 +251,8 @@ class AffiliateStripeAccount(models.Model):
         repaired, text = [], False
         if self.delivery == "webhook" and not self._can_be_called():
             text = self.env._(
-                "Stripe cannot reach %s. Enter a public address that starts with https, "
-                "or choose polling.",
+                "Stripe cannot reach %s. Enter a public address that starts with "
+                "https, or choose polling.",
                 self.get_base_url(),
             )
         elif self.delivery == "webhook":

@@ -147,6 +147,7 @@ class AffiliateStripeAccount(models.Model):
 
     def _present_url(self):
         """Return the address that Odoo has now."""
+        # pylint: disable-next=super-method-mismatch
         return super().get_base_url().rstrip("/")
 
     # === ACTION METHODS === #
@@ -241,8 +242,8 @@ class AffiliateStripeAccount(models.Model):
 
     def _home_text(self, told):
         return self.env._(
-            "This database may be a copy, so nothing is changed in Stripe. %(why)s Open "
-            "the Stripe account “%(account)s” and answer the question there.",
+            "This database may be a copy, so nothing is changed in Stripe. %(why)s "
+            "Open the Stripe account “%(account)s” and answer the question there.",
             why=" ".join(told),
             account=self.sudo().name,
         )

@@ -123,18 +123,19 @@ def whose(env, code):
 def look(env):
     env.invalidate_all()
     account = env["affiliate.stripe.account"].search([])
-    rows = env["affiliate.commission"].search([])
+    codes, rows = (
+        env["affiliate.code"].search([]),
+        env["affiliate.commission"].search([]),
+    )
+    earned = dict.fromkeys(codes.mapped("code"), 0)
+    for row in rows:
+        earned[row.affiliate_id.code] += row.amount
     return {
         "state": account.state,
         "question": account.home_question,
         "uuid": env["ir.config_parameter"].get_param("database.uuid"),
-        "codes": {code.code: code.state for code in env["affiliate.code"].search([])},
-        "earned": {
-            code.code: sum(
-                row.amount for row in rows if row.affiliate_id.code == code.code
-            )
-            for code in env["affiliate.code"].search([])
-        },
+        "codes": {code.code: code.state for code in codes},
+        "earned": earned,
     }
 
 
