@@ -133,9 +133,9 @@ class AffiliateCode(models.Model):
                         "state": "error",
                         "foreign_promotion_id": foreign.raw["id"],
                         "sync_error": self.env._(
-                            "Stripe has an active promotion code %(code)s already, and "
-                            "it is not of this affiliate. Look at it and use it for "
-                            "this affiliate, or take another code.",
+                            "Stripe has an active promotion code %(code)s already that "
+                            "was not made for this affiliate. Look at it and use it "
+                            "for this affiliate, or take another code.",
                             code=code.code,
                         ),
                     }
