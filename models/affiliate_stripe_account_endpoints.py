@@ -183,7 +183,7 @@ class AffiliateStripeAccount(models.Model):
                 "description": f"Odoo affiliate program ({self.env.cr.dbname})",
                 "metadata": {
                     "odoo_database": self.env.cr.dbname,
-                    MARK: planned.next_mark,
+                    MARK: planned.marks,
                 },
             },
         )
@@ -195,7 +195,6 @@ class AffiliateStripeAccount(models.Model):
                 "secret": answer["secret"],
             }
         )
-        planned._note_mark(planned.next_mark)
         # Others read it in transactions of their own.
         planned.flush_recordset()
         return planned
@@ -204,7 +203,7 @@ class AffiliateStripeAccount(models.Model):
         """Note the mark of an endpoint that is to be made; without a secret yet."""
         rows = self.sudo().endpoint_ids
         rows.filtered(lambda row: not row.secret).unlink()
-        return rows.create({"account_id": self.id, "next_mark": secrets.token_hex(8)})
+        return rows.create({"account_id": self.id, "marks": secrets.token_hex(8)})
 
     def _add_endpoint(self):
         """Make a further endpoint: its mark committed before Stripe hears of it, its
@@ -379,7 +378,6 @@ class AffiliateStripeAccount(models.Model):
             changes["url"] = self.webhook_url
             repaired.append(self.env._("The webhook got this Odoo's present address."))
         endpoint.url = stripe_api.post(f"{PATH}/{raw['id']}", changes)["url"]
-        endpoint._note_mark(mark)
         return repaired
 
     def _endpoints_at_stripe(self, stripe_api):

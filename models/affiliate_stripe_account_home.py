@@ -9,6 +9,7 @@ from ..lib import visits
 from ..lib.stripe_client import StripeProblem
 from .affiliate_stripe_account_endpoints import MARK
 
+MARK_BYTES, KEPT_MARKS = 8, 5
 # Whoever has read the mark within that time need not read it again before he writes.
 MARK_FRESH = timedelta(minutes=10)
 
@@ -124,15 +125,15 @@ class AffiliateStripeAccount(models.Model):
     # === CRUD METHODS === #
 
     def write(self, vals):
-        if vals.get("public_url"):
-            vals = {**vals, "public_url": _origin(vals["public_url"])}
-        before = {account: account.get_base_url() for account in self}
-        done = super().write(vals)
-        if "public_url" in vals:
-            # The script as served holds the address.
-            self.env.registry.clear_cache()
-            if any(account.get_base_url() != before[account] for account in self):
-                self.env.ref("affiliate_stripe.ir_cron_webhooks")._trigger()
+        if "public_url" not in vals:
+            return super().write(vals)
+        address = vals["public_url"] and _origin(vals["public_url"])
+        moved = any(account.public_url not in (False, address) for account in self)
+        done = super().write({**vals, "public_url": address})
+        # The script as served holds the address.
+        self.env.registry.clear_cache()
+        if moved:
+            self.env.ref("affiliate_stripe.ir_cron_webhooks")._trigger()
         return done
 
     # === ADDRESS === #
@@ -265,7 +266,7 @@ class AffiliateStripeAccount(models.Model):
         """Tell whether it was long ago that we saw our endpoint bear our own mark."""
         limit = fields.Datetime.now() - MARK_FRESH
         return not self.is_taking_over and any(
-            row.mark and (not row.mark_read_at or row.mark_read_at < limit)
+            row.marks and (not row.mark_read_at or row.mark_read_at < limit)
             for row in self._own_endpoints()
         )
 
@@ -276,6 +277,7 @@ class AffiliateStripeAccount(models.Model):
             # Without the permission nobody can know.
             if problem.code != "permission":
                 raise
+        self._own_endpoints()._note_mark()
 
     def _look_for_rival(self, at_stripe):
         """Note, and say, that another database works with our webhook.
@@ -288,18 +290,16 @@ class AffiliateStripeAccount(models.Model):
         """
         if self.state == "draft" or self.is_taking_over:
             return
-        rows = self.sudo().endpoint_ids
-        known = {*rows.mapped("mark"), *rows.mapped("next_mark")}
+        known = " ".join(self.sudo().endpoint_ids.filtered("marks").mapped("marks"))
         token = self.sudo().webhook_token
         marks = {
             raw["metadata"].get(MARK)
             for raw in at_stripe.values()
             if token in raw["url"]
         }
-        if marks - known - {None}:
+        if marks - {None, *known.split()}:
             self._note_rival()
             raise StripeProblem("elsewhere", self._home_text(self._home_differences()))
-        self._own_endpoints().mark_read_at = fields.Datetime.now()
 
     def _note_rival(self):
         """Remember it, also where the refusal undoes this transaction."""
@@ -325,25 +325,32 @@ class AffiliateStripeAccount(models.Model):
 class AffiliateStripeEndpoint(models.Model):
     _inherit = "affiliate.stripe.endpoint"
 
-    # What the endpoint's metadata say, and what they say where a write to Stripe was
-    # answered but not noted here.
-    mark = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS)
-    next_mark = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS)
+    # What the metadata in Stripe say: the newest mark first. Older ones are known, too:
+    # Stripe's answer may be lost, and two checks may overtake each other.
+    marks = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS)
     mark_read_at = fields.Datetime(readonly=True, copy=False)
 
     def _plan_mark(self):
-        """Return the mark for the next write, noted before it is sent."""
+        """Return the mark for the next write to Stripe, noted before it is sent."""
         self.ensure_one()
-        mark = secrets.token_hex(8)
-        with self.env["affiliate.stripe.sync"]._transaction() as own:
-            own.env[self._name].browse(self.id).next_mark = mark
-        self.invalidate_recordset(["next_mark"])
+        mark = secrets.token_hex(MARK_BYTES)
+        self._note_mark(mark)
         return mark
 
-    def _note_mark(self, mark):
-        self.write(
-            {"mark": mark, "next_mark": False, "mark_read_at": fields.Datetime.now()}
-        )
+    def _note_mark(self, mark=None):
+        """Note that a mark is ours, or just that we have read one.
+
+        In a transaction of its own: it stays noted whatever comes of what follows.
+        """
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            own.env.cr.execute(
+                """UPDATE affiliate_stripe_endpoint
+                      SET marks = left(concat_ws(' ', %s, marks), %s),
+                          mark_read_at = clock_timestamp() AT TIME ZONE 'UTC'
+                    WHERE id = ANY(%s)""",
+                [mark, KEPT_MARKS * (2 * MARK_BYTES + 1), self.ids],
+            )
+        self.invalidate_recordset(["marks", "mark_read_at"], flush=False)
 
 
 def _origin(address):

@@ -28,6 +28,7 @@ VIEWS = ("action_view_commissions",)
 # that every model of Odoo has. Each checks by itself who may call it.
 PUBLIC_METHODS = {
     "account.move": {"action_view_affiliate_settlement"},
+    "affiliate.adopt.wizard": {"action_adopt"},
     "affiliate.affiliate": {
         "action_approve",
         "action_reactivate",
@@ -84,7 +85,9 @@ PUBLIC_METHODS = {
         *VIEWS,
     },
     "affiliate.settlement.wizard": {"action_settle"},
+    "affiliate.stripe.home.wizard": {"action_confirm"},
     "affiliate.stripe.account": {
+        "action_answer_home",
         "action_check",
         "action_check_webhook",
         "action_compare",

@@ -50,6 +50,6 @@ class AffiliateStripeHomeWizard(models.TransientModel):
         else:
             account._become_home(self.public_url)
             message = self.env._(
-                "Thank you. The webhook is being taken over, and what was missed is read."
+                "Thank you. The webhook is being taken over and what was missed read."
             )
         return account._notify(message, "success")
