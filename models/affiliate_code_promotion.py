@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import KINDS
+from ..lib.stripe_paths import api_path
 
 # Our mark on promotion codes: whose code it is.
 OWNER_KEY = "odoo_affiliate_code"
@@ -17,7 +18,7 @@ class AffiliateCode(models.Model):
         """Take over the promotion code of the same text that is in Stripe already."""
         for code in self.filtered("foreign_promotion_id"):
             account = code.stripe_account_id
-            path = f"/v1/promotion_codes/{code.foreign_promotion_id}"
+            path = api_path("promotion_codes", code.foreign_promotion_id)
             mark = {"metadata": {OWNER_KEY: code._owner_mark()}}
             try:
                 raw = account._api().post(path, mark)
@@ -120,7 +121,7 @@ class AffiliateCode(models.Model):
         stripe_api = account._api()
         current = None
         for page in stripe_api.pages(
-            "/v1/promotion_codes", code=self.code, active=True
+            api_path("promotion_codes"), code=self.code, active=True
         ):
             for raw in page:
                 if (raw.get("metadata") or {}).get(OWNER_KEY) != self._owner_mark():
@@ -130,7 +131,7 @@ class AffiliateCode(models.Model):
                 else:
                     # Another discount: free the text for the new promotion code.
                     raw = stripe_api.post(
-                        f"/v1/promotion_codes/{raw['id']}", {"active": False}
+                        api_path("promotion_codes", raw["id"]), {"active": False}
                     )
                     self._adopt(account, raw)
         current = current or self._reactivated(stripe_api, coupon)
@@ -141,7 +142,7 @@ class AffiliateCode(models.Model):
         for promotion in self.promotion_code_ids:
             if self._has_terms(promotion.data, coupon):
                 return stripe_api.post(
-                    f"/v1/promotion_codes/{promotion.stripe_id}", {"active": True}
+                    api_path("promotion_codes", promotion.stripe_id), {"active": True}
                 )
         return None
 
@@ -166,7 +167,9 @@ class AffiliateCode(models.Model):
         if self.program_id.first_time_only:
             params["restrictions"] = {"first_time_transaction": True}
             key += "-first"
-        return stripe_api.post("/v1/promotion_codes", params, idempotency_key=key)
+        return stripe_api.post(
+            api_path("promotion_codes"), params, idempotency_key=key
+        )
 
     def _adopt(self, account, raw):
         """Mirror a promotion code and remember it as one of this code's."""
@@ -202,7 +205,7 @@ class AffiliateCode(models.Model):
         account = self.stripe_account_id
         for promotion in promotions.filtered("active"):
             raw = account._api().post(
-                f"/v1/promotion_codes/{promotion.stripe_id}", {"active": False}
+                api_path("promotion_codes", promotion.stripe_id), {"active": False}
             )
             self._mirror(account, "promotion_code", raw)
 

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..lib import codes, money
 from ..lib.stripe_client import StripeProblem
+from ..lib.stripe_paths import api_path
 
 
 class AffiliateProgram(models.Model):
@@ -329,12 +330,12 @@ class AffiliateProgram(models.Model):
 
     def _find_or_make_coupon(self, stripe_api, coupon_id, idempotency_key):
         try:
-            return stripe_api.get(f"/v1/coupons/{coupon_id}")
+            return stripe_api.get(api_path("coupons", coupon_id))
         except StripeProblem as problem:
             if problem.code != "missing":
                 raise
         return stripe_api.post(
-            "/v1/coupons",
+            api_path("coupons"),
             {
                 "id": coupon_id,
                 "name": self.name[:40],

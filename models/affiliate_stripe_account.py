@@ -6,6 +6,7 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..lib.stripe_client import StripeApi, StripeProblem, in_parallel
 from ..lib.stripe_objects import KINDS
+from ..lib.stripe_paths import api_path
 
 KEY_PREFIXES = {
     "sk_test_": False,
@@ -254,7 +255,7 @@ class AffiliateStripeAccount(models.Model):
         self.ensure_one()
         stripe_api = self._api()
         try:
-            stripe_account = stripe_api.get("/v1/account")
+            stripe_account = stripe_api.get(api_path("account"))
         except StripeProblem as problem:
             # A restricted key may do all we need and not show the account.
             if problem.code != "permission":

@@ -6,11 +6,12 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..lib.stripe_client import API_VERSION, StripeProblem
 from ..lib.stripe_events import SUBSCRIBED
+from ..lib.stripe_paths import api_path
 from .affiliate_stripe_account import LOOPBACK
 
 # Stripe repeats what it could not deliver, signed with the secret of that time.
 OLD_SECRET = timedelta(hours=24)
-PATH = "/v1/webhook_endpoints"
+ENDPOINTS = "webhook_endpoints"
 
 
 class AffiliateStripeAccount(models.Model):
@@ -159,7 +160,7 @@ class AffiliateStripeAccount(models.Model):
         stripe_api = self._api()
         self._delete_lost_endpoints(stripe_api)
         answer = stripe_api.post(
-            PATH,
+            api_path(ENDPOINTS),
             {
                 "url": self.webhook_url,
                 "enabled_events": list(SUBSCRIBED),
@@ -191,7 +192,7 @@ class AffiliateStripeAccount(models.Model):
         for raw in self._endpoints_at_stripe(stripe_api).values():
             ours = raw["url"] == self.webhook_url and raw["id"] not in known
             if ours and "odoo_database" in raw["metadata"]:
-                stripe_api.delete(f"{PATH}/{raw['id']}")
+                stripe_api.delete(api_path(ENDPOINTS, raw["id"]))
 
     # === CHECKING === #
 
@@ -333,12 +334,14 @@ class AffiliateStripeAccount(models.Model):
             changes["url"] = self.webhook_url
             repaired.append(self.env._("The webhook got this Odoo's present address."))
         if changes:
-            endpoint.url = stripe_api.post(f"{PATH}/{raw['id']}", changes)["url"]
+            endpoint.url = stripe_api.post(
+                api_path(ENDPOINTS, raw["id"]), changes
+            )["url"]
         return repaired
 
     def _endpoints_at_stripe(self, stripe_api):
         """Return ``{id: endpoint}`` of all endpoints of this Stripe account."""
-        pages = stripe_api.pages(PATH)
+        pages = stripe_api.pages(api_path(ENDPOINTS))
         return {raw["id"]: raw for page in pages for raw in page}
 
     def _poll_soon(self):
@@ -360,7 +363,7 @@ class AffiliateStripeAccount(models.Model):
 
     def _delete_at_stripe(self, endpoint):
         try:
-            self._api().delete(f"{PATH}/{endpoint.stripe_id}")
+            self._api().delete(api_path(ENDPOINTS, endpoint.stripe_id))
         except StripeProblem as problem:
             if problem.code != "missing":
                 raise
