@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
+
 
 class AccountMove(models.Model):
     _inherit = "account.move"
@@ -57,6 +59,7 @@ class AccountMove(models.Model):
                 )
         return super()._post(soft=soft)
 
+    @needs("read")
     def action_view_affiliate_settlement(self):
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
 from .affiliate_stripe_sync import read_committed
 
 # A suspended affiliate keeps his customers; what they earn him waits.
@@ -224,6 +225,7 @@ class AffiliateAffiliate(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_approve(self):
         """Accept: portal access and a tracking code, in Stripe too."""
         for affiliate in self.filtered(lambda a: a.state in ("pending", "rejected")):
@@ -236,12 +238,14 @@ class AffiliateAffiliate(models.Model):
         self.code_ids._schedule_push()
         return True
 
+    @needs("write")
     def action_reject(self):
         rejected = self.filtered(lambda a: a.state == "pending")
         rejected.write({"state": "rejected"})
         rejected._close_application()
         return True
 
+    @needs("write")
     def action_suspend(self):
         """Stop: codes are deactivated, commissions earned wait; nothing is deleted."""
         active = self.filtered(lambda a: a.state == "active")
@@ -249,6 +253,7 @@ class AffiliateAffiliate(models.Model):
         active.code_ids._deactivate()
         return True
 
+    @needs("write")
     def action_reactivate(self):
         suspended = self.filtered(lambda a: a.state == "suspended")
         suspended.write({"state": "active"})
@@ -257,15 +262,19 @@ class AffiliateAffiliate(models.Model):
         codes._schedule_push()
         return True
 
+    @needs("read")
     def action_view_visits(self):
         return self._action("action_affiliate_click")
 
+    @needs("read")
     def action_view_referrals(self):
         return self._action("action_affiliate_referral")
 
+    @needs("read")
     def action_view_commissions(self):
         return self._action("action_affiliate_commission")
 
+    @needs("read")
     def action_view_settlements(self):
         return self._action("action_affiliate_settlement")
 

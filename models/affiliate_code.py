@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..lib import codes, visits
+from ..tools.access import needs
 
 
 class AffiliateCode(models.Model):
@@ -144,12 +145,14 @@ class AffiliateCode(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_push(self):
         """Try again to make the code in Stripe, now."""
         self.filtered(lambda code: code.state == "error").write({"state": "draft"})
         self._push()
         return True
 
+    @needs("write")
     def action_propose_other(self):
         """Give the affiliate the next free code instead."""
         for code in self.filtered(lambda code: code.state == "error"):
@@ -160,10 +163,12 @@ class AffiliateCode(models.Model):
             self._create_for(affiliate)._push()
         return True
 
+    @needs("write")
     def action_deactivate(self):
         self._deactivate()
         return True
 
+    @needs("write")
     def action_activate(self):
         self.write({"state": "draft"})
         self._push()

@@ -4,6 +4,7 @@ from odoo.exceptions import UserError
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import KINDS
 from ..lib.stripe_paths import api_path
+from ..tools.access import needs
 
 # Our mark on promotion codes: whose code it is.
 OWNER_KEY = "odoo_affiliate_code"
@@ -14,6 +15,7 @@ class AffiliateCode(models.Model):
 
     _inherit = "affiliate.code"
 
+    @needs("write")
     def action_adopt(self):
         """Take over the promotion code of the same text that is in Stripe already."""
         for code in self.filtered("foreign_promotion_id"):
@@ -222,6 +224,7 @@ class AffiliateCode(models.Model):
 class AffiliateStripeAccount(models.Model):
     _inherit = "affiliate.stripe.account"
 
+    @needs("write")
     def action_deactivate_codes(self):
         """Deactivate all promotion codes of ours at Stripe (before disconnecting)."""
         codes = self.env["affiliate.code"].search(

@@ -3,6 +3,8 @@ import logging
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..tools.access import needs
+
 _logger = logging.getLogger(__name__)
 
 # Kinds of rows the engine books and corrects; the others are made by people.
@@ -298,11 +300,13 @@ class AffiliateCommission(models.Model):
             if not crons._commit_progress(len(rows)):
                 break
 
+    @needs("write")
     def action_approve(self):
         """Approve by hand, before or without the hold."""
         self.filtered(lambda r: r.state == "pending").write({"is_approved": True})
         return True
 
+    @needs("write")
     def action_reject(self):
         """Open the wizard that asks why."""
         return {
@@ -341,12 +345,14 @@ class AffiliateCommission(models.Model):
     def _line_key(self):
         return self.stripe_account_id, self.line_ref, self.affiliate_id
 
+    @needs("write")
     def action_hold(self):
         self.filtered(lambda r: r.state in ("pending", "approved")).write(
             {"on_hold": True, "hold_reason": HOLD_MANUAL}
         )
         return True
 
+    @needs("write")
     def action_release(self):
         if any(row.hold_reason == HOLD_FLAG for row in self):
             raise UserError(
@@ -356,10 +362,12 @@ class AffiliateCommission(models.Model):
         self.sudo()._sync_holds_of(self.sudo().referral_id)
         return True
 
+    @needs("read")
     def action_view_flags(self):
         """Open the doubts this row waits for."""
         return self.referral_id.action_view_flags()
 
+    @needs("read")
     def action_view_sale(self):
         """Open the invoice or charge in the mirror."""
         self.ensure_one()

@@ -5,6 +5,8 @@ from odoo.exceptions import ValidationError
 from odoo.tools import formatLang
 
 from ..lib import commission, money
+from ..lib.roles import MANAGER
+from ..tools.access import needs
 
 
 class AffiliateCommissionRule(models.Model):
@@ -334,6 +336,7 @@ class AffiliateStripePrice(models.Model):
         "affiliate.commission.rule", string="Commission rules"
     )
 
+    @needs("read", MANAGER)
     def action_assign_commission(self):
         return self.env["affiliate.commission.rule"]._action_assign(price_ids=self.ids)
 
@@ -345,6 +348,7 @@ class AffiliateStripeProduct(models.Model):
         "affiliate.commission.rule", string="Commission rules"
     )
 
+    @needs("read", MANAGER)
     def action_assign_commission(self):
         return self.env["affiliate.commission.rule"]._action_assign(
             product_ids=self.ids

@@ -4,6 +4,7 @@ from odoo.exceptions import UserError, ValidationError
 from ..lib import codes, money
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_paths import api_path
+from ..tools.access import needs
 
 
 class AffiliateProgram(models.Model):
@@ -258,9 +259,11 @@ class AffiliateProgram(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("read")
     def action_view_affiliates(self):
         return self._action("action_affiliate_affiliate")
 
+    @needs("read")
     def action_view_commissions(self):
         return self._action("action_affiliate_commission")
 

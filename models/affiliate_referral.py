@@ -5,6 +5,8 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import email_normalize
 
+from ..tools.access import needs
+
 # Referral rows somebody made, as opposed to those read from Stripe's objects.
 CLAIM_SOURCES = ("manual", "form", "sdk", "import")
 # What a claim says; the binding of a customer is changed by new facts only.
@@ -280,6 +282,7 @@ class AffiliateReferral(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("read")
     def action_view_commissions(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_commission"

@@ -3,11 +3,12 @@ from collections import defaultdict
 from markupsafe import Markup
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 
 from odoo.addons.iap.tools.iap_tools import mail_prepare_for_domain_search
 
 from ..lib import attribution, quality
+from ..tools.access import needs
 from .affiliate_commission import COMPUTED_KINDS
 
 OPEN, ACCEPTED, REFUSED = "open", "accepted", "refused"
@@ -72,12 +73,14 @@ class AffiliateReferralFlag(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_accept(self):
         """It is all right: release what was held for it."""
         flags = self._decide(ACCEPTED)
         self.env["affiliate.commission"].sudo()._sync_holds_of(flags.referral_id)
         return True
 
+    @needs("write")
     def action_refuse(self):
         """The affiliate earns nothing by this person: reject what is pending, take
         back what is due or paid by new rows."""
@@ -103,9 +106,6 @@ class AffiliateReferralFlag(models.Model):
         return True
 
     def _decide(self, state):
-        if not self.env.user.has_group("affiliate_stripe.group_affiliate_manager"):
-            raise AccessError(self.env._("Managers decide about this."))
-        self.check_access("write")
         flags = self.filtered(lambda flag: flag.state == OPEN)
         if not flags:
             raise UserError(self.env._("This has been decided already."))
@@ -223,6 +223,7 @@ class AffiliateReferral(models.Model):
             flags = referral.flag_ids.filtered(lambda flag: flag.state == OPEN)
             referral.open_flag_count = len(flags)
 
+    @needs("read")
     def action_view_flags(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_referral_flag"
@@ -376,6 +377,7 @@ class AffiliateAffiliate(models.Model):
         for affiliate in self:
             affiliate.open_flag_count = counts.get(affiliate, 0)
 
+    @needs("read")
     def action_view_flags(self):
         return self._action("action_affiliate_referral_flag")
 

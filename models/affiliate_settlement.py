@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from ..tools.access import needs
+
 # Nobody writes these by hand, whatever interface he uses.
 STEP_FIELDS = {"amount_total", "move_id", "state", "step"}
 
@@ -309,6 +311,7 @@ class AffiliateSettlement(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_confirm(self):
         """Confirm and make the draft vendor bills."""
         drafts = self.filtered(lambda s: s.step == "draft")
@@ -317,11 +320,13 @@ class AffiliateSettlement(models.Model):
         drafts._make_bills()
         return True
 
+    @needs("write")
     def action_make_bill(self):
         """Try again where the bill could not be made, or was cancelled."""
         self.filtered(lambda s: s.step == "confirmed")._make_bills()
         return True
 
+    @needs("write")
     def action_cancel(self):
         """Give the commissions back to the next settlement."""
         for settlement in self:
@@ -339,6 +344,7 @@ class AffiliateSettlement(models.Model):
         self.sudo().write({"step": "cancelled"})
         return True
 
+    @needs("read")
     def action_view_bill(self):
         self.ensure_one()
         return {
@@ -348,6 +354,7 @@ class AffiliateSettlement(models.Model):
             "view_mode": "form",
         }
 
+    @needs("read")
     def action_view_commissions(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_commission"

@@ -7,6 +7,7 @@ from odoo.exceptions import UserError, ValidationError
 from ..lib.stripe_client import StripeApi, StripeProblem, in_parallel
 from ..lib.stripe_objects import KINDS
 from ..lib.stripe_paths import api_path
+from ..tools.access import needs
 
 KEY_PREFIXES = {
     "sk_test_": False,
@@ -163,6 +164,7 @@ class AffiliateStripeAccount(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_connect(self):
         """Check the key, make the webhook endpoint and start the first sync."""
         self.ensure_one()
@@ -174,6 +176,7 @@ class AffiliateStripeAccount(models.Model):
             self.env._("Connected. Your Stripe account is being read."), "success"
         )
 
+    @needs("write")
     def action_check(self):
         """Ask Stripe again whether the key works and what it may do."""
         self.ensure_one()
@@ -184,9 +187,9 @@ class AffiliateStripeAccount(models.Model):
         self.env["affiliate.stripe.run"]._wake()
         return self._notify(self.env._("The connection works."), "success")
 
+    @needs("write")
     def action_disconnect(self):
         """Delete our endpoints at Stripe and forget the key; history stays."""
-        self.check_access("write")
         for account in self:
             problem = account._delete_endpoints()
             account.sudo().write(

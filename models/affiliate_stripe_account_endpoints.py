@@ -7,6 +7,7 @@ from odoo.exceptions import UserError, ValidationError
 from ..lib.stripe_client import API_VERSION, StripeProblem
 from ..lib.stripe_events import SUBSCRIBED
 from ..lib.stripe_paths import api_path
+from ..tools.access import needs
 from .affiliate_stripe_account import LOOPBACK
 
 # Stripe repeats what it could not deliver, signed with the secret of that time.
@@ -64,6 +65,7 @@ class AffiliateStripeAccount(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_check_webhook(self):
         """Look at our endpoint in Stripe, and repair it."""
         self._check_may_repair()
@@ -76,6 +78,7 @@ class AffiliateStripeAccount(models.Model):
             " ".join(repaired) or self.env._("The webhook works."), "success"
         )
 
+    @needs("write")
     def action_roll_secret(self):
         """Have a new signing secret; the old one is valid for another day."""
         self._check_may_repair()
@@ -102,9 +105,7 @@ class AffiliateStripeAccount(models.Model):
         return self._notify(text, "success")
 
     def _check_may_repair(self):
-        """Before anything is changed at Stripe, which no rollback would undo."""
         self.ensure_one()
-        self.check_access("write")
         if self.state == "draft":
             raise UserError(self.env._("Connect the account first."))
 

@@ -7,6 +7,7 @@ from odoo import api, fields, models
 
 from ..lib.stripe_client import API_VERSION, MAJOR_API_VERSION
 from ..lib.stripe_events import SUBSCRIBED
+from ..tools.access import needs
 
 _logger = logging.getLogger(__name__)
 
@@ -113,6 +114,7 @@ class AffiliateStripeAccount(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("read")
     def action_view_events(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_stripe_event"
@@ -120,6 +122,7 @@ class AffiliateStripeAccount(models.Model):
         action["domain"] = [("account_id", "in", self.ids)]
         return action
 
+    @needs("read")
     def action_view_failed_events(self):
         return {**self.action_view_events(), "context": {"search_default_failed": 1}}
 

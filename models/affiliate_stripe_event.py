@@ -7,6 +7,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 
 from ..lib.stripe_client import ACCOUNT_PROBLEMS, StripeProblem
+from ..tools.access import needs
 from .affiliate_stripe_mixin import use_lz4
 
 _logger = logging.getLogger(__name__)
@@ -291,6 +292,7 @@ class AffiliateStripeEvent(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_retry(self):
         """Process these events again, now; safe for any event at any time."""
         known = self.filtered(lambda event: event.object_kind)

@@ -8,9 +8,11 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.sql import create_index
 
+from ..lib.roles import MANAGER
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import MODELS
 from ..lib.stripe_text import storable_json
+from ..tools.access import needs
 
 _logger = logging.getLogger(__name__)
 
@@ -231,6 +233,7 @@ class AffiliateStripeMixin(models.AbstractModel):
         )
         return {stripe_id for (stripe_id,) in rows}
 
+    @needs("read")
     def action_open_in_stripe(self):
         """Open the object in Stripe's dashboard."""
         self.ensure_one()
@@ -241,6 +244,7 @@ class AffiliateStripeMixin(models.AbstractModel):
             "target": "new",
         }
 
+    @needs("read", MANAGER)
     def action_sync_again(self):
         """Read the object again from Stripe, now."""
         for account, records in self.grouped("account_id").items():

@@ -6,6 +6,7 @@ from odoo.tools.misc import format_datetime
 
 from ..lib.stripe_lists import STAGES
 from ..lib.stripe_objects import KINDS
+from ..tools.access import needs
 
 LEDGER_KIND = "commission"
 UNDER_WAY = ("running", "paused")
@@ -160,6 +161,7 @@ class AffiliateStripeRun(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_start(self):
         """Divide the work and let the workers begin."""
         for run in self:
@@ -169,6 +171,7 @@ class AffiliateStripeRun(models.Model):
         self._wake()
         return True
 
+    @needs("write")
     def action_pause(self):
         """Stop for a while. Each night goes on looking at what is open."""
         self.filtered(lambda run: run.state == "running").write(
@@ -176,6 +179,7 @@ class AffiliateStripeRun(models.Model):
         )
         return True
 
+    @needs("write")
     def action_resume(self):
         """Go on where the run is; what could not be read is tried again."""
         runs = self.filtered(lambda run: run.state in ("paused", "failed"))
@@ -185,6 +189,7 @@ class AffiliateStripeRun(models.Model):
         self._wake()
         return True
 
+    @needs("write")
     def action_cancel(self):
         """Stop for good. What was read stays: it is true, and only incomplete."""
         runs = self.filtered(lambda run: run.state in UNDER_WAY + ("ready", "failed"))
@@ -192,6 +197,7 @@ class AffiliateStripeRun(models.Model):
         runs.account_id._update_warning()
         return True
 
+    @needs("write")
     def action_book(self):
         """Book what the dry run has shown, as of now."""
         for run in self.filtered(lambda run: run.state == "ready"):
@@ -203,14 +209,17 @@ class AffiliateStripeRun(models.Model):
         self._wake()
         return True
 
+    @needs("write")
     def action_sync_differences(self):
         """Read again, in the background, whatever the comparison found different."""
         self.part_ids.action_sync_again()
         return True
 
+    @needs("read")
     def action_view_differences(self):
         return self.part_ids.action_view_differences()
 
+    @needs("read")
     def action_view_parts(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_stripe_run_part"

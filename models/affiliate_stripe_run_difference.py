@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..lib.roles import MANAGER
+from ..tools.access import needs
 from .affiliate_stripe_run import MAX_LISTED
 from .affiliate_stripe_run_checks import shown_sums
 
@@ -80,6 +82,7 @@ class AffiliateStripeRunDifference(models.Model):
             codes |= {d: known.get(d.stripe_id) for d in differences}
         return codes
 
+    @needs("read", MANAGER)
     def action_sync_again(self):
         """Read these objects again, in the background."""
         events = self.env["affiliate.stripe.event"]
@@ -124,10 +127,12 @@ class AffiliateStripeRunPart(models.Model):
             part.stripe_sum = shown_sums(part.stripe_sums)
             part.mirror_sum = shown_sums(part.mirror_sums)
 
+    @needs("read", MANAGER)
     def action_sync_again(self):
         """Read the different objects again, in the background."""
         return self.difference_ids.action_sync_again()
 
+    @needs("read")
     def action_view_differences(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_stripe_run_difference"

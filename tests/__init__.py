@@ -8,6 +8,7 @@ from . import (
     test_codes,
     test_connection,
     test_credit_notes,
+    test_doors,
     test_endpoints,
     test_engine,
     test_escaping,

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
+
 
 class AffiliateMoveWizard(models.TransientModel):
     """Give a customer's payments to another affiliate, or his earlier ones too."""
@@ -68,6 +70,7 @@ class AffiliateMoveWizard(models.TransientModel):
             "reason": reason,
         }
 
+    @needs("write")
     def action_move(self):
         """Move, and correct the ledger by new rows."""
         self.ensure_one()

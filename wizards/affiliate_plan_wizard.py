@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..lib.stripe_client import StripeProblem
+from ..tools.access import needs
 
 PLAN_FORMAT = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 
@@ -31,6 +32,7 @@ class AffiliatePlanWizard(models.TransientModel):
             limit=1,
         )
 
+    @needs("write")
     def action_fetch(self):
         """Read the plan with its product and open it."""
         self.ensure_one()

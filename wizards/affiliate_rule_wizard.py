@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
+
 
 class AffiliateRuleWizard(models.TransientModel):
     """Put a commission on a plan or product, from the plan itself."""
@@ -60,6 +62,7 @@ class AffiliateRuleWizard(models.TransientModel):
                 wizard.price_ids.currency_id[:1] or wizard.program_id.currency_id
             )
 
+    @needs("write")
     def action_assign(self):
         """Add the rule before the programme's general ones and show the programme."""
         self.ensure_one()

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
+
 
 class AffiliateSettlementWizard(models.TransientModel):
     """Settle what is due up to a date."""
@@ -47,6 +49,7 @@ class AffiliateSettlementWizard(models.TransientModel):
                 for currency, amount, count in groups
             ) or self.env._("Nothing is due up to this date.")
 
+    @needs("write")
     def action_settle(self):
         """Make the settlements and their draft bills, and show them."""
         self.ensure_one()

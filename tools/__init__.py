@@ -1,0 +1,1 @@
+"""What knows Odoo and no business."""
