@@ -5,7 +5,8 @@ from ..tools.access import needs
 
 
 class AccountMove(models.Model):
-    _inherit = "account.move"
+    _name = "account.move"
+    _inherit = ["account.move", "affiliate.protected"]
 
     affiliate_settlement_ids = fields.One2many(
         "affiliate.settlement", "move_id", string="Affiliate settlements"
@@ -21,6 +22,7 @@ class AccountMove(models.Model):
         copy=False,
         index="btree_not_null",
         ondelete="set null",
+        check_company=True,
     )
 
     @api.depends("affiliate_settlement_ids")

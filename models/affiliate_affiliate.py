@@ -14,12 +14,18 @@ class AffiliateAffiliate(models.Model):
 
     _name = "affiliate.affiliate"
     _description = "Affiliate"
-    _inherit = ["mail.thread", "mail.activity.mixin", "portal.mixin"]
+    _inherit = [
+        "affiliate.protected",
+        "mail.thread",
+        "mail.activity.mixin",
+        "portal.mixin",
+    ]
     _check_company_auto = True
     _order = "id desc"
 
     partner_id = fields.Many2one(
-        "res.partner", required=True, index=True, ondelete="restrict", tracking=True
+        "res.partner", required=True, index=True, ondelete="restrict", tracking=True,
+        check_company=True,
     )
     name = fields.Char(related="partner_id.name")
     email = fields.Char(related="partner_id.email", readonly=False)
@@ -66,6 +72,8 @@ class AffiliateAffiliate(models.Model):
     code_ids = fields.One2many(
         "affiliate.code", "affiliate_id", string="Tracking codes"
     )
+    # Whoever knows it may read the page without a login.
+    access_token = fields.Char(readonly=True)
     code = fields.Char(
         string="Tracking code",
         compute="_compute_code",
@@ -225,7 +233,7 @@ class AffiliateAffiliate(models.Model):
 
     # === ACTION METHODS === #
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_approve(self):
         """Accept: portal access and a tracking code, in Stripe too."""
         for affiliate in self.filtered(lambda a: a.state in ("pending", "rejected")):
@@ -238,14 +246,14 @@ class AffiliateAffiliate(models.Model):
         self.code_ids._schedule_push()
         return True
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_reject(self):
         rejected = self.filtered(lambda a: a.state == "pending")
         rejected.write({"state": "rejected"})
         rejected._close_application()
         return True
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_suspend(self):
         """Stop: codes are deactivated, commissions earned wait; nothing is deleted."""
         active = self.filtered(lambda a: a.state == "active")
@@ -253,7 +261,7 @@ class AffiliateAffiliate(models.Model):
         active.code_ids._deactivate()
         return True
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_reactivate(self):
         suspended = self.filtered(lambda a: a.state == "suspended")
         suspended.write({"state": "active"})

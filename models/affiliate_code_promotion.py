@@ -15,7 +15,7 @@ class AffiliateCode(models.Model):
 
     _inherit = "affiliate.code"
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_adopt(self):
         """Take over the promotion code of the same text that is in Stripe already."""
         for code in self.filtered("foreign_promotion_id"):
@@ -27,7 +27,7 @@ class AffiliateCode(models.Model):
             except StripeProblem as problem:
                 raise UserError(account._problem_text(problem)) from problem
             code._adopt(account, raw)
-            self.env["affiliate.referral"].sudo()._refresh_users_of(account, raw["id"])
+            self.env["affiliate.referral"]._refresh_users_of(account, raw["id"])
         return True
 
     def _schedule_push(self):
@@ -37,7 +37,11 @@ class AffiliateCode(models.Model):
     @api.model
     def _cron_push(self):
         """Make all codes in Stripe that are not there yet, and switch off those of
-        suspended affiliates that could not be reached then; one commit each."""
+        suspended affiliates that could not be reached then; one commit each.
+
+        Before that, see which have gone off in Stripe without an event.
+        """
+        self._follow_all()
         waiting = self.search(
             [
                 ("stripe_account_id.state", "=", "connected"),
@@ -64,34 +68,28 @@ class AffiliateCode(models.Model):
 
     def _push(self):
         """Have each code in Stripe as an active promotion code. Safe to repeat."""
-        for code in self.filtered(lambda code: code.state == "draft"):
+        for code in self.sudo().filtered(lambda code: code.state == "draft"):
             try:
                 if code.program_id.discount_type == "none":
                     code._deactivate_promotions(code.promotion_code_ids)
                 else:
                     code._push_promotion()
-                code.write(
-                    {
-                        "state": "synced",
-                        "sync_error": False,
-                        "foreign_promotion_id": False,
-                    }
-                )
+                code._note("synced")
+                # Whatever we asked for: what Stripe answered counts.
+                code._follow_stripe()
             except _ForeignCode as foreign:
                 # Known from now on, so that nobody is offered this text again.
                 code._mirror(code.stripe_account_id, "promotion_code", foreign.raw)
-                code.write(
-                    {
-                        "state": "error",
-                        "foreign_promotion_id": foreign.raw["id"],
-                        "sync_error": self.env._(
-                            "Stripe has an active promotion code %(code)s already "
-                            "(%(id)s), made by somebody else. Use that one for this "
-                            "affiliate, or take another code.",
-                            code=code.code,
-                            id=foreign.raw["id"],
-                        ),
-                    }
+                code._note(
+                    "error",
+                    problem=self.env._(
+                        "Stripe has an active promotion code %(code)s already "
+                        "(%(id)s), made by somebody else. Use that one for this "
+                        "affiliate, or take another code.",
+                        code=code.code,
+                        id=foreign.raw["id"],
+                    ),
+                    foreign_promotion_id=foreign.raw["id"],
                 )
             except StripeProblem as problem:
                 code._note_push_problem(problem)
@@ -104,11 +102,11 @@ class AffiliateCode(models.Model):
             # Stays a draft: the scheduled action tries again.
             self.sync_error = self.stripe_account_id._problem_text(problem)
             return
-        self.write(
-            {
-                "state": "error",
-                "sync_error": self.stripe_account_id._problem_text(problem),
-            }
+        self._note(
+            "error",
+            problem=self.stripe_account_id._problem_text(problem),
+            foreign_promotion_id=self.foreign_promotion_id,
+            is_off_at_stripe=self.is_off_at_stripe,
         )
 
     def _push_promotion(self):
@@ -140,12 +138,22 @@ class AffiliateCode(models.Model):
         self._adopt(account, current or self._create_promotion(stripe_api, coupon))
 
     def _reactivated(self, stripe_api, coupon):
-        """Return a promotion code of ours with this coupon, switched on again."""
+        """Return a promotion code of ours with this coupon, switched on again; None where
+        Stripe can switch on none of them."""
         for promotion in self.promotion_code_ids:
-            if self._has_terms(promotion.data, coupon):
-                return stripe_api.post(
+            if not self._has_terms(promotion.data, coupon):
+                continue
+            try:
+                raw = stripe_api.post(
                     api_path("promotion_codes", promotion.stripe_id), {"active": True}
                 )
+            except StripeProblem as problem:
+                # Expired, used up, or of a coupon that was deleted and made again.
+                if problem.code not in ("refused", "missing"):
+                    raise
+                continue
+            if raw.get("active"):
+                return raw
         return None
 
     def _has_terms(self, raw, coupon):
@@ -166,6 +174,9 @@ class AffiliateCode(models.Model):
             "metadata": {OWNER_KEY: self._owner_mark()},
         }
         key = f"odoo-code-{self._owner_mark()}-{coupon}"
+        if self.promotion_code_ids:
+            # The one made before cannot be switched on: its old answer is of no use.
+            key += f"-{len(self.promotion_code_ids)}"
         if self.program_id.first_time_only:
             params["restrictions"] = {"first_time_transaction": True}
             key += "-first"
@@ -185,9 +196,7 @@ class AffiliateCode(models.Model):
         )
         self.write({"promotion_code_ids": [(4, found.id)]})
         if raw.get("active"):
-            self.write(
-                {"state": "synced", "sync_error": False, "foreign_promotion_id": False}
-            )
+            self._note("synced")
 
     def _owner_mark(self):
         database = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
@@ -195,12 +204,18 @@ class AffiliateCode(models.Model):
 
     def _deactivate(self):
         """Switch the codes off in Stripe. A problem is shown, the state stays."""
-        for code in self.filtered(lambda code: code.state != "inactive"):
+        for code in self.sudo().filtered(lambda code: code.state != "inactive"):
+            state, is_off = code.state, code.is_off_at_stripe
+            # First, so that what Stripe answers is no news to be told (_follow_stripe).
+            code._note("inactive")
             try:
                 code._deactivate_promotions(code.promotion_code_ids)
-                code.write({"state": "inactive", "sync_error": False})
             except StripeProblem as problem:
-                code.sync_error = code.stripe_account_id._problem_text(problem)
+                code._note(
+                    state,
+                    problem=code.stripe_account_id._problem_text(problem),
+                    is_off_at_stripe=is_off,
+                )
 
     def _deactivate_promotions(self, promotions):
         self.ensure_one()
@@ -224,7 +239,7 @@ class AffiliateCode(models.Model):
 class AffiliateStripeAccount(models.Model):
     _inherit = "affiliate.stripe.account"
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_deactivate_codes(self):
         """Deactivate all promotion codes of ours at Stripe (before disconnecting)."""
         codes = self.env["affiliate.code"].search(

@@ -164,7 +164,7 @@ class AffiliateStripeRun(models.Model):
 
     _inherit = "affiliate.stripe.run"
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_book(self):
         """What dry runs have found is due now, as after any reading."""
         ready = self.filtered(lambda run: run.state == "ready")

@@ -12,7 +12,12 @@ class AffiliateProgram(models.Model):
 
     _name = "affiliate.program"
     _description = "Affiliate programme"
-    _inherit = ["mail.thread", "mail.activity.mixin", "website.published.mixin"]
+    _inherit = [
+        "affiliate.protected",
+        "mail.thread",
+        "mail.activity.mixin",
+        "website.published.mixin",
+    ]
     _check_company_auto = True
 
     name = fields.Char(required=True, translate=True)
@@ -20,6 +25,7 @@ class AffiliateProgram(models.Model):
     company_id = fields.Many2one(
         "res.company",
         required=True,
+        set_once=True,
         index=True,
         default=lambda self: self.env.company,
     )
@@ -111,6 +117,7 @@ class AffiliateProgram(models.Model):
         readonly=True,
         copy=False,
         help="Stripe's coupons cannot be changed: another discount makes another one.",
+        check_company=True,
     )
     coupon_key = fields.Char(readonly=True, copy=False)
 
@@ -350,7 +357,7 @@ class AffiliateProgram(models.Model):
 
     def _renew_codes(self):
         """After a changed discount: new promotion codes, the old ones keep counting."""
-        codes_ = self.env["affiliate.code"].search(
+        codes_ = self.env["affiliate.code"].sudo().search(
             [
                 ("affiliate_id.program_id", "in", self.ids),
                 ("affiliate_id.state", "=", "active"),

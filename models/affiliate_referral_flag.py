@@ -8,6 +8,7 @@ from odoo.exceptions import UserError
 from odoo.addons.iap.tools.iap_tools import mail_prepare_for_domain_search
 
 from ..lib import attribution, quality
+from ..lib.roles import MANAGER
 from ..tools.access import needs
 from .affiliate_commission import COMPUTED_KINDS
 
@@ -24,6 +25,7 @@ class AffiliateReferralFlag(models.Model):
 
     _name = "affiliate.referral.flag"
     _description = "Doubt about a referral"
+    _inherit = ["affiliate.protected"]
     _order = "id desc"
     _rec_name = "note"
     _check_company_auto = True
@@ -34,6 +36,7 @@ class AffiliateReferralFlag(models.Model):
         readonly=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     # Of its time: the person may belong to another one later.
     affiliate_id = fields.Many2one(
@@ -42,6 +45,7 @@ class AffiliateReferralFlag(models.Model):
         readonly=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(
         related="affiliate_id.company_id", store=True, index=True
@@ -351,6 +355,7 @@ class AffiliateAffiliate(models.Model):
 
     trusted = fields.Boolean(
         string="May buy for clients",
+        write_group=MANAGER,
         tracking=True,
         groups="base.group_user",
         help="An agency that buys in the name of its clients, or an affiliate who may "

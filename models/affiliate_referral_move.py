@@ -16,6 +16,7 @@ class AffiliateReferralMove(models.Model):
 
     _name = "affiliate.referral.move"
     _description = "Move of a customer to another affiliate"
+    _inherit = ["affiliate.protected"]
     _order = "id desc"
     _rec_name = "reason"
     _check_company_auto = True
@@ -26,6 +27,7 @@ class AffiliateReferralMove(models.Model):
         readonly=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(related="referral_id.company_id", store=True)
     affiliate_id = fields.Many2one(
@@ -34,6 +36,7 @@ class AffiliateReferralMove(models.Model):
         readonly=True,
         index=True,
         ondelete="restrict",
+        check_company=True,
     )
     since = fields.Datetime(
         readonly=True, help="Payments from then on; empty: all of them."

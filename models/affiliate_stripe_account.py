@@ -26,7 +26,7 @@ class AffiliateStripeAccount(models.Model):
 
     _name = "affiliate.stripe.account"
     _description = "Stripe account"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["affiliate.protected", "mail.thread", "mail.activity.mixin"]
     _check_company_auto = True
 
     name = fields.Char(required=True, default="Stripe")
@@ -34,6 +34,7 @@ class AffiliateStripeAccount(models.Model):
     company_id = fields.Many2one(
         "res.company",
         required=True,
+        set_once=True,
         index=True,
         default=lambda self: self.env.company,
     )
@@ -139,7 +140,7 @@ class AffiliateStripeAccount(models.Model):
             )
             if account.state == "connected" and not self._is_neutralised():
                 # It is used at once: that of another account would mix histories.
-                account._check_key()
+                account.sudo()._check_key()
         # Not even the answer to the request that saved it shows it.
         self.invalidate_recordset(["api_key"], flush=False)
 
@@ -164,7 +165,7 @@ class AffiliateStripeAccount(models.Model):
 
     # === ACTION METHODS === #
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_connect(self):
         """Check the key, make the webhook endpoint and start the first sync."""
         self.ensure_one()
@@ -176,7 +177,7 @@ class AffiliateStripeAccount(models.Model):
             self.env._("Connected. Your Stripe account is being read."), "success"
         )
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_check(self):
         """Ask Stripe again whether the key works and what it may do."""
         self.ensure_one()
@@ -187,12 +188,12 @@ class AffiliateStripeAccount(models.Model):
         self.env["affiliate.stripe.run"]._wake()
         return self._notify(self.env._("The connection works."), "success")
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_disconnect(self):
         """Delete our endpoints at Stripe and forget the key; history stays."""
         for account in self:
             problem = account._delete_endpoints()
-            account.sudo().write(
+            account.write(
                 {
                     "state": "draft",
                     "api_key_secret": False,

@@ -65,7 +65,7 @@ class AffiliateStripeAccount(models.Model):
 
     # === ACTION METHODS === #
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_check_webhook(self):
         """Look at our endpoint in Stripe, and repair it."""
         self._check_may_repair()
@@ -78,7 +78,7 @@ class AffiliateStripeAccount(models.Model):
             " ".join(repaired) or self.env._("The webhook works."), "success"
         )
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_roll_secret(self):
         """Have a new signing secret; the old one is valid for another day."""
         self._check_may_repair()

@@ -5,9 +5,11 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 
+from ..lib.roles import MANAGER
 from ..lib.stripe_client import API_VERSION, MAJOR_API_VERSION
 from ..lib.stripe_events import SUBSCRIBED
 from ..tools.access import needs
+from ..tools.people import first_member
 
 _logger = logging.getLogger(__name__)
 
@@ -274,7 +276,4 @@ class AffiliateStripeAccount(models.Model):
 
     def _manager(self):
         """Return whom to tell: a manager of this company, or whoever is there."""
-        group = self.env.ref("affiliate_stripe.group_affiliate_manager")
-        managers = (group.user_ids + group.all_user_ids).filtered("active")
-        own = managers.filtered(lambda user: self.company_id in user.company_ids)
-        return (own or managers or self.env.user)[0]
+        return first_member(self.env.ref(MANAGER).sudo(), self.company_id)

@@ -68,13 +68,13 @@ class AffiliateStripeAccount(models.Model):
         if any(account.rate_limit < 0 for account in self):
             raise ValidationError(self.env._("Calls a second cannot be negative."))
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_sync_now(self):
         """Read the whole account again, in the background; safe at any time."""
         self._start_run("read")
         return True
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_compare(self):
         """Compare all that is at Stripe with what was read, in the background."""
         return self._start_run("compare").get_formview_action()

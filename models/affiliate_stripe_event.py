@@ -33,6 +33,7 @@ class AffiliateStripeEvent(models.Model):
 
     _name = "affiliate.stripe.event"
     _description = "Stripe event"
+    _inherit = ["affiliate.protected"]
     _order = "id desc"
     _rec_name = "type"
 
@@ -292,7 +293,7 @@ class AffiliateStripeEvent(models.Model):
 
     # === ACTION METHODS === #
 
-    @needs("write")
+    @needs("write", sudo=True)
     def action_retry(self):
         """Process these events again, now; safe for any event at any time."""
         known = self.filtered(lambda event: event.object_kind)

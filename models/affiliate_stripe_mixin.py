@@ -28,6 +28,7 @@ class AffiliateStripeMixin(models.AbstractModel):
 
     _name = "affiliate.stripe.mixin"
     _description = "Mirror of a Stripe object"
+    _inherit = ["affiliate.protected"]
     _order = "created desc, id desc"
     _rec_name = "stripe_id"
     # Who wrote is always us, and ``synced_at`` says when: the columns and foreign keys

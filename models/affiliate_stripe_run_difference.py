@@ -11,6 +11,8 @@ class AffiliateStripeRunDifference(models.Model):
 
     _name = "affiliate.stripe.run.difference"
     _description = "Difference between Stripe and what was read"
+    _inherit = ["affiliate.protected"]
+    _check_company_auto = True
     _order = "part_id, id"
     _rec_name = "stripe_id"
 
@@ -20,6 +22,7 @@ class AffiliateStripeRunDifference(models.Model):
         readonly=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(related="part_id.company_id", store=True, index=True)
     kind = fields.Char(related="part_id.kind", store=True)

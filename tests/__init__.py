@@ -6,6 +6,7 @@ from . import (
     test_attribution,
     test_balance,
     test_codes,
+    test_codes_following,
     test_connection,
     test_credit_notes,
     test_doors,

@@ -5,19 +5,21 @@ from functools import wraps
 from odoo.exceptions import AccessError
 
 
-def needs(operation, group=None, or_group=None):
+def needs(operation, group=None, or_group=None, sudo=False):
     """Decorate a public method: access is checked before its body.
 
     Odoo checks access only where a record is read or written. What a method does before
     that, or outside the database, has happened by then: a call to Stripe cannot be
-    rolled back. After this check the body may write as superuser what nobody writes by
-    hand (see ``protected.py``).
+    rolled back.
 
     :param str operation: ``read``, ``write``, ``create`` or ``unlink``; on the model and
         on each of the records
     :param str group: members of this group only, beside that
     :param str or_group: members of this group without the operation, too; the method
         itself limits what they get
+    :param bool sudo: the body runs as superuser, which may write what nobody writes by
+        hand (see ``protected.py``). For bodies that work on ``self`` and what belongs
+        to it, not on records that the caller named in other ways
     :raise AccessError: by the decorated method, before it did anything
     """
 
@@ -31,7 +33,7 @@ def needs(operation, group=None, or_group=None):
                 raise AccessError(
                     self.env._("You need to be a member of “%s” to do this.", name)
                 )
-            return method(self, *args, **kwargs)
+            return method(self.sudo() if sudo else self, *args, **kwargs)
 
         checked.needs_access = operation
         return checked

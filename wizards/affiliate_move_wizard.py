@@ -9,8 +9,10 @@ class AffiliateMoveWizard(models.TransientModel):
 
     _name = "affiliate.move.wizard"
     _description = "Move a customer to another affiliate"
+    _check_company_auto = True
 
-    referral_id = fields.Many2one("affiliate.referral", required=True, readonly=True)
+    company_id = fields.Many2one(related="referral_id.company_id")
+    referral_id = fields.Many2one("affiliate.referral", required=True, readonly=True, check_company=True)
     stripe_account_id = fields.Many2one(related="referral_id.stripe_account_id")
     present_id = fields.Many2one(
         related="referral_id.affiliate_id", string="Belongs to"
@@ -21,6 +23,7 @@ class AffiliateMoveWizard(models.TransientModel):
         string="Move to",
         domain="[('program_id.stripe_account_id', '=', stripe_account_id),"
         " ('state', 'in', ('active', 'suspended'))]",
+        check_company=True,
     )
     scope = fields.Selection(
         [

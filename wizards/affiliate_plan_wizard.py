@@ -14,12 +14,15 @@ class AffiliatePlanWizard(models.TransientModel):
 
     _name = "affiliate.plan.wizard"
     _description = "Fetch a plan"
+    _check_company_auto = True
 
+    company_id = fields.Many2one(related="account_id.company_id")
     account_id = fields.Many2one(
         "affiliate.stripe.account",
         required=True,
         domain=[("state", "=", "connected")],
         default=lambda self: self._default_account(),
+        check_company=True,
     )
     plan_id = fields.Char(
         string="Plan ID", required=True, help="price_… or, for older plans, plan_…"
@@ -36,6 +39,8 @@ class AffiliatePlanWizard(models.TransientModel):
     def action_fetch(self):
         """Read the plan with its product and open it."""
         self.ensure_one()
+        # Stripe is asked with the key of this account.
+        self.account_id.check_access("write")
         plan_id = self.plan_id.strip()
         if not PLAN_FORMAT.fullmatch(plan_id):
             raise UserError(self.env._("%s is not a Plan ID.", plan_id))

@@ -9,9 +9,11 @@ class AffiliateRuleWizard(models.TransientModel):
 
     _name = "affiliate.rule.wizard"
     _description = "Assign a commission"
+    _check_company_auto = True
 
-    price_ids = fields.Many2many("affiliate.stripe.price", string="Plans")
-    product_ids = fields.Many2many("affiliate.stripe.product", string="Products")
+    company_id = fields.Many2one(related="account_id.company_id")
+    price_ids = fields.Many2many("affiliate.stripe.price", string="Plans", check_company=True)
+    product_ids = fields.Many2many("affiliate.stripe.product", string="Products", check_company=True)
     account_id = fields.Many2one(
         "affiliate.stripe.account", compute="_compute_account_id"
     )
@@ -21,6 +23,7 @@ class AffiliateRuleWizard(models.TransientModel):
         compute="_compute_program_id",
         store=True,
         readonly=False,
+        check_company=True,
     )
     rate_type = fields.Selection(
         [("percent", "Percentage"), ("fixed", "Fixed amount")],
