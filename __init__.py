@@ -1,2 +1,3 @@
+from . import tools  # isort: skip  # the models inherit from it
 from . import controllers, models, wizards
 from .hooks import uninstall_hook

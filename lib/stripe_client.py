@@ -12,6 +12,8 @@ from email.utils import mktime_tz, parsedate_tz
 
 import stripe
 
+from .stripe_paths import is_api_path
+
 API_VERSION = stripe.api_version
 MAJOR_API_VERSION = stripe.major_api_version
 PAGE_SIZE = 100
@@ -132,8 +134,12 @@ class StripeApi:
     def request(self, method, path, params=None, idempotency_key=None):
         """Return the answer as a dict.
 
+        :param str path: made by ``lib.stripe_paths.api_path``
         :raise StripeProblem: for everything that is not an answer
         """
+        if not is_api_path(path):
+            # No object has such an id: nobody gets to another path with it.
+            raise StripeProblem("refused", f"{path!r} is not a path of Stripe's API.")
         options = {"idempotency_key": idempotency_key} if idempotency_key else {}
         if method != "get" and self._may_write:
             self._may_write(self)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from urllib.parse import quote
 
 from .money import to_major
+from .stripe_paths import api_path
 
 
 @dataclass
@@ -54,8 +54,7 @@ class Kind:
 
     def request(self, stripe_id):
         """Return (path, params) that read one object completely."""
-        # People choose the ids of coupons, and much is allowed in them.
-        return f"{self.path}/{quote(stripe_id, safe='')}", self._params()
+        return api_path(*self.path.split("/")[2:], stripe_id), self._params()
 
     def list_params(self):
         """Return the params that make a list of complete objects."""

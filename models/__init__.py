@@ -45,6 +45,7 @@ from . import affiliate_commission_rule
 from . import affiliate_affiliate
 from . import affiliate_code
 from . import affiliate_code_promotion
+from . import affiliate_code_following
 from . import affiliate_code_links
 from . import affiliate_click
 from . import affiliate_referral

@@ -1,9 +1,12 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
+
 
 class AccountMove(models.Model):
-    _inherit = "account.move"
+    _name = "account.move"
+    _inherit = ["account.move", "affiliate.protected"]
 
     affiliate_settlement_ids = fields.One2many(
         "affiliate.settlement", "move_id", string="Affiliate settlements"
@@ -19,6 +22,7 @@ class AccountMove(models.Model):
         copy=False,
         index="btree_not_null",
         ondelete="set null",
+        check_company=True,
     )
 
     @api.depends("affiliate_settlement_ids")
@@ -57,6 +61,7 @@ class AccountMove(models.Model):
                 )
         return super()._post(soft=soft)
 
+    @needs("read")
     def action_view_affiliate_settlement(self):
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(

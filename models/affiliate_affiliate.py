@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
 from .affiliate_stripe_sync import read_committed
 
 # A suspended affiliate keeps his customers; what they earn him waits.
@@ -14,6 +15,7 @@ class AffiliateAffiliate(models.Model):
     _name = "affiliate.affiliate"
     _description = "Affiliate"
     _inherit = [
+        "affiliate.protected",
         "mail.thread",
         "mail.activity.mixin",
         "portal.mixin",
@@ -23,7 +25,8 @@ class AffiliateAffiliate(models.Model):
     _order = "id desc"
 
     partner_id = fields.Many2one(
-        "res.partner", required=True, index=True, ondelete="restrict", tracking=True
+        "res.partner", required=True, index=True, ondelete="restrict", tracking=True,
+        check_company=True,
     )
     name = fields.Char(related="partner_id.name")
     email = fields.Char(related="partner_id.email", readonly=False)
@@ -70,6 +73,8 @@ class AffiliateAffiliate(models.Model):
     code_ids = fields.One2many(
         "affiliate.code", "affiliate_id", string="Tracking codes"
     )
+    # Whoever knows it may read the page without a login.
+    access_token = fields.Char(readonly=True)
     code = fields.Char(
         string="Tracking code",
         compute="_compute_code",
@@ -229,6 +234,7 @@ class AffiliateAffiliate(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write", sudo=True)
     def action_approve(self):
         """Accept: portal access and a tracking code, in Stripe too."""
         self.program_id.stripe_account_id._refuse_elsewhere()
@@ -242,12 +248,14 @@ class AffiliateAffiliate(models.Model):
         self.code_ids._schedule_push()
         return True
 
+    @needs("write", sudo=True)
     def action_reject(self):
         rejected = self.filtered(lambda a: a.state == "pending")
         rejected.write({"state": "rejected"})
         rejected._close_application()
         return True
 
+    @needs("write", sudo=True)
     def action_suspend(self):
         """Stop: codes are deactivated, commissions earned wait; nothing is deleted."""
         self.program_id.stripe_account_id._refuse_elsewhere()
@@ -256,6 +264,7 @@ class AffiliateAffiliate(models.Model):
         active.code_ids._deactivate()
         return True
 
+    @needs("write", sudo=True)
     def action_reactivate(self):
         self.program_id.stripe_account_id._refuse_elsewhere()
         suspended = self.filtered(lambda a: a.state == "suspended")
@@ -265,15 +274,19 @@ class AffiliateAffiliate(models.Model):
         codes._schedule_push()
         return True
 
+    @needs("read")
     def action_view_visits(self):
         return self._action("action_affiliate_click")
 
+    @needs("read")
     def action_view_referrals(self):
         return self._action("action_affiliate_referral")
 
+    @needs("read")
     def action_view_commissions(self):
         return self._action("action_affiliate_commission")
 
+    @needs("read")
     def action_view_settlements(self):
         return self._action("action_affiliate_settlement")
 

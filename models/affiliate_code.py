@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..lib import codes, visits
+from ..tools.access import needs
 
 
 class AffiliateCode(models.Model):
@@ -9,14 +10,15 @@ class AffiliateCode(models.Model):
 
     _name = "affiliate.code"
     _description = "Tracking code"
-    _inherit = ["affiliate.address.mixin"]
+    _inherit = ["affiliate.protected", "affiliate.address.mixin"]
     _rec_name = "code"
     _order = "id desc"
     _check_company_auto = True
 
     code = fields.Char(required=True, copy=False)
     affiliate_id = fields.Many2one(
-        "affiliate.affiliate", required=True, index=True, ondelete="cascade"
+        "affiliate.affiliate", required=True, index=True, ondelete="cascade",
+        check_company=True,
     )
     program_id = fields.Many2one(
         related="affiliate_id.program_id", store=True, string="Programme"
@@ -55,6 +57,7 @@ class AffiliateCode(models.Model):
         context={"active_test": False},
         help="Every promotion code it ever was in Stripe. Payments with an old one "
         "still count.",
+        check_company=True,
     )
     link_only = fields.Boolean(
         string="For links only",
@@ -145,13 +148,15 @@ class AffiliateCode(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write", sudo=True)
     def action_push(self):
         """Try again to make the code in Stripe, now."""
         self.stripe_account_id._refuse_elsewhere()
-        self.filtered(lambda code: code.state == "error").write({"state": "draft"})
+        self.filtered(lambda code: code.state == "error").state = "draft"
         self._push()
         return True
 
+    @needs("write", sudo=True)
     def action_propose_other(self):
         """Give the affiliate the next free code instead."""
         self.stripe_account_id._refuse_elsewhere()
@@ -160,14 +165,19 @@ class AffiliateCode(models.Model):
             if not code.promotion_code_ids:
                 code.unlink()
             affiliate.wished_code = False
-            self._create_for(affiliate)._push()
+            self._create_for(affiliate)
+        # Not in this transaction: after a rollback Stripe would have a code of which
+        # nobody here knows whose it is.
+        self._schedule_push()
         return True
 
+    @needs("write", sudo=True)
     def action_deactivate(self):
         self.stripe_account_id._refuse_elsewhere()
         self._deactivate()
         return True
 
+    @needs("write", sudo=True)
     def action_activate(self):
         self.stripe_account_id._refuse_elsewhere()
         self.write({"state": "draft"})

@@ -5,6 +5,8 @@ from odoo.exceptions import UserError
 
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import KINDS
+from ..lib.stripe_paths import api_path
+from ..tools.access import needs
 
 # In the metadata of our promotion codes: which row made it, and for whom.
 OWNER_KEY, OWNER_NAME = "odoo_affiliate_code", "odoo_affiliate"
@@ -21,11 +23,11 @@ class AffiliateCode(models.Model):
         default=lambda self: secrets.token_hex(8), readonly=True, copy=False
     )
 
+    @needs("write", sudo=True)
     def action_adopt(self):
         """Show the promotion code of the same text that is in Stripe already, and whose
         it is, before it is taken over."""
         self.ensure_one()
-        self.check_access("write")
         self.stripe_account_id._refuse_elsewhere()
         wizard = self.env["affiliate.adopt.wizard"].create(
             {"code_id": self.id, "promotion_id": self._read_foreign().id}
@@ -43,12 +45,12 @@ class AffiliateCode(models.Model):
         """Return the promotion code in our way, with its coupon, as they are now."""
         account = self.stripe_account_id
         stripe_api = account._api()
-        path = f"/v1/promotion_codes/{self.foreign_promotion_id}"
         try:
-            raw = stripe_api.get(path)
-            self._mirror(
-                account, "coupon", stripe_api.get(f"/v1/coupons/{_coupon_of(raw)}")
+            raw = stripe_api.get(
+                api_path("promotion_codes", self.foreign_promotion_id)
             )
+            coupon = stripe_api.get(api_path("coupons", _coupon_of(raw)))
+            self._mirror(account, "coupon", coupon)
         except StripeProblem as problem:
             raise UserError(account._problem_text(problem)) from problem
         return self._mirror(account, "promotion_code", raw)
@@ -62,7 +64,7 @@ class AffiliateCode(models.Model):
         account = self.stripe_account_id
         try:
             raw = account._api().post(
-                f"/v1/promotion_codes/{promotion.stripe_id}",
+                api_path("promotion_codes", promotion.stripe_id),
                 {"metadata": self._owner()},
             )
         except StripeProblem as problem:
@@ -77,7 +79,11 @@ class AffiliateCode(models.Model):
     @api.model
     def _cron_push(self):
         """Make all codes in Stripe that are not there yet, and switch off those of
-        suspended affiliates that could not be reached then; one commit each."""
+        suspended affiliates that could not be reached then; one commit each.
+
+        Before that, see which have gone off in Stripe without an event.
+        """
+        self._follow_all()
         connected = self.env["affiliate.stripe.account"].search(
             [("state", "=", "connected")]
         )
@@ -112,33 +118,27 @@ class AffiliateCode(models.Model):
 
     def _push(self):
         """Have each code in Stripe as an active promotion code. Safe to repeat."""
-        for code in self.filtered(lambda code: code.state == "draft"):
+        for code in self.sudo().filtered(lambda code: code.state == "draft"):
             try:
                 if code.program_id.discount_type == "none":
                     code._deactivate_promotions(code.promotion_code_ids)
                 else:
                     code._push_promotion()
-                code.write(
-                    {
-                        "state": "synced",
-                        "sync_error": False,
-                        "foreign_promotion_id": False,
-                    }
-                )
+                code._note("synced")
+                # Whatever we asked for: what Stripe answered counts.
+                code._follow_stripe()
             except _ForeignCode as foreign:
                 # Known from now on, so that nobody is offered this text again.
                 code._mirror(code.stripe_account_id, "promotion_code", foreign.raw)
-                code.write(
-                    {
-                        "state": "error",
-                        "foreign_promotion_id": foreign.raw["id"],
-                        "sync_error": self.env._(
-                            "Stripe has an active promotion code %(code)s already that "
-                            "was not made for this affiliate. Look at it and use it "
-                            "for this affiliate, or take another code.",
-                            code=code.code,
-                        ),
-                    }
+                code._note(
+                    "error",
+                    problem=self.env._(
+                        "Stripe has an active promotion code %(code)s already that "
+                        "was not made for this affiliate. Look at it and use it for "
+                        "this affiliate, or take another code.",
+                        code=code.code,
+                    ),
+                    foreign_promotion_id=foreign.raw["id"],
                 )
             except StripeProblem as problem:
                 code._note_push_problem(problem)
@@ -151,11 +151,11 @@ class AffiliateCode(models.Model):
             # Stays a draft: the scheduled action tries again.
             self.sync_error = self.stripe_account_id._problem_text(problem)
             return
-        self.write(
-            {
-                "state": "error",
-                "sync_error": self.stripe_account_id._problem_text(problem),
-            }
+        self._note(
+            "error",
+            problem=self.stripe_account_id._problem_text(problem),
+            foreign_promotion_id=self.foreign_promotion_id,
+            is_off_at_stripe=self.is_off_at_stripe,
         )
 
     def _push_promotion(self):
@@ -170,7 +170,7 @@ class AffiliateCode(models.Model):
         stripe_api = account._api()
         current = None
         for page in stripe_api.pages(
-            "/v1/promotion_codes", code=self.code, active=True
+            api_path("promotion_codes"), code=self.code, active=True
         ):
             for raw in page:
                 if (raw.get("metadata") or {}).get(OWNER_KEY) != self.stripe_mark:
@@ -180,19 +180,29 @@ class AffiliateCode(models.Model):
                 else:
                     # Another discount: free the text for the new promotion code.
                     raw = stripe_api.post(
-                        f"/v1/promotion_codes/{raw['id']}", {"active": False}
+                        api_path("promotion_codes", raw["id"]), {"active": False}
                     )
                     self._adopt(account, raw)
         current = current or self._reactivated(stripe_api, coupon)
         self._adopt(account, current or self._create_promotion(stripe_api, coupon))
 
     def _reactivated(self, stripe_api, coupon):
-        """Return a promotion code of ours with this coupon, switched on again."""
+        """Return a promotion code of ours with this coupon, switched on again; None where
+        Stripe can switch on none of them."""
         for promotion in self.promotion_code_ids:
-            if self._has_terms(promotion.data, coupon):
-                return stripe_api.post(
-                    f"/v1/promotion_codes/{promotion.stripe_id}", {"active": True}
+            if not self._has_terms(promotion.data, coupon):
+                continue
+            try:
+                raw = stripe_api.post(
+                    api_path("promotion_codes", promotion.stripe_id), {"active": True}
                 )
+            except StripeProblem as problem:
+                # Expired, used up, or of a coupon that was deleted and made again.
+                if problem.code not in ("refused", "missing"):
+                    raise
+                continue
+            if raw.get("active"):
+                return raw
         return None
 
     def _has_terms(self, raw, coupon):
@@ -213,10 +223,15 @@ class AffiliateCode(models.Model):
             "metadata": self._owner(),
         }
         key = f"odoo-code-{self.stripe_mark}-{self.code}-{coupon}"
+        if self.promotion_code_ids:
+            # The one made before cannot be switched on: its old answer is of no use.
+            key += f"-{len(self.promotion_code_ids)}"
         if self.program_id.first_time_only:
             params["restrictions"] = {"first_time_transaction": True}
             key += "-first"
-        return stripe_api.post("/v1/promotion_codes", params, idempotency_key=key)
+        return stripe_api.post(
+            api_path("promotion_codes"), params, idempotency_key=key
+        )
 
     def _adopt(self, account, raw):
         """Mirror a promotion code and remember it as one of this code's."""
@@ -224,9 +239,7 @@ class AffiliateCode(models.Model):
         found = self._mirror(account, "promotion_code", raw)
         self.write({"promotion_code_ids": [(4, found.id)]})
         if raw.get("active"):
-            self.write(
-                {"state": "synced", "sync_error": False, "foreign_promotion_id": False}
-            )
+            self._note("synced")
 
     def _owner(self):
         """Return the metadata that say whose a promotion code is."""
@@ -235,19 +248,25 @@ class AffiliateCode(models.Model):
 
     def _deactivate(self):
         """Switch the codes off in Stripe. A problem is shown, the state stays."""
-        for code in self.filtered(lambda code: code.state != "inactive"):
+        for code in self.sudo().filtered(lambda code: code.state != "inactive"):
+            state, is_off = code.state, code.is_off_at_stripe
+            # First, so that what Stripe answers is no news to be told (_follow_stripe).
+            code._note("inactive")
             try:
                 code._deactivate_promotions(code.promotion_code_ids)
-                code.write({"state": "inactive", "sync_error": False})
             except StripeProblem as problem:
-                code.sync_error = code.stripe_account_id._problem_text(problem)
+                code._note(
+                    state,
+                    problem=code.stripe_account_id._problem_text(problem),
+                    is_off_at_stripe=is_off,
+                )
 
     def _deactivate_promotions(self, promotions):
         self.ensure_one()
         account = self.stripe_account_id
         for promotion in promotions.filtered("active"):
             raw = account._api().post(
-                f"/v1/promotion_codes/{promotion.stripe_id}", {"active": False}
+                api_path("promotion_codes", promotion.stripe_id), {"active": False}
             )
             self._mirror(account, "promotion_code", raw)
 
@@ -272,6 +291,7 @@ class AffiliateCode(models.Model):
 class AffiliateStripeAccount(models.Model):
     _inherit = "affiliate.stripe.account"
 
+    @needs("write", sudo=True)
     def action_deactivate_codes(self):
         """Deactivate all promotion codes of ours at Stripe (before disconnecting)."""
         self._refuse_elsewhere()

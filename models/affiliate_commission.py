@@ -1,7 +1,9 @@
 import logging
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
+
+from ..tools.access import needs
 
 _logger = logging.getLogger(__name__)
 
@@ -16,31 +18,13 @@ LEDGER_FIELDS = {
     "cause_id",
     "currency_id",
     "date",
+    "explanation",
     "kind",
     "line_ref",
     "program_id",
     "rate",
     "revision",
 }
-# Written by the engine, settlements and actions, which have checked the right to.
-SYSTEM_FIELDS = {
-    "charge_id",
-    "customer_id",
-    "happened_at",
-    "invoice_id",
-    "invoice_line_id",
-    "level",
-    "origin_id",
-    "referral_id",
-    "rule_id",
-    "sale_ref",
-    "settlement_id",
-    "state",
-    "stripe_account_id",
-    "void_reason",
-}
-# A person adds rows of his own, never the engine's.
-OWN_KINDS = ("manual", "bonus")
 HOLD_DISPUTE = "dispute"
 HOLD_FLAG = "flag"
 HOLD_MANUAL = "manual"
@@ -55,12 +39,14 @@ class AffiliateCommission(models.Model):
 
     _name = "affiliate.commission"
     _description = "Commission"
+    _inherit = ["affiliate.protected"]
     _order = "date desc, id desc"
     _rec_name = "explanation"
     _check_company_auto = True
 
     affiliate_id = fields.Many2one(
-        "affiliate.affiliate", required=True, index=True, ondelete="restrict"
+        "affiliate.affiliate", required=True, index=True, ondelete="restrict",
+        check_company=True,
     )
     partner_id = fields.Many2one(
         related="affiliate_id.partner_id", store=True, index=True
@@ -69,9 +55,11 @@ class AffiliateCommission(models.Model):
     # customer's e-mail: Odoo shows it without asking for access to that record.
     referral_id = fields.Many2one(
         "affiliate.referral",
+        readonly=True,
         index="btree_not_null",
         ondelete="restrict",
         groups="base.group_user",
+        check_company=True,
     )
     program_id = fields.Many2one(
         "affiliate.program",
@@ -79,36 +67,47 @@ class AffiliateCommission(models.Model):
         index=True,
         ondelete="restrict",
         string="Programme",
+        check_company=True,
     )
     company_id = fields.Many2one(
-        "res.company", required=True, index=True, default=lambda s: s.env.company
+        "res.company",
+        required=True,
+        set_once=True,
+        index=True,
+        default=lambda s: s.env.company,
     )
     stripe_account_id = fields.Many2one(
-        "affiliate.stripe.account", readonly=True, string="Stripe account"
+        "affiliate.stripe.account", readonly=True, string="Stripe account",
+        check_company=True,
     )
     rule_id = fields.Many2one(
         "affiliate.commission.rule",
         readonly=True,
         index="btree_not_null",
         ondelete="restrict",
+        check_company=True,
     )
     customer_id = fields.Many2one(
         "affiliate.stripe.customer",
         readonly=True,
         index="btree_not_null",
         groups="base.group_user",
+        check_company=True,
     )
     invoice_id = fields.Many2one(
-        "affiliate.stripe.invoice", readonly=True, index="btree_not_null"
+        "affiliate.stripe.invoice", readonly=True, index="btree_not_null",
+        check_company=True,
     )
     invoice_line_id = fields.Many2one(
-        "affiliate.stripe.invoice.line", string="Invoice line", readonly=True
+        "affiliate.stripe.invoice.line", string="Invoice line", readonly=True,
+        check_company=True,
     )
     charge_id = fields.Many2one(
         "affiliate.stripe.charge",
         readonly=True,
         index="btree_not_null",
         help="The sale, where it has no invoice.",
+        check_company=True,
     )
     line_ref = fields.Char(string="Line", readonly=True)
     sale_ref = fields.Char(string="Sale", readonly=True)
@@ -169,7 +168,8 @@ class AffiliateCommission(models.Model):
         check_company=True,
     )
     origin_id = fields.Many2one(
-        "affiliate.commission", string="Corrects", readonly=True, index="btree_not_null"
+        "affiliate.commission", string="Corrects", readonly=True, index="btree_not_null",
+        check_company=True,
     )
     state = fields.Selection(
         [
@@ -183,7 +183,7 @@ class AffiliateCommission(models.Model):
         store=True,
         index=True,
     )
-    explanation = fields.Char(readonly=True)
+    explanation = fields.Char()
 
     # A double is impossible for any number of workers.
     _cause_uniq = models.UniqueIndex(
@@ -226,31 +226,8 @@ class AffiliateCommission(models.Model):
 
     # === CRUD METHODS === #
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        if not self.env.su:
-            for vals in vals_list:
-                given = {name for name, value in vals.items() if value}
-                self._refuse(given & (SYSTEM_FIELDS | {"line_ref", "cause_id"}))
-                if vals.get("kind", "manual") not in OWN_KINDS:
-                    self._refuse({"kind"})
-        return super().create(vals_list)
-
-    @api.model
-    def _refuse(self, names):
-        """Refuse fields that nobody writes by hand, whatever interface he uses."""
-        if names:
-            raise AccessError(
-                self.env._(
-                    "The ledger itself keeps: %s. Use its buttons.",
-                    ", ".join(sorted(names)),
-                )
-            )
-
     def write(self, vals):
         """Amounts and what they stand for are written once; only states move on."""
-        if not self.env.su:
-            self._refuse(SYSTEM_FIELDS & vals.keys())
         if LEDGER_FIELDS & vals.keys() and any(
             row.kind in COMPUTED_KINDS or row.state != "pending" for row in self
         ):
@@ -298,11 +275,13 @@ class AffiliateCommission(models.Model):
             if not crons._commit_progress(len(rows)):
                 break
 
+    @needs("write", sudo=True)
     def action_approve(self):
         """Approve by hand, before or without the hold."""
         self.filtered(lambda r: r.state == "pending").write({"is_approved": True})
         return True
 
+    @needs("write")
     def action_reject(self):
         """Open the wizard that asks why."""
         return {
@@ -341,25 +320,29 @@ class AffiliateCommission(models.Model):
     def _line_key(self):
         return self.stripe_account_id, self.line_ref, self.affiliate_id
 
+    @needs("write", sudo=True)
     def action_hold(self):
         self.filtered(lambda r: r.state in ("pending", "approved")).write(
             {"on_hold": True, "hold_reason": HOLD_MANUAL}
         )
         return True
 
+    @needs("write", sudo=True)
     def action_release(self):
         if any(row.hold_reason == HOLD_FLAG for row in self):
             raise UserError(
                 self.env._("Look at the doubts about the referral, and accept them.")
             )
         self.write({"on_hold": False, "hold_reason": False})
-        self.sudo()._sync_holds_of(self.sudo().referral_id)
+        self._sync_holds_of(self.referral_id)
         return True
 
+    @needs("read")
     def action_view_flags(self):
         """Open the doubts this row waits for."""
         return self.referral_id.action_view_flags()
 
+    @needs("read")
     def action_view_sale(self):
         """Open the invoice or charge in the mirror."""
         self.ensure_one()

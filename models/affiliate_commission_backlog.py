@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
+from ..tools.access import needs
+
 _logger = logging.getLogger(__name__)
 
 # Customers computed in one transaction: what one worker may lose when it is killed.
@@ -162,6 +164,7 @@ class AffiliateStripeRun(models.Model):
 
     _inherit = "affiliate.stripe.run"
 
+    @needs("write", sudo=True)
     def action_book(self):
         """What dry runs have found is due now, as after any reading."""
         ready = self.filtered(lambda run: run.state == "ready")

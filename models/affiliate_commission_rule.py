@@ -5,6 +5,8 @@ from odoo.exceptions import ValidationError
 from odoo.tools import formatLang
 
 from ..lib import commission, money
+from ..lib.roles import MANAGER
+from ..tools.access import needs
 
 
 class AffiliateCommissionRule(models.Model):
@@ -17,15 +19,18 @@ class AffiliateCommissionRule(models.Model):
 
     _name = "affiliate.commission.rule"
     _description = "Commission rule"
+    _inherit = ["affiliate.protected"]
     _order = "program_id, sequence, id"
     _check_company_auto = True
 
     program_id = fields.Many2one(
         "affiliate.program",
         required=True,
+        set_once=True,
         index=True,
         ondelete="cascade",
         string="Programme",
+        check_company=True,
     )
     company_id = fields.Many2one(
         related="program_id.company_id", store=True, index=True
@@ -44,8 +49,8 @@ class AffiliateCommissionRule(models.Model):
         default="all",
         required=True,
     )
-    product_ids = fields.Many2many("affiliate.stripe.product", string="Products")
-    price_ids = fields.Many2many("affiliate.stripe.price", string="Plans")
+    product_ids = fields.Many2many("affiliate.stripe.product", string="Products", check_company=True)
+    price_ids = fields.Many2many("affiliate.stripe.price", string="Plans", check_company=True)
     billing_interval = fields.Selection(
         [
             ("month", "Monthly"),
@@ -106,6 +111,7 @@ class AffiliateCommissionRule(models.Model):
         string="Replaced by",
         readonly=True,
         index="btree_not_null",
+        check_company=True,
     )
     commission_ids = fields.One2many("affiliate.commission", "rule_id")
     summary = fields.Char(compute="_compute_summary")
@@ -237,7 +243,8 @@ class AffiliateCommissionRule(models.Model):
         for rule in self._of_running_programs():
             if rule.date_to:
                 continue
-            rule.copy(
+            # The past is written by nobody but us.
+            rule.sudo().copy(
                 {
                     "active": False,
                     "date_from": rule.date_from,
@@ -331,9 +338,10 @@ class AffiliateStripePrice(models.Model):
     _inherit = "affiliate.stripe.price"
 
     commission_rule_ids = fields.Many2many(
-        "affiliate.commission.rule", string="Commission rules"
+        "affiliate.commission.rule", string="Commission rules", readonly=True
     )
 
+    @needs("read", MANAGER)
     def action_assign_commission(self):
         return self.env["affiliate.commission.rule"]._action_assign(price_ids=self.ids)
 
@@ -342,9 +350,10 @@ class AffiliateStripeProduct(models.Model):
     _inherit = "affiliate.stripe.product"
 
     commission_rule_ids = fields.Many2many(
-        "affiliate.commission.rule", string="Commission rules"
+        "affiliate.commission.rule", string="Commission rules", readonly=True
     )
 
+    @needs("read", MANAGER)
     def action_assign_commission(self):
         return self.env["affiliate.commission.rule"]._action_assign(
             product_ids=self.ids

@@ -5,6 +5,8 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..lib import codes, money
 from ..lib.stripe_client import StripeProblem
+from ..lib.stripe_paths import api_path
+from ..tools.access import needs
 
 
 class AffiliateProgram(models.Model):
@@ -13,6 +15,7 @@ class AffiliateProgram(models.Model):
     _name = "affiliate.program"
     _description = "Affiliate programme"
     _inherit = [
+        "affiliate.protected",
         "mail.thread",
         "mail.activity.mixin",
         "website.published.mixin",
@@ -25,6 +28,7 @@ class AffiliateProgram(models.Model):
     company_id = fields.Many2one(
         "res.company",
         required=True,
+        set_once=True,
         index=True,
         default=lambda self: self.env.company,
     )
@@ -116,6 +120,7 @@ class AffiliateProgram(models.Model):
         readonly=True,
         copy=False,
         help="Stripe's coupons cannot be changed: another discount makes another one.",
+        check_company=True,
     )
     coupon_key = fields.Char(readonly=True, copy=False)
     # In the ids of its coupons: see affiliate_code_promotion.py.
@@ -268,9 +273,11 @@ class AffiliateProgram(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("read")
     def action_view_affiliates(self):
         return self._action("action_affiliate_affiliate")
 
+    @needs("read")
     def action_view_commissions(self):
         return self._action("action_affiliate_commission")
 
@@ -339,12 +346,12 @@ class AffiliateProgram(models.Model):
 
     def _find_or_make_coupon(self, stripe_api, coupon_id, idempotency_key):
         try:
-            return stripe_api.get(f"/v1/coupons/{coupon_id}")
+            return stripe_api.get(api_path("coupons", coupon_id))
         except StripeProblem as problem:
             if problem.code != "missing":
                 raise
         return stripe_api.post(
-            "/v1/coupons",
+            api_path("coupons"),
             {
                 "id": coupon_id,
                 "name": self.name[:40],
@@ -356,7 +363,7 @@ class AffiliateProgram(models.Model):
 
     def _renew_codes(self):
         """After a changed discount: new promotion codes, the old ones keep counting."""
-        codes_ = self.env["affiliate.code"].search(
+        codes_ = self.env["affiliate.code"].sudo().search(
             [
                 ("affiliate_id.program_id", "in", self.ids),
                 ("affiliate_id.state", "=", "active"),

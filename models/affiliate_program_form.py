@@ -3,6 +3,7 @@ from odoo.exceptions import ValidationError
 from odoo.tools import ormcache
 
 from ..lib import visits
+from ..tools.access import needs
 
 
 class AffiliateProgram(models.Model):
@@ -85,19 +86,19 @@ class AffiliateProgram(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("read")
     def action_open_form(self):
         return {"type": "ir.actions.act_url", "url": self.form_url, "target": "new"}
 
     # === BUSINESS METHODS === #
 
     @api.model
+    @needs("read", or_group="website.group_website_restricted_editor")
     def get_form_choices(self):
         """Return the programmes whose form an editor of the website may place.
 
         :return: list of dicts with ``name`` and ``action``, the form's address
         """
-        if not self.env.user.has_group("website.group_website_restricted_editor"):
-            self.check_access("read")
         website = self.env["website"].get_current_website()
         company = website.company_id & self.env.user.company_ids
         return [

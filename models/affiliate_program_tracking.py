@@ -196,7 +196,8 @@ class AffiliateProgram(models.Model):
         name = (partner.name or "").strip()
         return {
             "name": name if partner.is_company else name.partition(" ")[0],
-            "offer": program._get_discount_text() or "",
+            # Nothing is promised that Stripe's checkout would refuse.
+            "offer": code._is_accepted() and program._get_discount_text() or "",
         }
 
     def _get_domains(self):

@@ -2,13 +2,15 @@ import secrets
 from functools import partial
 
 from odoo import Command, api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import email_normalize
+
+from ..lib.roles import MANAGER
+from ..tools.access import needs
 
 # Referral rows somebody made, as opposed to those read from Stripe's objects.
 CLAIM_SOURCES = ("manual", "form", "sdk", "import")
 # What a claim says; the binding of a customer is changed by new facts only.
-DECIDED_FIELDS = {"customer_ids", "decided_at", "evidence", "state", "token"}
 CLAIM_FIELDS = {"email", "affiliate_id", "code_id", "date", "include_history"}
 
 
@@ -22,7 +24,7 @@ class AffiliateReferral(models.Model):
 
     _name = "affiliate.referral"
     _description = "Referral"
-    _inherit = ["mail.thread"]
+    _inherit = ["affiliate.protected", "mail.thread"]
     _order = "date desc, id desc"
     _check_company_auto = True
 
@@ -36,6 +38,7 @@ class AffiliateReferral(models.Model):
         index=True,
         ondelete="restrict",
         tracking=True,
+        check_company=True,
     )
     program_id = fields.Many2one(
         related="affiliate_id.program_id", store=True, index=True, string="Programme"
@@ -49,7 +52,7 @@ class AffiliateReferral(models.Model):
         index=True,
         string="Stripe account",
     )
-    code_id = fields.Many2one("affiliate.code", index="btree_not_null")
+    code_id = fields.Many2one("affiliate.code", index="btree_not_null", check_company=True)
     source = fields.Selection(
         [
             ("manual", "By hand"),
@@ -95,6 +98,7 @@ class AffiliateReferral(models.Model):
     )
     include_history = fields.Boolean(
         string="Earlier payments too",
+        write_group=MANAGER,
         help="Earn on payments made before the date as well.",
     )
     decided_at = fields.Datetime(
@@ -108,6 +112,7 @@ class AffiliateReferral(models.Model):
         string="Stripe customers",
         readonly=True,
         copy=False,
+        check_company=True,
     )
     evidence = fields.Json(
         readonly=True,
@@ -176,21 +181,8 @@ class AffiliateReferral(models.Model):
         claims.filtered(lambda r: not r.to_decide)._refresh_people()
         return referrals
 
-    @api.model
-    def _refuse(self, names):
-        """Refuse what only a decision writes, whatever interface somebody uses."""
-        if names := DECIDED_FIELDS & set(names):
-            raise AccessError(
-                self.env._(
-                    "This is decided by payments, not by hand: %s.",
-                    ", ".join(sorted(names)),
-                )
-            )
-
     def write(self, vals):
         """A person may correct a lead; a customer's binding is not edited."""
-        if not self.env.su:
-            self._refuse(vals.keys())
         edited = not self.env.su and CLAIM_FIELDS & vals.keys()
         if edited and any(referral.state == "customer" for referral in self):
             raise UserError(
@@ -280,6 +272,7 @@ class AffiliateReferral(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("read")
     def action_view_commissions(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_commission"

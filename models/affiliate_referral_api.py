@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_text import is_stripe_id
+from ..tools.access import needs
 from .affiliate_program_tracking import is_key
 from .affiliate_referral_capture import email_address
 
@@ -17,6 +18,7 @@ class AffiliateReferral(models.Model):
     _inherit = "affiliate.referral"
 
     @api.model
+    @needs("create")
     def track_lead(self, email, reference, program=None):
         """Map an e-mail address to the affiliate who brought the person.
 
@@ -28,7 +30,6 @@ class AffiliateReferral(models.Model):
             ``state``
         :raise UserError: what is wrong with the arguments
         """
-        self.check_access("create")
         program = self._api_program(program)
         address = email_address(email)
         if not address:
@@ -61,12 +62,12 @@ class AffiliateReferral(models.Model):
             }
 
     @api.model
+    @needs("create")
     def track_customer(self, customer, reference, program=None):
         """As ``track_lead``, for a customer who is in Stripe already.
 
         :param str customer: Stripe customer id, ``cus_…``
         """
-        self.check_access("create")
         account = self._api_program(program).stripe_account_id
         if not is_stripe_id(customer) or not customer.startswith("cus_"):
             raise UserError(

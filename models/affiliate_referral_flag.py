@@ -3,11 +3,13 @@ from collections import defaultdict
 from markupsafe import Markup
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 
 from odoo.addons.iap.tools.iap_tools import mail_prepare_for_domain_search
 
 from ..lib import attribution, quality
+from ..lib.roles import MANAGER
+from ..tools.access import needs
 from .affiliate_commission import COMPUTED_KINDS
 
 OPEN, ACCEPTED, REFUSED = "open", "accepted", "refused"
@@ -23,6 +25,7 @@ class AffiliateReferralFlag(models.Model):
 
     _name = "affiliate.referral.flag"
     _description = "Doubt about a referral"
+    _inherit = ["affiliate.protected"]
     _order = "id desc"
     _rec_name = "note"
     _check_company_auto = True
@@ -33,6 +36,7 @@ class AffiliateReferralFlag(models.Model):
         readonly=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     # Of its time: the person may belong to another one later.
     affiliate_id = fields.Many2one(
@@ -41,6 +45,7 @@ class AffiliateReferralFlag(models.Model):
         readonly=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(
         related="affiliate_id.company_id", store=True, index=True
@@ -72,12 +77,14 @@ class AffiliateReferralFlag(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_accept(self):
         """It is all right: release what was held for it."""
         flags = self._decide(ACCEPTED)
         self.env["affiliate.commission"].sudo()._sync_holds_of(flags.referral_id)
         return True
 
+    @needs("write")
     def action_refuse(self):
         """The affiliate earns nothing by this person: reject what is pending, take
         back what is due or paid by new rows."""
@@ -103,9 +110,6 @@ class AffiliateReferralFlag(models.Model):
         return True
 
     def _decide(self, state):
-        if not self.env.user.has_group("affiliate_stripe.group_affiliate_manager"):
-            raise AccessError(self.env._("Managers decide about this."))
-        self.check_access("write")
         flags = self.filtered(lambda flag: flag.state == OPEN)
         if not flags:
             raise UserError(self.env._("This has been decided already."))
@@ -223,6 +227,7 @@ class AffiliateReferral(models.Model):
             flags = referral.flag_ids.filtered(lambda flag: flag.state == OPEN)
             referral.open_flag_count = len(flags)
 
+    @needs("read")
     def action_view_flags(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_referral_flag"
@@ -350,6 +355,7 @@ class AffiliateAffiliate(models.Model):
 
     trusted = fields.Boolean(
         string="May buy for clients",
+        write_group=MANAGER,
         tracking=True,
         groups="base.group_user",
         help="An agency that buys in the name of its clients, or an affiliate who may "
@@ -376,6 +382,7 @@ class AffiliateAffiliate(models.Model):
         for affiliate in self:
             affiliate.open_flag_count = counts.get(affiliate, 0)
 
+    @needs("read")
     def action_view_flags(self):
         return self._action("action_affiliate_referral_flag")
 

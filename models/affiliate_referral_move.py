@@ -1,7 +1,9 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 
 from ..lib import attribution
+from ..lib.roles import MANAGER
+from ..tools.access import needs
 from .affiliate_referral_candidates import unix
 
 
@@ -14,6 +16,7 @@ class AffiliateReferralMove(models.Model):
 
     _name = "affiliate.referral.move"
     _description = "Move of a customer to another affiliate"
+    _inherit = ["affiliate.protected"]
     _order = "id desc"
     _rec_name = "reason"
     _check_company_auto = True
@@ -24,6 +27,7 @@ class AffiliateReferralMove(models.Model):
         readonly=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(related="referral_id.company_id", store=True)
     affiliate_id = fields.Many2one(
@@ -32,6 +36,7 @@ class AffiliateReferralMove(models.Model):
         readonly=True,
         index=True,
         ondelete="restrict",
+        check_company=True,
     )
     since = fields.Datetime(
         readonly=True, help="Payments from then on; empty: all of them."
@@ -59,6 +64,7 @@ class AffiliateReferral(models.Model):
 
     move_ids = fields.One2many("affiliate.referral.move", "referral_id")
 
+    @needs("write", MANAGER)
     def action_move(self):
         """Ask to whom, what and why, and show what it changes."""
         self.ensure_one()
@@ -71,6 +77,7 @@ class AffiliateReferral(models.Model):
             "context": {"default_referral_id": self.id},
         }
 
+    @needs("write", MANAGER)
     def action_add_history(self):
         """The same, for the earlier payments of a customer who was mapped by hand."""
         self.ensure_one()
@@ -88,8 +95,6 @@ class AffiliateReferral(models.Model):
         :param dict values: ``affiliate_id since reason`` of the move
         """
         self.ensure_one()
-        if not self.env.user.has_group("affiliate_stripe.group_affiliate_manager"):
-            raise AccessError(self.env._("Managers move customers."))
         self.check_access("write")
         affiliate = self.env["affiliate.affiliate"].browse(values["affiliate_id"])
         if affiliate.program_id.stripe_account_id != self.stripe_account_id:

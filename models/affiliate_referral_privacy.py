@@ -2,9 +2,10 @@ import base64
 import json
 
 from odoo import models
-from odoo.exceptions import AccessError
 
 from ..lib import erasure, visits
+from ..lib.roles import MANAGER
+from ..tools.access import needs
 
 
 class AffiliateReferral(models.Model):
@@ -12,10 +13,10 @@ class AffiliateReferral(models.Model):
 
     _inherit = "affiliate.referral"
 
+    @needs("write", MANAGER)
     def action_export_person(self):
         """Download all that is known about a person, as JSON."""
         self.ensure_one()
-        self._check_manager()
         text = json.dumps(self._export_person(), indent=2, default=str)
         wizard = self.env["affiliate.person.wizard"].create(
             {"referral_id": self.id, "file": base64.b64encode(text.encode())}
@@ -27,10 +28,10 @@ class AffiliateReferral(models.Model):
             "target": "download",
         }
 
+    @needs("write", MANAGER)
     def action_erase_person(self):
         """Ask before a person's data are erased."""
         self.ensure_one()
-        self._check_manager()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Erase the person"),
@@ -39,11 +40,6 @@ class AffiliateReferral(models.Model):
             "target": "new",
             "context": {"default_referral_id": self.id},
         }
-
-    def _check_manager(self):
-        if not self.env.user.has_group("affiliate_stripe.group_affiliate_manager"):
-            raise AccessError(self.env._("Managers may do this."))
-        self.check_access("write")
 
     def _of_same_person(self):
         """Return all rows about the same person, bound or not."""
@@ -96,7 +92,6 @@ class AffiliateReferral(models.Model):
     def _erase_person(self):
         """Erase who somebody is; what was earned by him stays."""
         self.ensure_one()
-        self._check_manager()
         rows = self.sudo()._of_same_person()
         self.env["affiliate.stripe.sync"]._lock(rows.stripe_account_id)
         for visitor in rows._visitors():

@@ -1,11 +1,15 @@
 from collections import defaultdict
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-# Nobody writes these by hand, whatever interface he uses.
-STEP_FIELDS = {"amount_total", "move_id", "state", "step"}
+from ..lib.roles import ACCOUNTANT
+from ..tools.access import needs
+from ..tools.database import isolated
+from ..tools.people import first_member
+
+WARNING = "mail.mail_activity_data_warning"
 
 
 class AffiliateSettlement(models.Model):
@@ -18,6 +22,7 @@ class AffiliateSettlement(models.Model):
     _name = "affiliate.settlement"
     _description = "Affiliate settlement"
     _inherit = [
+        "affiliate.protected",
         "mail.thread",
         "mail.activity.mixin",
         "portal.mixin",
@@ -36,6 +41,7 @@ class AffiliateSettlement(models.Model):
         "affiliate.affiliate",
         required=True,
         readonly=True,
+        set_once=True,
         index=True,
         ondelete="restrict",
         check_company=True,
@@ -47,11 +53,15 @@ class AffiliateSettlement(models.Model):
         related="affiliate_id.program_id", store=True, string="Programme"
     )
     company_id = fields.Many2one(
-        "res.company", required=True, readonly=True, index=True
+        "res.company", required=True, readonly=True, set_once=True, index=True
     )
-    currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    currency_id = fields.Many2one(
+        "res.currency", required=True, readonly=True, set_once=True
+    )
     date_from = fields.Date(string="From", readonly=True)
     date_to = fields.Date(string="Up to", required=True, readonly=True)
+    # Whoever knows it may read the statement without a login.
+    access_token = fields.Char(readonly=True)
     commission_ids = fields.One2many(
         "affiliate.commission", "settlement_id", string="Commissions"
     )
@@ -186,29 +196,12 @@ class AffiliateSettlement(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
-            self._refuse({name for name, value in vals.items() if value})
             vals["name"] = (
                 self.env["ir.sequence"]
                 .with_company(vals.get("company_id"))
                 .next_by_code("affiliate.settlement")
             )
         return super().create(vals_list)
-
-    def write(self, vals):
-        self._refuse(vals.keys())
-        return super().write(vals)
-
-    @api.model
-    def _refuse(self, names):
-        """Refuse what only actions (as sudo) and the database write."""
-        names = STEP_FIELDS & set(names)
-        if names and not self.env.su:
-            raise AccessError(
-                self.env._(
-                    "A settlement keeps this by itself: %s. Use its buttons.",
-                    ", ".join(sorted(names)),
-                )
-            )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_draft(self):
@@ -232,29 +225,84 @@ class AffiliateSettlement(models.Model):
         :param bool allow_negative: settle negative sums too, as vendor credit notes
         :return: the settlements made
         """
+        return self._collect_each(date_to, affiliates, company, allow_negative)[0]
+
+    @api.model
+    def _collect_each(self, date_to, affiliates, company, allow_negative=False):
+        """As ``_collect``, and say what could not be settled.
+
+        Each group is settled by itself: what is wrong with one is told to an accountant
+        and keeps nobody else from being paid.
+
+        :return: the settlements made, and ``{affiliate: why not}``
+        """
+        self.check_access("create")
         rows = self._get_due(date_to, affiliates, company)
         groups = defaultdict(rows.browse)
         for row in rows:
             groups[row.affiliate_id, row.currency_id, row.company_id] |= row
-        settlements = self.browse()
+        settlements, failed = self.browse(), {}
         for (affiliate, currency, row_company), group in groups.items():
-            total = currency.round(sum(group.mapped("amount")))
-            if not self._reaches_minimum(
-                affiliate.program_id, currency, total, allow_negative
-            ):
-                continue
-            settlement = self.create(
-                {
-                    "affiliate_id": affiliate.id,
-                    "currency_id": currency.id,
-                    "company_id": row_company.id,
-                    "date_from": min(group.mapped("date")),
-                    "date_to": date_to,
-                }
+            with isolated(self.env) as problem:
+                settlements |= self._collect_group(
+                    group,
+                    {
+                        "affiliate_id": affiliate.id,
+                        "currency_id": currency.id,
+                        "company_id": row_company.id,
+                        "date_from": min(group.mapped("date")),
+                        "date_to": date_to,
+                    },
+                    allow_negative,
+                )
+            if problem:
+                failed[affiliate] = str(problem)
+        self._tell_accountants(groups, failed)
+        return settlements, failed
+
+    @api.model
+    def _collect_group(self, rows, values, allow_negative):
+        """Settle rows of one affiliate, currency and company, if they reach the minimum.
+
+        :return: the settlement, or an empty recordset
+        """
+        currency = rows.currency_id
+        total = currency.round(sum(rows.mapped("amount")))
+        if not self._reaches_minimum(
+            rows.affiliate_id.program_id, currency, total, allow_negative
+        ):
+            return self.browse()
+        settlement = self.sudo().create(values)
+        rows.write({"settlement_id": settlement.id})
+        return settlement.with_env(self.env)
+
+    @api.model
+    def _tell_accountants(self, groups, failed):
+        """Have an activity on each affiliate who could not be settled, and none on
+        those who could.
+
+        :param groups: ``(affiliate, currency, company)`` of what was tried
+        :param failed: ``{affiliate: why not}``
+        """
+        summary = self.env._("Commissions could not be settled")
+        accountants = self.env.ref(ACCOUNTANT).sudo()
+        tried = self.env["affiliate.affiliate"].union(*(key[0] for key in groups))
+        for affiliate in tried.sudo():
+            activity = affiliate.activity_search(
+                [WARNING], additional_domain=[("summary", "=", summary)]
             )
-            group.write({"settlement_id": settlement.id})
-            settlements |= settlement
-        return settlements
+            note = failed.get(affiliate)
+            if not note:
+                activity.action_feedback(feedback=self.env._("They are settled now."))
+            elif activity:
+                activity.note = note
+            else:
+                affiliate.activity_schedule(
+                    WARNING,
+                    summary=summary,
+                    note=note,
+                    user_id=first_member(accountants, affiliate.company_id).id,
+                )
 
     @api.model
     def _get_due(self, date_to, affiliates, company):
@@ -306,30 +354,39 @@ class AffiliateSettlement(models.Model):
         settlements = self.search([("step", "=", "draft"), ("date_to", "<=", date_to)])
         self.env["ir.cron"]._commit_progress(remaining=len(settlements))
         for settlement in settlements:
-            try:
-                with self.env.cr.savepoint():
-                    settlement.action_confirm()
-            except UserError as error:
-                settlement.invalidate_recordset()
-                settlement.problem = str(error)
+            settlement._try_confirm()
             if not self.env["ir.cron"]._commit_progress(1):
                 break
 
+    def _try_confirm(self):
+        """Confirm; where that fails, note why on the settlement.
+
+        :return: why it failed, or an empty text
+        """
+        self.ensure_one()
+        with isolated(self.env) as problem:
+            self.action_confirm()
+        if problem:
+            self.sudo().problem = str(problem)
+        return str(problem)
+
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_confirm(self):
         """Confirm and make the draft vendor bills."""
         drafts = self.filtered(lambda s: s.step == "draft")
-        drafts.check_access("write")
         drafts.sudo().write({"step": "confirmed"})
         drafts._make_bills()
         return True
 
+    @needs("write")
     def action_make_bill(self):
         """Try again where the bill could not be made, or was cancelled."""
         self.filtered(lambda s: s.step == "confirmed")._make_bills()
         return True
 
+    @needs("write")
     def action_cancel(self):
         """Give the commissions back to the next settlement."""
         for settlement in self:
@@ -343,10 +400,10 @@ class AffiliateSettlement(models.Model):
             if settlement.move_id.state == "draft":
                 settlement.move_id.button_cancel()
         self.commission_ids.sudo().write({"settlement_id": False})
-        self.check_access("write")
         self.sudo().write({"step": "cancelled"})
         return True
 
+    @needs("read")
     def action_view_bill(self):
         self.ensure_one()
         return {
@@ -356,6 +413,7 @@ class AffiliateSettlement(models.Model):
             "view_mode": "form",
         }
 
+    @needs("read")
     def action_view_commissions(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_commission"

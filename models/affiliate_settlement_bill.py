@@ -15,14 +15,16 @@ class AffiliateSettlement(models.Model):
             if settlement.currency_id.is_zero(settlement.amount_total):
                 settlement.sudo().step = "closed"
                 continue
-            settlement.problem = settlement._bill_problem()
+            settlement.sudo().problem = settlement._bill_problem()
             if settlement.problem:
                 continue
+            # As the user: whoever makes a bill needs the right to.
             move = (
                 self.env["account.move"]
                 .with_company(settlement.company_id)
                 .create(settlement._prepare_invoice())
             )
+            move.sudo().affiliate_origin_id = settlement
             settlement.sudo().move_id = move
             settlement._attach_statement()
 
@@ -90,7 +92,6 @@ class AffiliateSettlement(models.Model):
             "invoice_date": today,
             "date": today,
             "ref": self.name,
-            "affiliate_origin_id": self.id,
             "invoice_line_ids": [Command.create(self._prepare_invoice_line())],
         }
 

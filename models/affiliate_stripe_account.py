@@ -6,6 +6,8 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..lib.stripe_client import StripeApi, StripeProblem, in_parallel
 from ..lib.stripe_objects import KINDS
+from ..lib.stripe_paths import api_path
+from ..tools.access import needs
 
 KEY_PREFIXES = {
     "sk_test_": False,
@@ -24,7 +26,7 @@ class AffiliateStripeAccount(models.Model):
 
     _name = "affiliate.stripe.account"
     _description = "Stripe account"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["affiliate.protected", "mail.thread", "mail.activity.mixin"]
     _check_company_auto = True
 
     name = fields.Char(required=True, default="Stripe")
@@ -32,6 +34,7 @@ class AffiliateStripeAccount(models.Model):
     company_id = fields.Many2one(
         "res.company",
         required=True,
+        set_once=True,
         index=True,
         default=lambda self: self.env.company,
     )
@@ -137,7 +140,7 @@ class AffiliateStripeAccount(models.Model):
             )
             if account.state == "connected" and not self._is_neutralised():
                 # It is used at once: that of another account would mix histories.
-                account._check_key()
+                account.sudo()._check_key()
         # Not even the answer to the request that saved it shows it.
         self.invalidate_recordset(["api_key"], flush=False)
 
@@ -162,6 +165,7 @@ class AffiliateStripeAccount(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write", sudo=True)
     def action_connect(self):
         """Check the key, make the webhook endpoint and start the first sync."""
         self.ensure_one()
@@ -176,6 +180,7 @@ class AffiliateStripeAccount(models.Model):
             self.env._("Connected. Your Stripe account is being read."), "success"
         )
 
+    @needs("write", sudo=True)
     def action_check(self):
         """Ask Stripe again whether the key works and what it may do."""
         self.ensure_one()
@@ -187,13 +192,13 @@ class AffiliateStripeAccount(models.Model):
         self.env["affiliate.stripe.run"]._wake()
         return self._notify(self.env._("The connection works."), "success")
 
+    @needs("write", sudo=True)
     def action_disconnect(self):
         """Delete our endpoints at Stripe and forget the key; history stays."""
-        self.check_access("write")
         self._refuse_elsewhere()
         for account in self:
             problem = account._delete_endpoints()
-            account.sudo().write(
+            account.write(
                 {
                     "state": "draft",
                     "api_key_secret": False,
@@ -266,7 +271,7 @@ class AffiliateStripeAccount(models.Model):
         self.ensure_one()
         stripe_api = self._api()
         try:
-            stripe_account = stripe_api.get("/v1/account")
+            stripe_account = stripe_api.get(api_path("account"))
         except StripeProblem as problem:
             # A restricted key may do all we need and not show the account.
             if problem.code != "permission":

@@ -7,12 +7,14 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..lib.stripe_client import API_VERSION, StripeProblem
 from ..lib.stripe_events import SUBSCRIBED
+from ..lib.stripe_paths import api_path
+from ..tools.access import needs
 from .affiliate_stripe_account import LOOPBACK
 
 # Stripe repeats what it could not deliver, signed with the secret of that time.
 OLD_SECRET = timedelta(hours=24)
 LEAVING_SECONDS = 5
-PATH = "/v1/webhook_endpoints"
+ENDPOINTS = "webhook_endpoints"
 # In the metadata of our endpoint: changed daily, so that what it says is known to the
 # one database that wrote it last (see affiliate_stripe_account_home.py).
 MARK = "odoo_mark"
@@ -68,6 +70,7 @@ class AffiliateStripeAccount(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write", sudo=True)
     def action_check_webhook(self):
         """Look at our endpoint in Stripe, and repair it."""
         self._check_may_repair()
@@ -82,6 +85,7 @@ class AffiliateStripeAccount(models.Model):
             " ".join(repaired) or self.env._("The webhook works."), "success"
         )
 
+    @needs("write", sudo=True)
     def action_roll_secret(self):
         """Have a new signing secret; the old one is valid for another day."""
         self._check_may_repair()
@@ -108,9 +112,7 @@ class AffiliateStripeAccount(models.Model):
         return self._notify(text, "success")
 
     def _check_may_repair(self):
-        """Before anything is changed at Stripe, which no rollback would undo."""
         self.ensure_one()
-        self.check_access("write")
         if self.state == "draft":
             raise UserError(self.env._("Connect the account first."))
         self._refuse_elsewhere()
@@ -175,7 +177,7 @@ class AffiliateStripeAccount(models.Model):
         self._delete_lost_endpoints(stripe_api)
         planned = planned or self._plan_endpoint()
         answer = stripe_api.post(
-            PATH,
+            api_path(ENDPOINTS),
             {
                 "url": self.webhook_url,
                 "enabled_events": list(SUBSCRIBED),
@@ -225,7 +227,7 @@ class AffiliateStripeAccount(models.Model):
         for raw in at_stripe.values():
             ours = self.sudo().webhook_token in raw["url"] and raw["id"] not in known
             if ours and "odoo_database" in raw["metadata"]:
-                stripe_api.delete(f"{PATH}/{raw['id']}")
+                stripe_api.delete(api_path(ENDPOINTS, raw["id"]))
 
     # === CHECKING === #
 
@@ -377,12 +379,12 @@ class AffiliateStripeAccount(models.Model):
         if raw["url"] != self.webhook_url:
             changes["url"] = self.webhook_url
             repaired.append(self.env._("The webhook got this Odoo's present address."))
-        endpoint.url = stripe_api.post(f"{PATH}/{raw['id']}", changes)["url"]
+        endpoint.url = stripe_api.post(api_path(ENDPOINTS, raw["id"]), changes)["url"]
         return repaired
 
     def _endpoints_at_stripe(self, stripe_api):
         """Return ``{id: endpoint}`` of all endpoints of this Stripe account."""
-        pages = stripe_api.pages(PATH)
+        pages = stripe_api.pages(api_path(ENDPOINTS))
         return {raw["id"]: raw for page in pages for raw in page}
 
     def _poll_soon(self):
@@ -405,7 +407,7 @@ class AffiliateStripeAccount(models.Model):
 
     def _delete_at_stripe(self, endpoint, stripe_api):
         try:
-            stripe_api.delete(f"{PATH}/{endpoint.stripe_id}")
+            stripe_api.delete(api_path(ENDPOINTS, endpoint.stripe_id))
         except StripeProblem as problem:
             if problem.code != "missing":
                 raise

@@ -5,8 +5,11 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 
+from ..lib.roles import MANAGER
 from ..lib.stripe_client import API_VERSION, MAJOR_API_VERSION
 from ..lib.stripe_events import SUBSCRIBED
+from ..tools.access import needs
+from ..tools.people import first_member
 
 _logger = logging.getLogger(__name__)
 
@@ -113,6 +116,7 @@ class AffiliateStripeAccount(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("read")
     def action_view_events(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_stripe_event"
@@ -120,6 +124,7 @@ class AffiliateStripeAccount(models.Model):
         action["domain"] = [("account_id", "in", self.ids)]
         return action
 
+    @needs("read")
     def action_view_failed_events(self):
         return {**self.action_view_events(), "context": {"search_default_failed": 1}}
 
@@ -271,7 +276,4 @@ class AffiliateStripeAccount(models.Model):
 
     def _manager(self):
         """Return whom to tell: a manager of this company, or whoever is there."""
-        group = self.env.ref("affiliate_stripe.group_affiliate_manager")
-        managers = (group.user_ids + group.all_user_ids).filtered("active")
-        own = managers.filtered(lambda user: self.company_id in user.company_ids)
-        return (own or managers or self.env.user)[0]
+        return first_member(self.env.ref(MANAGER).sudo(), self.company_id)

@@ -7,6 +7,7 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..lib import visits
 from ..lib.stripe_client import StripeProblem
+from ..tools.access import needs
 from .affiliate_stripe_account_endpoints import MARK
 
 MARK_BYTES, KEPT_MARKS = 8, 5
@@ -153,6 +154,7 @@ class AffiliateStripeAccount(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write")
     def action_answer_home(self):
         """Open the dialog that asks whether this is the account's home, or a copy."""
         self.ensure_one()

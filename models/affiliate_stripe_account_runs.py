@@ -7,6 +7,7 @@ from odoo.tools.misc import format_date
 
 from ..lib.stripe_objects import KINDS
 from ..lib.stripe_pace import Pace
+from ..tools.access import needs
 from .affiliate_stripe_account import EVENT_RETENTION_DAYS
 from .affiliate_stripe_run import UNDER_WAY
 from .affiliate_stripe_sync import read_committed
@@ -67,15 +68,18 @@ class AffiliateStripeAccount(models.Model):
         if any(account.rate_limit < 0 for account in self):
             raise ValidationError(self.env._("Calls a second cannot be negative."))
 
+    @needs("write", sudo=True)
     def action_sync_now(self):
         """Read the whole account again, in the background; safe at any time."""
         self._start_run("read")
         return True
 
+    @needs("write", sudo=True)
     def action_compare(self):
         """Compare all that is at Stripe with what was read, in the background."""
         return self._start_run("compare").get_formview_action()
 
+    @needs("write")
     def action_read(self):
         """Open the dialog that asks since when, and whether only to try."""
         self.ensure_one()
@@ -93,10 +97,12 @@ class AffiliateStripeAccount(models.Model):
             "context": {"default_account_id": self.id},
         }
 
+    @needs("read")
     def action_view_run(self):
         """Open the last reading: how far it is, and what can be done about it."""
         return self.run_id.get_formview_action()
 
+    @needs("read")
     def action_view_runs(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_stripe_run"

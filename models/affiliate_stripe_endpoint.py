@@ -10,11 +10,18 @@ class AffiliateStripeEndpoint(models.Model):
 
     _name = "affiliate.stripe.endpoint"
     _description = "Stripe webhook endpoint"
+    _inherit = ["affiliate.protected"]
+    _check_company_auto = True
     _order = "id desc"
     _rec_name = "stripe_id"
 
     account_id = fields.Many2one(
-        "affiliate.stripe.account", required=True, index=True, ondelete="cascade"
+        "affiliate.stripe.account",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(
         related="account_id.company_id", store=True, index=True
@@ -26,7 +33,7 @@ class AffiliateStripeEndpoint(models.Model):
     )
     url = fields.Char(readonly=True, string="Address")
     api_version = fields.Char(readonly=True, string="API version")
-    active = fields.Boolean(default=True)
+    active = fields.Boolean(default=True, readonly=True)
     valid_until = fields.Datetime(
         string="Accepted until",
         readonly=True,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 
 from ..lib.stripe_client import ACCOUNT_PROBLEMS, StripeProblem
+from ..tools.access import needs
 from .affiliate_stripe_mixin import use_lz4
 
 _logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class AffiliateStripeEvent(models.Model):
 
     _name = "affiliate.stripe.event"
     _description = "Stripe event"
+    _inherit = ["affiliate.protected"]
     _order = "id desc"
     _rec_name = "type"
 
@@ -291,6 +293,7 @@ class AffiliateStripeEvent(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write", sudo=True)
     def action_retry(self):
         """Process these events again, now; safe for any event at any time."""
         known = self.filtered(lambda event: event.object_kind)

@@ -8,9 +8,11 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.sql import create_index
 
+from ..lib.roles import MANAGER
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import MODELS
 from ..lib.stripe_text import storable_json
+from ..tools.access import needs
 
 _logger = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ class AffiliateStripeMixin(models.AbstractModel):
 
     _name = "affiliate.stripe.mixin"
     _description = "Mirror of a Stripe object"
+    _inherit = ["affiliate.protected"]
     _order = "created desc, id desc"
     _rec_name = "stripe_id"
     # Who wrote is always us, and ``synced_at`` says when: the columns and foreign keys
@@ -231,6 +234,7 @@ class AffiliateStripeMixin(models.AbstractModel):
         )
         return {stripe_id for (stripe_id,) in rows}
 
+    @needs("read")
     def action_open_in_stripe(self):
         """Open the object in Stripe's dashboard."""
         self.ensure_one()
@@ -241,6 +245,7 @@ class AffiliateStripeMixin(models.AbstractModel):
             "target": "new",
         }
 
+    @needs("read", MANAGER)
     def action_sync_again(self):
         """Read the object again from Stripe, now."""
         for account, records in self.grouped("account_id").items():

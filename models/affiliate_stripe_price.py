@@ -6,6 +6,7 @@ class AffiliateStripePrice(models.Model):
     _name = "affiliate.stripe.price"
     _description = "Stripe price (plan)"
     _inherit = "affiliate.stripe.mixin"
+    _check_company_auto = True
     _stripe_links = {"product_id": "product_ref"}
 
     product_id = fields.Many2one(
@@ -27,6 +28,7 @@ class AffiliateStripePrice(models.Model):
         "product.product",
         string="Odoo product",
         help="The product that stands for this plan in Odoo.",
+        check_company=True,
     )
 
     _product_idx = models.Index("(account_id, product_ref)")

@@ -6,6 +6,7 @@ from odoo.tools.misc import format_datetime
 
 from ..lib.stripe_lists import STAGES
 from ..lib.stripe_objects import KINDS
+from ..tools.access import needs
 
 LEDGER_KIND = "commission"
 UNDER_WAY = ("running", "paused")
@@ -25,14 +26,18 @@ class AffiliateStripeRun(models.Model):
 
     _name = "affiliate.stripe.run"
     _description = "Reading of a Stripe account"
+    _inherit = ["affiliate.protected"]
+    _check_company_auto = True
     _order = "id desc"
 
     account_id = fields.Many2one(
         "affiliate.stripe.account",
         string="Stripe account",
         required=True,
+        set_once=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(
         related="account_id.company_id", store=True, index=True
@@ -85,6 +90,20 @@ class AffiliateStripeRun(models.Model):
         "This account is being read already. Wait until that is done, or cancel it: "
         "Stripe > Inbox > Readings.",
     )
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        """What a run is for is decided before it starts."""
+        asked = {"purpose", "date_from"} & vals.keys()
+        if asked and not self.env.su and any(run.state != "draft" for run in self):
+            raise UserError(
+                self.env._(
+                    "This reading has started. Start another one to read something "
+                    "else."
+                )
+            )
+        return super().write(vals)
 
     # === COMPUTE METHODS === #
 
@@ -160,6 +179,7 @@ class AffiliateStripeRun(models.Model):
 
     # === ACTION METHODS === #
 
+    @needs("write", sudo=True)
     def action_start(self):
         """Divide the work and let the workers begin."""
         for run in self:
@@ -169,6 +189,7 @@ class AffiliateStripeRun(models.Model):
         self._wake()
         return True
 
+    @needs("write", sudo=True)
     def action_pause(self):
         """Stop for a while. Each night goes on looking at what is open."""
         self.filtered(lambda run: run.state == "running").write(
@@ -176,6 +197,7 @@ class AffiliateStripeRun(models.Model):
         )
         return True
 
+    @needs("write", sudo=True)
     def action_resume(self):
         """Go on where the run is; what could not be read is tried again."""
         runs = self.filtered(lambda run: run.state in ("paused", "failed"))
@@ -185,6 +207,7 @@ class AffiliateStripeRun(models.Model):
         self._wake()
         return True
 
+    @needs("write", sudo=True)
     def action_cancel(self):
         """Stop for good. What was read stays: it is true, and only incomplete."""
         runs = self.filtered(lambda run: run.state in UNDER_WAY + ("ready", "failed"))
@@ -192,6 +215,7 @@ class AffiliateStripeRun(models.Model):
         runs.account_id._update_warning()
         return True
 
+    @needs("write", sudo=True)
     def action_book(self):
         """Book what the dry run has shown, as of now."""
         for run in self.filtered(lambda run: run.state == "ready"):
@@ -203,14 +227,17 @@ class AffiliateStripeRun(models.Model):
         self._wake()
         return True
 
+    @needs("write")
     def action_sync_differences(self):
         """Read again, in the background, whatever the comparison found different."""
         self.part_ids.action_sync_again()
         return True
 
+    @needs("read")
     def action_view_differences(self):
         return self.part_ids.action_view_differences()
 
+    @needs("read")
     def action_view_parts(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_stripe_run_part"

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..lib.roles import MANAGER
+from ..tools.access import needs
 from .affiliate_stripe_run import MAX_LISTED
 from .affiliate_stripe_run_checks import shown_sums
 
@@ -9,6 +11,8 @@ class AffiliateStripeRunDifference(models.Model):
 
     _name = "affiliate.stripe.run.difference"
     _description = "Difference between Stripe and what was read"
+    _inherit = ["affiliate.protected"]
+    _check_company_auto = True
     _order = "part_id, id"
     _rec_name = "stripe_id"
 
@@ -18,6 +22,7 @@ class AffiliateStripeRunDifference(models.Model):
         readonly=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(related="part_id.company_id", store=True, index=True)
     kind = fields.Char(related="part_id.kind", store=True)
@@ -80,6 +85,7 @@ class AffiliateStripeRunDifference(models.Model):
             codes |= {d: known.get(d.stripe_id) for d in differences}
         return codes
 
+    @needs("read", MANAGER)
     def action_sync_again(self):
         """Read these objects again, in the background."""
         events = self.env["affiliate.stripe.event"]
@@ -124,10 +130,12 @@ class AffiliateStripeRunPart(models.Model):
             part.stripe_sum = shown_sums(part.stripe_sums)
             part.mirror_sum = shown_sums(part.mirror_sums)
 
+    @needs("read", MANAGER)
     def action_sync_again(self):
         """Read the different objects again, in the background."""
         return self.difference_ids.action_sync_again()
 
+    @needs("read")
     def action_view_differences(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_stripe_run_difference"

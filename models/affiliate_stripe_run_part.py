@@ -10,10 +10,17 @@ class AffiliateStripeRunPart(models.Model):
 
     _name = "affiliate.stripe.run.part"
     _description = "Part of the reading of a Stripe account"
+    _inherit = ["affiliate.protected"]
+    _check_company_auto = True
     _order = "stage, kind, created_from desc, id"
 
     run_id = fields.Many2one(
-        "affiliate.stripe.run", required=True, index=True, ondelete="cascade"
+        "affiliate.stripe.run",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(
         related="run_id.account_id.company_id", store=True, index=True

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 
 from ..lib.stripe_client import StripeProblem
+from ..lib.stripe_paths import api_path
 
 
 class AffiliateStripeSync(models.AbstractModel):
@@ -56,7 +57,7 @@ class AffiliateStripeSync(models.AbstractModel):
             params["created"] = {"gte": overlap}
         new, asked_at = 0, None
         stripe_api = self._get_api(account)
-        for page in stripe_api.pages("/v1/events", **params):
+        for page in stripe_api.pages(api_path("events"), **params):
             # By Stripe's clock: if ours is ahead, the next events would be too old.
             asked_at = asked_at or stripe_api.clock
             with self._transaction() as sync:

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..tools.access import needs
 from .affiliate_click import CLICK_DAYS
 from .affiliate_stripe_event_retention import EVENT_DAYS, PAYLOAD_DAYS
 
@@ -96,6 +97,7 @@ class ResConfigSettings(models.TransientModel):
             self.env["affiliate.stripe.event"]._set_workers(count)
         return done
 
+    @needs("read")
     def action_affiliate_stripe_account(self):
         """Open the company's Stripe account, or a new one."""
         self.ensure_one()

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..tools.access import needs
+
 
 class ResPartner(models.Model):
     _inherit = "res.partner"
@@ -23,6 +25,7 @@ class ResPartner(models.Model):
         for partner in self:
             partner.affiliate_enrolment_count = counts.get(partner, 0)
 
+    @needs("read")
     def action_view_affiliate_enrolments(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_affiliate"

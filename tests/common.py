@@ -54,7 +54,7 @@ class StripeCase(AccountTestInvoicingCommon, HttpCase):
         )
         account.action_connect()
         # The double lives in another time: what happened "since then" is all of it.
-        account.polled_until = False
+        account.sudo().polled_until = False
         return account
 
     # --- the programme --------------------------------------------------------------

@@ -244,7 +244,7 @@ class TestCodesInStripe(CodesCase):
         self.run_cron()
         self.run_cron()
         for _time in range(2):
-            drona.code_ids.state = "draft"
+            drona.code_ids.sudo().state = "draft"
             self.push(drona)
         self.assertEqual(len(self.double.all("coupon")), 1)
         self.assertEqual(len(self.promotions()), 1)
@@ -262,7 +262,7 @@ class TestCodesInStripe(CodesCase):
         program = self.make_program(discount=10)
         drona = self.approve(program)
         pending = self.approve(program, "Uma Iyer")
-        pending.state = "suspended"
+        pending.sudo().state = "suspended"
         self.run_cron()
         self.assertEqual(drona.code_ids.state, "synced")
         self.assertEqual([promo["code"] for promo in self.promotions()], ["DRONA29"])
@@ -307,6 +307,7 @@ class TestCodesInStripe(CodesCase):
         made = self.shop.code("DRONA29")
         drona = self.approve(self.make_program(discount=10), wished_code="DRONA29")
         self.push(drona).action_propose_other()
+        self.run_cron()
         self.assertEqual(drona.code_ids.mapped("state"), ["synced"])
         self.assertNotEqual(drona.code, "DRONA29")
         self.assertTrue(self.double.get("promotion_code", made["id"])["active"])
@@ -445,7 +446,7 @@ class TestCodesInStripe(CodesCase):
         second = self.env["affiliate.code"].create(
             {"code": "SECOND", "affiliate_id": drona.id}
         )
-        second._push()
+        second.action_push()
         for text in ("DRONA29", "SECOND"):
             self.shop.buy(self.shop.price(10000), f"{text}@example.com", code=text)
         self.deliver()

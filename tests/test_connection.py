@@ -91,7 +91,7 @@ class TestConnection(StripeCase):
         self.env.invalidate_all()
         self.assertEqual(self.account.pending_events, 2)
         self.assertEqual(self.account.failed_events, 0)
-        self.env["affiliate.stripe.event"].search([], limit=1).state = "failed"
+        self.env["affiliate.stripe.event"].sudo().search([], limit=1).state = "failed"
         self.env.invalidate_all()
         self.assertEqual(
             (self.account.pending_events, self.account.failed_events), (1, 1)

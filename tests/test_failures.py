@@ -25,7 +25,7 @@ class TestDeadLetters(WebhookCase):
             self.raw(product)["created"] = 10**30
         with mute_logger(EVENT, "odoo.sql_db"):
             self.deliver()
-            self.events.write({"tries": MAX_TRIES - 1, "next_try": False})
+            self.events.sudo().write({"tries": MAX_TRIES - 1, "next_try": False})
             self.process()
         self.assertEqual(set(self.events.mapped("state")), {"failed"})
         return products
@@ -93,7 +93,7 @@ class TestDeadLetters(WebhookCase):
         self.events.action_retry()
         self.process()
         self.assertEqual(self.account.state, "error")
-        self.events.state = "failed"
+        self.events.sudo().state = "failed"
         self.account._update_warning()
         (activity,) = self.account.activity_ids
         self.assertIn("does not accept the API key", str(activity.note))

@@ -1,9 +1,11 @@
 """Signatures, events and texts as they come from Stripe: no database."""
 
 import json
+import re
 import time
 import unittest
 from fractions import Fraction
+from pathlib import Path
 
 import stripe
 from hypothesis import given
@@ -26,6 +28,7 @@ from odoo.addons.affiliate_stripe.lib.stripe_events import (
 )
 from odoo.addons.affiliate_stripe.lib.stripe_lists import STAGES
 from odoo.addons.affiliate_stripe.lib.stripe_objects import KINDS
+from odoo.addons.affiliate_stripe.lib.stripe_paths import api_path, is_api_path
 from odoo.addons.affiliate_stripe.lib.stripe_text import (
     is_stripe_id,
     storable,
@@ -419,3 +422,53 @@ def _texts(value):
     if isinstance(value, list):
         return "".join(map(_texts, value))
     return value if isinstance(value, str) else ""
+
+
+class TestPaths(unittest.TestCase):
+    def test_ids_are_quoted(self):
+        for segments, path in (
+            (("account",), "/v1/account"),
+            (("coupons", "10 % off?"), "/v1/coupons/10%20%25%20off%3F"),
+            (("coupons", "a/b#c"), "/v1/coupons/a%2Fb%23c"),
+            (("coupons", "größe"), "/v1/coupons/gr%C3%B6%C3%9Fe"),
+        ):
+            with self.subTest(path):
+                self.assertEqual(api_path(*segments), path)
+                self.assertTrue(is_api_path(path))
+
+    def test_paths_that_lead_elsewhere_are_not_sent(self):
+        for path in (
+            "/v1/promotion_codes/x/../../customers",
+            api_path("promotion_codes", "x/../../customers"),
+            "/v1/promotion_codes/%2e%2E/customers",
+            "/v1/promotion_codes/./x",
+            "/v1/promotion_codes//x",
+            "/v1/promotion_codes/",
+            api_path("promotion_codes", ""),
+            api_path("promotion_codes", ".."),
+            "/v1/promotion_codes?code=x",
+            "/v1/promotion_codes#x",
+            "/v1/promotion_codes/x y",
+            "/v1/promotion_codes/x\n",
+            "/v1/promotion_codes/%zz",
+            "/v3/promotion_codes",
+            "/v1",
+            "//evil.example/v1/customers",
+            "https://evil.example/v1/customers",
+            "",
+            None,
+        ):
+            with self.subTest(path):
+                self.assertFalse(is_api_path(path))
+
+    def test_paths_are_made_in_one_place(self):
+        """No other file puts an id into a path by itself."""
+        root = Path(__file__).parents[1]
+        by_hand = re.compile(r"""f["']\S*/v1/|/v1/[^"']*["']\s*(\+|%|\.format)""")
+        found = [
+            str(file.relative_to(root))
+            for folder in ("controllers", "lib", "models", "tools", "wizards")
+            for file in (root / folder).glob("**/*.py")
+            if by_hand.search(file.read_text())
+        ]
+        self.assertEqual(found, [])

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from ..models.affiliate_code_promotion import OWNER_KEY, OWNER_NAME
 from ..models.affiliate_program_website import discount_text
+from ..tools.access import needs
 
 
 class AffiliateAdoptWizard(models.TransientModel):
@@ -42,11 +43,12 @@ class AffiliateAdoptWizard(models.TransientModel):
                 else self.env._("Nobody: it was made in Stripe itself")
             )
 
+    @needs("write")
     def action_adopt(self):
         """Use it: what is paid with it earns for the affiliate."""
         self.ensure_one()
-        code = self.code_id
-        code.check_access("write")
+        self.code_id.check_access("write")
+        code = self.code_id.sudo()
         if code.foreign_promotion_id != self.promotion_id.stripe_id:
             raise UserError(
                 self.env._("This has changed meanwhile. Look at the code once more.")

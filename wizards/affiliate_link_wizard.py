@@ -11,8 +11,10 @@ class AffiliateLinkWizard(models.TransientModel):
 
     _name = "affiliate.link.wizard"
     _description = "Make a link"
+    _check_company_auto = True
 
-    affiliate_id = fields.Many2one("affiliate.affiliate", required=True, readonly=True)
+    company_id = fields.Many2one(related="affiliate_id.company_id")
+    affiliate_id = fields.Many2one("affiliate.affiliate", required=True, readonly=True, check_company=True)
     code_id = fields.Many2one(
         "affiliate.code",
         required=True,
@@ -21,6 +23,7 @@ class AffiliateLinkWizard(models.TransientModel):
         precompute=True,
         readonly=False,
         domain="[('affiliate_id', '=', affiliate_id), ('state', '!=', 'inactive')]",
+        check_company=True,
     )
     page = fields.Char(help="A page of the site, e.g. /pricing; empty for the site.")
     sub_id = fields.Char(

@@ -1,14 +1,18 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
+
 
 class AffiliateMoveWizard(models.TransientModel):
     """Give a customer's payments to another affiliate, or his earlier ones too."""
 
     _name = "affiliate.move.wizard"
     _description = "Move a customer to another affiliate"
+    _check_company_auto = True
 
-    referral_id = fields.Many2one("affiliate.referral", required=True, readonly=True)
+    company_id = fields.Many2one(related="referral_id.company_id")
+    referral_id = fields.Many2one("affiliate.referral", required=True, readonly=True, check_company=True)
     stripe_account_id = fields.Many2one(related="referral_id.stripe_account_id")
     present_id = fields.Many2one(
         related="referral_id.affiliate_id", string="Belongs to"
@@ -19,6 +23,7 @@ class AffiliateMoveWizard(models.TransientModel):
         string="Move to",
         domain="[('program_id.stripe_account_id', '=', stripe_account_id),"
         " ('state', 'in', ('active', 'suspended'))]",
+        check_company=True,
     )
     scope = fields.Selection(
         [
@@ -68,6 +73,7 @@ class AffiliateMoveWizard(models.TransientModel):
             "reason": reason,
         }
 
+    @needs("write")
     def action_move(self):
         """Move, and correct the ledger by new rows."""
         self.ensure_one()

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..lib.stripe_client import StripeProblem
+from ..tools.access import needs
 
 PLAN_FORMAT = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 
@@ -13,12 +14,15 @@ class AffiliatePlanWizard(models.TransientModel):
 
     _name = "affiliate.plan.wizard"
     _description = "Fetch a plan"
+    _check_company_auto = True
 
+    company_id = fields.Many2one(related="account_id.company_id")
     account_id = fields.Many2one(
         "affiliate.stripe.account",
         required=True,
         domain=[("state", "=", "connected")],
         default=lambda self: self._default_account(),
+        check_company=True,
     )
     plan_id = fields.Char(
         string="Plan ID", required=True, help="price_… or, for older plans, plan_…"
@@ -31,9 +35,12 @@ class AffiliatePlanWizard(models.TransientModel):
             limit=1,
         )
 
+    @needs("write")
     def action_fetch(self):
         """Read the plan with its product and open it."""
         self.ensure_one()
+        # Stripe is asked with the key of this account.
+        self.account_id.check_access("write")
         plan_id = self.plan_id.strip()
         if not PLAN_FORMAT.fullmatch(plan_id):
             raise UserError(self.env._("%s is not a Plan ID.", plan_id))

@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from ..tools.access import needs
+
 
 class AffiliateRejectWizard(models.TransientModel):
     """Reject commissions, with the reason the affiliate will read."""
@@ -10,6 +12,7 @@ class AffiliateRejectWizard(models.TransientModel):
     commission_ids = fields.Many2many("affiliate.commission", required=True)
     reason = fields.Char(required=True)
 
+    @needs("write")
     def action_reject(self):
         self.ensure_one()
         self.commission_ids._reject(self.reason)

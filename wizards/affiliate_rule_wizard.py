@@ -1,15 +1,19 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
+
 
 class AffiliateRuleWizard(models.TransientModel):
     """Put a commission on a plan or product, from the plan itself."""
 
     _name = "affiliate.rule.wizard"
     _description = "Assign a commission"
+    _check_company_auto = True
 
-    price_ids = fields.Many2many("affiliate.stripe.price", string="Plans")
-    product_ids = fields.Many2many("affiliate.stripe.product", string="Products")
+    company_id = fields.Many2one(related="account_id.company_id")
+    price_ids = fields.Many2many("affiliate.stripe.price", string="Plans", check_company=True)
+    product_ids = fields.Many2many("affiliate.stripe.product", string="Products", check_company=True)
     account_id = fields.Many2one(
         "affiliate.stripe.account", compute="_compute_account_id"
     )
@@ -19,6 +23,7 @@ class AffiliateRuleWizard(models.TransientModel):
         compute="_compute_program_id",
         store=True,
         readonly=False,
+        check_company=True,
     )
     rate_type = fields.Selection(
         [("percent", "Percentage"), ("fixed", "Fixed amount")],
@@ -60,6 +65,7 @@ class AffiliateRuleWizard(models.TransientModel):
                 wizard.price_ids.currency_id[:1] or wizard.program_id.currency_id
             )
 
+    @needs("write")
     def action_assign(self):
         """Add the rule before the programme's general ones and show the programme."""
         self.ensure_one()

@@ -1,12 +1,15 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.access import needs
+
 
 class AffiliateSettlementWizard(models.TransientModel):
     """Settle what is due up to a date."""
 
     _name = "affiliate.settlement.wizard"
     _description = "Settle commissions"
+    _check_company_auto = True
 
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company
@@ -15,7 +18,8 @@ class AffiliateSettlementWizard(models.TransientModel):
         string="Up to", required=True, default=fields.Date.context_today
     )
     affiliate_ids = fields.Many2many(
-        "affiliate.affiliate", help="Empty: all affiliates."
+        "affiliate.affiliate", help="Empty: all affiliates.",
+        check_company=True,
     )
     allow_negative = fields.Boolean(
         string="Credit notes for negative sums",
@@ -47,25 +51,47 @@ class AffiliateSettlementWizard(models.TransientModel):
                 for currency, amount, count in groups
             ) or self.env._("Nothing is due up to this date.")
 
+    @needs("write")
     def action_settle(self):
         """Make the settlements and their draft bills, and show them."""
         self.ensure_one()
-        settlements = self.env["affiliate.settlement"]._collect(
+        settlements, failed = self.env["affiliate.settlement"]._collect_each(
             self.date_to,
-            affiliates=self.affiliate_ids or None,
-            company=self.company_id,
+            self.affiliate_ids or None,
+            self.company_id,
             allow_negative=self.allow_negative,
         )
-        if not settlements:
+        if not settlements and not failed:
             raise UserError(
                 self.env._(
                     "Nothing to settle: no due commission up to this date reaches its "
                     "programme's minimum. Sums below it are carried over."
                 )
             )
-        settlements.action_confirm()
+        problems = [f"{who.display_name}: {why}" for who, why in failed.items()]
+        for settlement in settlements:
+            if why := settlement._try_confirm():
+                problems.append(f"{settlement.affiliate_id.display_name}: {why}")
+        action = self._show(settlements)
+        return self._say(problems, action) if problems else action
+
+    def _show(self, settlements):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "affiliate_stripe.action_affiliate_settlement"
         )
         action["domain"] = [("id", "in", settlements.ids)]
         return action
+
+    def _say(self, problems, action):
+        """Return the action after a message that stays until somebody closes it."""
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "title": self.env._("Not everybody could be settled"),
+                "message": "\n".join(problems),
+                "type": "danger",
+                "sticky": True,
+                "next": action,
+            },
+        }

@@ -187,6 +187,19 @@ def require_unique(world, code, customer, but=None):
             )
 
 
+def require_redeemable(world, promo):
+    """Stripe: a code is only switched on again while it is otherwise redeemable."""
+    expires, most = promo["expires_at"], promo["max_redemptions"]
+    if (expires and expires <= world.now()) or (
+        most and promo["times_redeemed"] >= most
+    ):
+        raise ApiError(
+            "This promotion code cannot be activated because it has expired or has been"
+            " fully redeemed.",
+            param="active",
+        )
+
+
 def _with_code(call):
     return call.world.codes(call.params["code"]) if "code" in call.params else None
 
@@ -218,6 +231,7 @@ def update_promotion_code(call, promotion_code):
                 " longer valid.",
                 param="active",
             )
+        require_redeemable(world, promo)
         require_unique(world, promo["code"], promo["customer"], promo["id"])
     with world.change(promo, "promotion_code.updated"):
         common.copy(promo, params, "active")
