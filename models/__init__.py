@@ -55,6 +55,7 @@ from . import affiliate_referral_capture
 from . import affiliate_referral_api
 from . import affiliate_commission
 from . import affiliate_commission_facts
+from . import affiliate_commission_explain
 from . import affiliate_commission_booking
 from . import affiliate_commission_holds
 from . import affiliate_commission_backlog

@@ -14,6 +14,7 @@ from . import (
     test_failures,
     test_form,
     test_form_browser,
+    test_free_texts,
     test_keys,
     test_leads,
     test_lib_attribution,
