@@ -5,8 +5,10 @@ from werkzeug.exceptions import NotFound
 from odoo import http
 from odoo.http import request
 
-from ..lib import visits
+from ..lib import traffic, visits
+from ..lib.domains import registrable
 from ..models.affiliate_referral_capture import email_address
+from . import confirming
 from .visitor import is_flood, nearest_lang, visitor_address
 
 COOKIE = "affiliate_ref"
@@ -15,9 +17,6 @@ LEADS_AN_HOUR = 60
 OFFERS_A_MINUTE = 60
 OFFER_FRESH = 600
 DAY = 86400
-# Odoo takes whoever names one of these apps for a robot: their servers fetch previews,
-# but they are browsers, too.
-APPS = ("instagram", "pinterest", "whatsapp")
 
 
 class AffiliateTracking(http.Controller):
@@ -31,10 +30,12 @@ class AffiliateTracking(http.Controller):
         readonly=False,
         save_session=False,
     )
-    def follow(self, code, to="", **parameters):
+    def follow(self, code, to="", seen=None, **parameters):
         """Lead a visitor by an affiliate's link to the programme's site.
 
         :param to: a page of the site, or an address in one of its domains
+        :param seen: the pass of a browser that has shown that it goes there, see
+            confirming.py
         """
         try:
             asked = visits.parse_reference(code)
@@ -46,7 +47,13 @@ class AffiliateTracking(http.Controller):
             asked.code, (stored and stored.visitor) or visits.new_visitor()
         )
         came = _is_person() and _is_followed()
-        visit, private = _visit(carried) if came else None, _wants_privacy()
+        asks, referrer = False, request.httprequest.referrer
+        if came and confirming.is_silent():
+            asks = seen is None
+            referrer = None if asks else confirming.confirmed(asked.code, seen)
+            came = referrer is not None
+        visit = _visit(carried, referrer, to) if came else None
+        private = _wants_privacy()
         key, known, _busy = request.env["affiliate.click"]._record(
             None,
             reference,
@@ -58,6 +65,10 @@ class AffiliateTracking(http.Controller):
         tracking = key and request.env["affiliate.program"]._tracking(key)
         if not tracking or not tracking["site"]:
             raise NotFound()
+        if asks and known:
+            return confirming.ask_to_confirm(
+                asked.code, visits.host_of(tracking["site"])
+            )
         counted = visit and not (private and tracking["privacy"])
         carried[tracking["parameters"][0]] = known and str(
             reference if counted else visits.Reference(reference.code)
@@ -233,7 +244,7 @@ def _is_person():
         "prefetch" in purpose
         or headers.get("X-Moz") == "prefetch"
         or request.httprequest.method == "HEAD"
-        or _is_robot(headers.get("User-Agent", "").lower())
+        or traffic.is_robot(headers.get("User-Agent"))
     )
 
 
@@ -245,12 +256,6 @@ def _is_followed():
         headers.get("Sec-Fetch-Dest", "document") == "document"
         or headers.get("Sec-Fetch-User") == "?1"
     )
-
-
-def _is_robot(agent):
-    is_app = agent.startswith("mozilla/") and "mobile" in agent
-    robots = request.env["ir.http"].bots
-    return any(name in agent for name in robots if not (is_app and name in APPS))
 
 
 def _wants_privacy():
@@ -274,13 +279,11 @@ def _stays(stored, reference, tracking):
     return bool(known)
 
 
-def _visit(marks):
+def _visit(marks, referrer, to):
     """Return the Visit by a link of ours, None where its address is none."""
     here = request.httprequest.base_url.partition("?")[0]
     try:
-        return visits.parse_visit(
-            visits.with_parameters(here, marks), request.httprequest.referrer
-        )
+        return visits.parse_visit(visits.with_parameters(here, marks), referrer, to)
     except ValueError:
         return None
 
@@ -292,17 +295,18 @@ def destination(tracking, to):
 
 
 def _remember(response, tracking, reference):
-    """Set the cookie, for the site's whole domain where this server is part of it.
+    """Set the cookie, for the site's whole domain where this server is part of it, as
+    the script does.
 
     Browsers keep it longer than a cookie that a script has set (Safari: 7 days).
     """
-    host = visits.host_of(request.httprequest.host_url)
-    domain = next((d for d in tracking["domains"] if visits.is_within(host, [d])), None)
+    own = registrable(visits.host_of(request.httprequest.host_url))
+    domain = own if own in map(registrable, tracking["domains"]) else None
     response.set_cookie(
         COOKIE,
         str(reference),
         max_age=tracking["days"] * DAY,
-        domain=domain if domain and "." in domain else None,
+        domain=domain or None,
         secure=request.httprequest.scheme == "https",
         samesite="Lax",
     )

@@ -91,6 +91,11 @@ class AffiliateClick(models.Model):
     utm_source = fields.Char(string="Source", readonly=True)
     utm_medium = fields.Char(string="Medium", readonly=True)
     utm_campaign = fields.Char(string="Campaign", readonly=True)
+    search_engine = fields.Char(
+        string="Search engine",
+        readonly=True,
+        help="The search engine on whose pages the visitor found the link.",
+    )
     ad_network = fields.Char(
         string="Paid advertising",
         readonly=True,
@@ -159,6 +164,7 @@ class AffiliateClick(models.Model):
             "referrer": visit.referrer or None,
             "sub_id": visit.sub_id or None,
             **{name: getattr(visit, name) or None for name in visits.UTM},
+            "search_engine": visit.search_engine or None,
             "ad_network": visit.ad_network or None,
             "ip_hash": ip_hash,
             "country_code": country or None,

@@ -5,6 +5,8 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import email_normalize
 
+from ..lib.domains import one_spelling
+
 # Referral rows somebody made, as opposed to those read from Stripe's objects.
 CLAIM_SOURCES = ("manual", "form", "sdk", "import")
 # What a claim says; the binding of a customer is changed by new facts only.
@@ -135,7 +137,8 @@ class AffiliateReferral(models.Model):
     @api.depends("email")
     def _compute_email_normalized(self):
         for referral in self:
-            referral.email_normalized = email_normalize(referral.email or "") or False
+            email = email_normalize(referral.email or "") or ""
+            referral.email_normalized = one_spelling(email) or False
 
     @api.depends("email", "customer_ids")
     def _compute_display_name(self):

@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.tools import email_normalize
 
 from ..lib import attribution, visits
+from ..lib.domains import one_spelling
 from .affiliate_click import CLICK_DAYS
 from .affiliate_referral_candidates import Policies, unix
 
@@ -100,7 +101,10 @@ class AffiliateReferral(models.Model):
     def _claims_for(self, account, email):
         """Return all rows about an address, the newest first."""
         return self.search(
-            [("stripe_account_id", "=", account.id), ("email_normalized", "=", email)]
+            [
+                ("stripe_account_id", "=", account.id),
+                ("email_normalized", "=", one_spelling(email)),
+            ]
         )
 
     def _say(self, winner, visitor, now):

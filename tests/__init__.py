@@ -54,6 +54,7 @@ from . import (
     test_settlement,
     test_settlement_bills,
     test_side_by_side,
+    test_signals,
     test_snippet,
     test_stripe_cases,
     test_sync_now,
