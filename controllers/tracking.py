@@ -1,5 +1,6 @@
 import json
 
+from psycopg2.errors import LockNotAvailable
 from werkzeug.exceptions import NotFound
 
 from odoo import http
@@ -7,9 +8,10 @@ from odoo.http import request
 
 from ..lib import traffic, visits
 from ..lib.domains import registrable
+from ..models.affiliate_click import FLOOD
 from ..models.affiliate_referral_capture import email_address
 from . import confirming
-from .visitor import is_flood, nearest_lang, visitor_address
+from .visitor import is_flood, nearest_lang, visitor_address, waits_for_nobody
 
 COOKIE = "affiliate_ref"
 MAX_BODY_BYTES = 8 * 1024
@@ -17,6 +19,32 @@ LEADS_AN_HOUR = 60
 OFFERS_A_MINUTE = 60
 OFFER_FRESH = 600
 DAY = 86400
+
+
+def _busy_link(*_args, **_values):
+    """Ask a visitor's browser to come again, by itself."""
+    return request.make_response(
+        request.env._("One moment, please: we are busy, and lead you on in a second."),
+        [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("Retry-After", "1"),
+            ("Refresh", "1"),
+        ],
+        status=503,
+    )
+
+
+def _busy(key, **_values):
+    """Tell a script to try again."""
+    try:
+        tracking = request.env["affiliate.program"]._tracking(key)
+    except LockNotAvailable:
+        request.env.cr.rollback()
+        tracking = None
+    response = _answer(tracking, 503)
+    response.headers["Retry-After"] = "5"
+    return response
 
 
 class AffiliateTracking(http.Controller):
@@ -30,6 +58,7 @@ class AffiliateTracking(http.Controller):
         readonly=False,
         save_session=False,
     )
+    @waits_for_nobody(_busy_link, hurried=True)
     def follow(self, code, to="", seen=None, **parameters):
         """Lead a visitor by an affiliate's link to the programme's site.
 
@@ -83,20 +112,6 @@ class AffiliateTracking(http.Controller):
         return response
 
     @http.route(
-        "/affiliate/v1/<string:key>/<string:what>",
-        type="http",
-        auth="none",
-        methods=["OPTIONS"],
-        csrf=False,
-        readonly=False,
-        save_session=False,
-    )
-    def preflight(self, key, what, **_others):
-        """Tell a browser that a site of the programme may send JSON."""
-        tracking = request.env["affiliate.program"]._tracking(key)
-        return _answer(tracking, 204 if tracking else 404)
-
-    @http.route(
         "/affiliate/v1/<string:key>/click",
         type="http",
         auth="none",
@@ -106,11 +121,12 @@ class AffiliateTracking(http.Controller):
         save_session=False,
         max_content_length=MAX_BODY_BYTES,
     )
+    @waits_for_nobody(_busy, hurried=True)
     def click(self, key, **_others):
         """Record a visit that the script has seen.
 
         Body: JSON with ``reference url referrer was store``; 204, or 400, 403, 404,
-        429 after too many of one address.
+        429 after too many of one address, 503 where it could not be stored just now.
         """
         tracking, body, status = _read(key)
         if status:
@@ -134,7 +150,7 @@ class AffiliateTracking(http.Controller):
                 private=_wants_privacy(),
             )
             if busy:
-                return _answer(tracking, 429)
+                return _answer(tracking, 429 if busy == FLOOD else 503)
         response = _answer(tracking, 204)
         if body.get("store") is True:
             _remember(response, tracking, reference)
@@ -150,11 +166,13 @@ class AffiliateTracking(http.Controller):
         save_session=False,
         max_content_length=MAX_BODY_BYTES,
     )
+    @waits_for_nobody(_busy, hurried=True)
     def lead(self, key, **_others):
         """Map an e-mail address to the affiliate who brought the visitor.
 
         Body: JSON with ``email reference``. 204 whether the address is known or not;
-        422 where it is none; 429 after too many.
+        422 where it is none; 429 after too many; 503 where it could not be stored just
+        now: try again.
         """
         tracking, body, status = _read(key)
         if status:
@@ -182,6 +200,7 @@ class AffiliateTracking(http.Controller):
         readonly=False,
         save_session=False,
     )
+    @waits_for_nobody(_busy, hurried=True)
     def offer(self, key, via="", lang="", **_others):
         """Tell a page who recommends it: JSON with ``name offer``, or ``{}``; 404,
         or 429 after too many of one address."""
@@ -189,6 +208,8 @@ class AffiliateTracking(http.Controller):
         tracking = programs._tracking(key)
         if not tracking:
             return _answer(None, 404)
+        if _is_preflight():
+            return _answer(tracking, 204)
         if is_flood("offer", OFFERS_A_MINUTE):
             return _answer(tracking, 429)
         reference = request.env["affiliate.referral"]._reference_of(via)
@@ -207,11 +228,19 @@ def _read(key):
         return None, None, 404
     if not is_own(request.httprequest.headers.get("Origin"), tracking):
         return None, None, 403
+    if _is_preflight():
+        return tracking, None, 204
     try:
         body = json.loads(request.httprequest.get_data())
     except (ValueError, RecursionError):
         return tracking, None, 400
     return tracking, body, None if isinstance(body, dict) else 400
+
+
+def _is_preflight():
+    """Tell whether a browser asks first whether a site may send JSON. Odoo lets such a
+    request (OPTIONS) in where the other one belongs."""
+    return request.httprequest.method == "OPTIONS"
 
 
 def _answer(tracking, status, **values):

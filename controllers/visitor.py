@@ -1,4 +1,8 @@
-"""What public pages may know of a visitor."""
+"""What public pages may know of a visitor, and how long they let him wait."""
+
+from functools import wraps
+
+from psycopg2.errors import LockNotAvailable
 
 from odoo.http import request
 
@@ -6,6 +10,31 @@ from ..lib import visits
 
 # What proxies tell of whom they speak for.
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded")
+
+
+def waits_for_nobody(busy, hurried=False):
+    """Decorate a public page: where somebody has locked what it needs (an update, a
+    backup, a long report), it says so soon instead of waiting with the visitor.
+
+    :param busy: ``f(request's parameters) -> answer``, which asks the database nothing
+    :param bool hurried: what the page asks by itself hurries (``_hurry``)
+    """
+
+    def decorate(page):
+        @wraps(page)
+        def hurry(self, *args, **values):
+            try:
+                if not hurried:
+                    request.env["affiliate.stripe.sync"]._hurry(request.env.cr)
+                return page(self, *args, **values)
+            except LockNotAvailable:
+                # Odoo would try again and again, and wait between.
+                request.env.cr.rollback()
+                return busy(*args, **values)
+
+        return hurry
+
+    return decorate
 
 
 def visitor_address():

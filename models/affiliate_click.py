@@ -1,4 +1,7 @@
+import logging
 from datetime import timedelta
+
+from psycopg2.errors import LockNotAvailable
 
 from odoo import api, fields, models
 from odoo.tools import SQL
@@ -6,12 +9,14 @@ from odoo.tools.misc import hmac
 
 from ..lib import visits
 
+_logger = logging.getLogger(__name__)
+
 # A second hit within that time belongs to the same visit.
 SAME_VISIT = timedelta(minutes=30)
 CLICK_DAYS = 400  # kept, unless the setting says otherwise
 VISITS_A_MINUTE = 60  # of one address; more are not recorded
-# One statement: a visit is one way to the database, whatever comes of it.
-RECORD = """
+FLOOD, LOCKED = "flood", "locked"  # why a visit was not recorded
+CODE = """
     WITH code AS (  -- the code, and whether a visit by it counts
         SELECT c.id, c.code, c.affiliate_id, c.program_id, c.company_id,
                p.public_key,
@@ -27,7 +32,12 @@ RECORD = """
            AND COALESCE(%(program)s, c.program_id) = c.program_id
       ORDER BY s.livemode DESC, c.id
          LIMIT 1
-    ), busy AS (  -- whether this address comes too often
+    )"""
+# Without the visits, which may be locked.
+LOOK_UP = f"{CODE} SELECT public_key, CASE WHEN live THEN code END FROM code"
+# One statement: a visit is one way to the database, whatever comes of it.
+RECORD = f"""{CODE}
+    , busy AS (  -- whether this address comes too often
         SELECT COUNT(*) >= %(limit)s AS busy FROM (
             SELECT FROM affiliate_click
              WHERE ip_hash = %(ip_hash)s
@@ -133,28 +143,50 @@ class AffiliateClick(models.Model):
         :param str was: another id of the same visitor, made on his way here
         :param bool private: he wants no traces: not recorded where the programme
             respects that
-        :return: (key of the programme, code, whether it was one of too many); the code
-            is None where it counts no more, all are where it is nobody's
+        :return: (key of the programme, code, ``FLOOD`` or ``LOCKED`` where it was not
+            recorded); the code is None where it counts no more, all are where it is
+            nobody's
+        :raise psycopg2.errors.LockNotAvailable: codes are locked, so nobody knows
         """
-        ip_hash = self._hash(address)
-        columns = self._columns(visit or visits.Visit(), ip_hash, country)
-        statement = SQL(
-            RECORD,
-            code=reference.code,
-            program=program_id,
-            counted=visit is not None,
-            private=private,
-            visitor=reference.visitor,
-            was=was,
-            recently=SQL("(clock_timestamp() AT TIME ZONE 'UTC') - %s", SAME_VISIT),
-            names=SQL(", ").join(map(SQL.identifier, columns)),
-            values=SQL(", ").join(SQL("%s", value) for value in columns.values()),
-            ip_hash=ip_hash,
-            limit=VISITS_A_MINUTE,
-        )
+        values = {
+            "code": reference.code,
+            "program": program_id,
+            "counted": visit is not None,
+            "private": private,
+        }
+        if visit:
+            try:
+                ip_hash = self._hash(address)
+                columns = self._columns(visit, ip_hash, country)
+                row = self._ask(
+                    SQL(
+                        RECORD,
+                        **values,
+                        visitor=reference.visitor,
+                        was=was,
+                        recently=SQL(
+                            "(clock_timestamp() AT TIME ZONE 'UTC') - %s", SAME_VISIT
+                        ),
+                        names=SQL(", ").join(map(SQL.identifier, columns)),
+                        values=SQL(", ").join(
+                            SQL("%s", value) for value in columns.values()
+                        ),
+                        ip_hash=ip_hash,
+                        limit=VISITS_A_MINUTE,
+                    )
+                )
+                key, known, busy = row or (None, None, False)
+                return key, known, FLOOD if busy else ""
+            except LockNotAvailable:
+                _logger.info("A visit is lost: somebody has locked the visits.")
+        key, known = self._ask(SQL(LOOK_UP, **values)) or (None, None)
+        return key, known, LOCKED if visit else ""
+
+    @api.model
+    def _ask(self, statement):
         with self.env["affiliate.stripe.sync"]._statements() as cr:
-            cr.execute(statement)
-            return cr.fetchone() or (None, None, False)
+            self.env["affiliate.stripe.sync"]._hurry(cr, statement)
+            return cr.fetchone()
 
     @api.model
     def _columns(self, visit, ip_hash, country):

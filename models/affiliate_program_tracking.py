@@ -164,6 +164,7 @@ class AffiliateProgram(models.Model):
 
         :return: dict with ``id site domains model days parameters consent privacy``
         """
+        self.env["affiliate.stripe.sync"]._hurry(self.env.cr)  # a visitor asks
         known = [("public_key", "=", public_key)] if is_key(public_key) else []
         program = known and self.sudo().search(known, limit=1)
         if not program:
@@ -186,6 +187,7 @@ class AffiliateProgram(models.Model):
         :param Reference reference: in a link
         :return: dict with ``name offer``, empty where the code counts no more
         """
+        self.env["affiliate.stripe.sync"]._hurry(self.env.cr)
         program = self.sudo().browse(program_id).with_context(lang=lang)
         code = self.env["affiliate.code"].sudo()._active(program, reference.code)
         if not code:

@@ -30,6 +30,7 @@ from . import (
     test_mirror_money,
     test_money_examples,
     test_move,
+    test_patience,
     test_plans,
     test_polling,
     test_policy,
