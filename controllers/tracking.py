@@ -11,7 +11,14 @@ from ..lib.domains import registrable
 from ..models.affiliate_click import FLOOD
 from ..models.affiliate_referral_capture import email_address
 from . import confirming
-from .visitor import is_flood, nearest_lang, visitor_address, waits_for_nobody
+from .visitor import (
+    is_flood,
+    nearest_lang,
+    visitor_address,
+    visitor_country,
+    visitor_proxies,
+    waits_for_nobody,
+)
 
 COOKIE = "affiliate_ref"
 MAX_BODY_BYTES = 8 * 1024
@@ -88,8 +95,9 @@ class AffiliateTracking(http.Controller):
             reference,
             visit,
             visitor_address(),
-            request.geoip.country_code,
+            visitor_country(),
             private=private,
+            proxies=visitor_proxies(),
         )
         tracking = key and request.env["affiliate.program"]._tracking(key)
         if not tracking or not tracking["site"]:
@@ -145,9 +153,10 @@ class AffiliateTracking(http.Controller):
                 reference,
                 visit,
                 visitor_address(),
-                request.geoip.country_code,
+                visitor_country(),
                 was=was and was.visitor,
                 private=_wants_privacy(),
+                proxies=visitor_proxies(),
             )
             if busy:
                 return _answer(tracking, 429 if busy == FLOOD else 503)

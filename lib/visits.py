@@ -205,6 +205,47 @@ def network_of(address):
     return str(ip or address)
 
 
+def told_by_proxies(forwarded, cdn, trusted):
+    """Return the visitor's address by what trusted proxies tell, "" for none.
+
+    Each proxy adds to ``X-Forwarded-For``, at its end, from where it was asked. Only as
+    many as are trusted are believed: what is left of theirs the visitor may have
+    written himself. Where one of them forgets what was told to it, a CDN's own header
+    tells it; who came by fewer of them is he who asked the first.
+
+    :param str forwarded: the header ``X-Forwarded-For``
+    :param str cdn: what a CDN's header says, "" for none
+    :param int trusted: how many proxies there are, 1 at least
+    """
+    chain = [ip_in(part) for part in forwarded.split(",")]
+    if len(chain) < trusted and ip_in(cdn):
+        return ip_in(cdn)
+    believed = chain[-trusted:]
+    return next(filter(None, believed), "")
+
+
+def proxies_passed(forwarded, cdn):
+    """Return how many proxies say that a request came by them.
+
+    A visitor can make it more, by what he writes himself.
+    """
+    chain = [ip_in(part) for part in forwarded.split(",")]
+    hidden = ip_in(cdn) and ip_in(cdn) not in chain
+    return len(chain) + bool(hidden)
+
+
+def ip_in(text):
+    """Return the internet address in a part of such a header, which may have a port;
+    "" where there is none."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    ip = _ip(text)
+    return str(ip) if ip else ""
+
+
 def is_near(address):
     """Tell whether an address is in a network of one's own, or none (a socket)."""
     ip = _ip(address)

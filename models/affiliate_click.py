@@ -14,6 +14,7 @@ _logger = logging.getLogger(__name__)
 # A second hit within that time belongs to the same visit.
 SAME_VISIT = timedelta(minutes=30)
 CLICK_DAYS = 400  # kept, unless the setting says otherwise
+LOOKED_AT, ENOUGH = 1000, 10  # visits by which proxies are judged
 VISITS_A_MINUTE = 60  # of one address; more are not recorded
 FLOOD, LOCKED = "flood", "locked"  # why a visit was not recorded
 CODE = """
@@ -113,6 +114,7 @@ class AffiliateClick(models.Model):
     )
     ip_hash = fields.Char(readonly=True)  # keyed: can be counted, but not read
     country_code = fields.Char(string="Country", readonly=True)
+    proxies = fields.Integer(readonly=True)  # see _proxies_missed
 
     _visitor_idx = models.Index("(visitor, date)")
     _affiliate_idx = models.Index("(affiliate_id, date)")
@@ -130,6 +132,7 @@ class AffiliateClick(models.Model):
         country=None,
         was=None,
         private=False,
+        proxies=None,
     ):
         """Record a visit, in one statement and a transaction of its own.
 
@@ -143,6 +146,7 @@ class AffiliateClick(models.Model):
         :param str was: another id of the same visitor, made on his way here
         :param bool private: he wants no traces: not recorded where the programme
             respects that
+        :param int proxies: that he seems to have come by, None for none
         :return: (key of the programme, code, ``FLOOD`` or ``LOCKED`` where it was not
             recorded); the code is None where it counts no more, all are where it is
             nobody's
@@ -158,6 +162,7 @@ class AffiliateClick(models.Model):
             try:
                 ip_hash = self._hash(address)
                 columns = self._columns(visit, ip_hash, country)
+                columns["proxies"] = proxies
                 row = self._ask(
                     SQL(
                         RECORD,
@@ -209,6 +214,38 @@ class AffiliateClick(models.Model):
             return None
         network = visits.network_of(address)
         return hmac(self.env(su=True), "affiliate_stripe.click", network)[:32]
+
+    # === PROXIES === #
+
+    @api.model
+    def _trusted_proxies(self):
+        """Return how many proxies stand before Odoo, by the setting: 1 at least."""
+        parameters = self.env["ir.config_parameter"].sudo()
+        number = parameters.get_param("affiliate_stripe.trusted_proxies", "1")
+        return max(1, int(number)) if number.isdecimal() else 1
+
+    @api.model
+    def _proxies_missed(self):
+        """Return how many proxies there seem to be, where most of the visits of the last
+        day came by more than the setting says; else 0.
+
+        A visitor can pretend to come by more, so a few say nothing.
+        """
+        self.env.cr.execute(
+            """SELECT COALESCE(proxies, 0), COUNT(*)
+                 FROM (SELECT date, proxies FROM affiliate_click
+                     ORDER BY id DESC LIMIT %s) lately
+                WHERE date > (clock_timestamp() AT TIME ZONE 'UTC')
+                             - INTERVAL '1 day'
+             GROUP BY 1 ORDER BY 2 DESC""",
+            [LOOKED_AT],
+        )
+        counts, trusted = dict(self.env.cr.fetchall()), self._trusted_proxies()
+        more = {number: count for number, count in counts.items() if number > trusted}
+        total = sum(counts.values())
+        if total < ENOUGH or sum(more.values()) * 2 <= total:
+            return 0
+        return max(more, key=more.get)
 
     @api.autovacuum
     def _gc_clicks(self):

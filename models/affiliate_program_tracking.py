@@ -72,6 +72,7 @@ class AffiliateProgram(models.Model):
     )
 
     addresses_hidden = fields.Boolean(compute="_compute_addresses_hidden")
+    proxies_missed = fields.Integer(compute="_compute_proxies_missed")
 
     # --- attribution ---
     cookie_days = fields.Integer(
@@ -98,6 +99,9 @@ class AffiliateProgram(models.Model):
 
     def _compute_addresses_hidden(self):
         self.addresses_hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
+
+    def _compute_proxies_missed(self):
+        self.proxies_missed = self.env["affiliate.click"]._proxies_missed()
 
     # === CONSTRAINT METHODS === #
 
