@@ -33,6 +33,7 @@ from . import affiliate_stripe_run_difference
 from . import affiliate_stripe_event
 from . import affiliate_stripe_event_reception
 from . import affiliate_stripe_event_workers
+from . import affiliate_stripe_account_stalled
 from . import affiliate_stripe_event_retention
 
 # Business: who brought whom, and what that earns.

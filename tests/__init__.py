@@ -57,6 +57,7 @@ from . import (
     test_side_by_side,
     test_signals,
     test_snippet,
+    test_stalled,
     test_stripe_cases,
     test_sync_now,
     test_stripe_double_api,
