@@ -1,12 +1,19 @@
 {
     "name": "Affiliate Programme for Stripe",
     "summary": "Run your own affiliate programme on Stripe payments, with real books",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.0.1",
     "category": "Marketing",
     "author": "affiliate_stripe contributors",
     "license": "LGPL-3",
     "depends": ["account", "iap", "mail", "portal", "utm", "website"],
-    "external_dependencies": {"python": ["disposable-email-domains", "stripe"]},
+    "external_dependencies": {
+        "python": [
+            "crawlerdetect",
+            "disposable-email-domains",
+            "publicsuffixlist",
+            "stripe",
+        ]
+    },
     "data": [
         # Security
         "security/affiliate_security.xml",

@@ -1,5 +1,6 @@
 from urllib.parse import parse_qsl, urlsplit
 
+from psycopg2.errors import LockNotAvailable
 from werkzeug.exceptions import NotFound
 
 from odoo import http
@@ -11,13 +12,24 @@ from odoo.tools.misc import hash_sign, verify_hash_signed
 from ..lib import visits
 from ..models.affiliate_referral_capture import MAX_EMAIL, email_address
 from .tracking import COOKIE, LEADS_AN_HOUR, destination, is_own
-from .visitor import is_flood, visitor_address
+from .visitor import is_flood, visitor_address, waits_for_nobody
 from .website import HONEYPOT
 
 CAPTCHA = "affiliate_form"
 MAX_FORM_BYTES = 16 * 1024
 TOKEN_HOURS = 2
 FORMS_A_MINUTE = 60
+
+
+def _busy(*_args, **_values):
+    """Ask to try again, in few words: what the form is made of is locked."""
+    problem = request.env._("We are busy just now. Please try again in a moment.")
+    headers = [("Retry-After", "5"), ("Cache-Control", "no-store")]
+    if _is_script():
+        answer = {"error": problem, "at_field": False, "to": None}
+        return request.make_json_response(answer, headers=headers, status=503)
+    headers.append(("Content-Type", "text/plain; charset=utf-8"))
+    return request.make_response(problem, headers, status=503)
 
 
 class AffiliateCapture(http.Controller):
@@ -31,6 +43,7 @@ class AffiliateCapture(http.Controller):
         methods=["GET"],
         sitemap=False,
     )
+    @waits_for_nobody(_busy)
     def form(self, key, **values):
         """Show the form.
 
@@ -52,6 +65,7 @@ class AffiliateCapture(http.Controller):
         max_content_length=MAX_FORM_BYTES,
         sitemap=False,
     )
+    @waits_for_nobody(_busy)
     def submit(self, key, **values):
         """Take an address. The answer is the same for known and new people."""
         form = _Form(key, values)
@@ -73,9 +87,19 @@ class AffiliateCapture(http.Controller):
             env["ir.http"]._verify_request_recaptcha_token(CAPTCHA)
         except UserError as suspicion:
             return form.refuse(422, suspicion.args[0])
-        env["affiliate.referral"]._capture(
-            form.tracking["id"], form.email, form.reference, "form", visitor_address()
-        )
+        try:
+            env["affiliate.referral"]._capture(
+                form.tracking["id"],
+                form.email,
+                form.reference,
+                "form",
+                visitor_address(),
+            )
+        except LockNotAvailable:
+            return form.refuse(
+                503,
+                env._("We could not store your address just now. Please try again."),
+            )
         return form.go_on()
 
 
@@ -156,8 +180,8 @@ class _Form:
 
     def refuse(self, status, problem, at_field=False):
         """Say what is wrong, with everything that was typed."""
-        onward = self._target() if status == 429 else None
-        if self._is_script():
+        onward = self._target() if status in (429, 503) else None
+        if _is_script():
             answer = {"error": problem, "at_field": at_field, "to": onward}
             return request.make_json_response(answer, status=status)
         return self.show(status, problem=problem, at_field=at_field, onward=onward)
@@ -165,7 +189,7 @@ class _Form:
     def go_on(self):
         """Lead the visitor on, or tell the page around the frame to do so."""
         target = self._target()
-        if self._is_script():
+        if _is_script():
             thanks = request.env._("Thank you. We have your e-mail address.")
             return request.make_json_response({"to": target, "message": thanks})
         if target and not self.embed:
@@ -253,11 +277,12 @@ class _Form:
         """Tell whether it was sent by a block of the website: that has no token."""
         return request.httprequest.method == "POST" and "token" not in self.values
 
-    def _is_script(self):
-        return "application/json" in request.httprequest.headers.get("Accept", "")
-
     def _su(self):
         return request.env(su=True)
+
+
+def _is_script():
+    return "application/json" in request.httprequest.headers.get("Accept", "")
 
 
 def _is_this_site(origin):

@@ -8,11 +8,17 @@ from odoo import http
 from odoo.http import request
 from odoo.tools import file_open
 
-from .visitor import nearest_lang
+from .visitor import nearest_lang, waits_for_nobody
 
 # Changes of a programme reach browsers after that many seconds at the latest.
 FRESH = 600
 FOLDER = "affiliate_stripe/static/sdk"
+
+
+def _busy(*_args, **_values):
+    """Answer soon; the page works without the script."""
+    headers = [("Content-Type", "text/plain"), ("Cache-Control", "no-store")]
+    return request.make_response("", [*headers, ("Retry-After", "5")], status=503)
 
 
 class AffiliateSdk(http.Controller):
@@ -29,6 +35,7 @@ class AffiliateSdk(http.Controller):
         readonly=True,
         save_session=False,
     )
+    @waits_for_nobody(_busy, hurried=True)
     def script(self, key, part="affiliate", lang="", **_others):
         """Serve the script with the programme's settings, or a part it loads.
 

@@ -1,13 +1,24 @@
 import json
 
+from psycopg2.errors import LockNotAvailable
 from werkzeug.exceptions import NotFound
 
 from odoo import http
 from odoo.http import request
 
-from ..lib import visits
+from ..lib import traffic, visits
+from ..lib.domains import registrable
+from ..models.affiliate_click import FLOOD
 from ..models.affiliate_referral_capture import email_address
-from .visitor import is_flood, nearest_lang, visitor_address
+from . import confirming
+from .visitor import (
+    is_flood,
+    nearest_lang,
+    visitor_address,
+    visitor_country,
+    visitor_proxies,
+    waits_for_nobody,
+)
 
 COOKIE = "affiliate_ref"
 MAX_BODY_BYTES = 8 * 1024
@@ -15,9 +26,32 @@ LEADS_AN_HOUR = 60
 OFFERS_A_MINUTE = 60
 OFFER_FRESH = 600
 DAY = 86400
-# Odoo takes whoever names one of these apps for a robot: their servers fetch previews,
-# but they are browsers, too.
-APPS = ("instagram", "pinterest", "whatsapp")
+
+
+def _busy_link(*_args, **_values):
+    """Ask a visitor's browser to come again, by itself."""
+    return request.make_response(
+        request.env._("One moment, please: we are busy, and lead you on in a second."),
+        [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("Retry-After", "1"),
+            ("Refresh", "1"),
+        ],
+        status=503,
+    )
+
+
+def _busy(key, **_values):
+    """Tell a script to try again."""
+    try:
+        tracking = request.env["affiliate.program"]._tracking(key)
+    except LockNotAvailable:
+        request.env.cr.rollback()
+        tracking = None
+    response = _answer(tracking, 503)
+    response.headers["Retry-After"] = "5"
+    return response
 
 
 class AffiliateTracking(http.Controller):
@@ -31,10 +65,13 @@ class AffiliateTracking(http.Controller):
         readonly=False,
         save_session=False,
     )
-    def follow(self, code, to="", **parameters):
+    @waits_for_nobody(_busy_link, hurried=True)
+    def follow(self, code, to="", seen=None, **parameters):
         """Lead a visitor by an affiliate's link to the programme's site.
 
         :param to: a page of the site, or an address in one of its domains
+        :param seen: the pass of a browser that has shown that it goes there, see
+            confirming.py
         """
         try:
             asked = visits.parse_reference(code)
@@ -46,18 +83,29 @@ class AffiliateTracking(http.Controller):
             asked.code, (stored and stored.visitor) or visits.new_visitor()
         )
         came = _is_person() and _is_followed()
-        visit, private = _visit(carried) if came else None, _wants_privacy()
+        asks, referrer = False, request.httprequest.referrer
+        if came and confirming.is_silent():
+            asks = seen is None
+            referrer = None if asks else confirming.confirmed(asked.code, seen)
+            came = referrer is not None
+        visit = _visit(carried, referrer, to) if came else None
+        private = _wants_privacy()
         key, known, _busy = request.env["affiliate.click"]._record(
             None,
             reference,
             visit,
             visitor_address(),
-            request.geoip.country_code,
+            visitor_country(),
             private=private,
+            proxies=visitor_proxies(),
         )
         tracking = key and request.env["affiliate.program"]._tracking(key)
         if not tracking or not tracking["site"]:
             raise NotFound()
+        if asks and known:
+            return confirming.ask_to_confirm(
+                asked.code, visits.host_of(tracking["site"])
+            )
         counted = visit and not (private and tracking["privacy"])
         carried[tracking["parameters"][0]] = known and str(
             reference if counted else visits.Reference(reference.code)
@@ -72,20 +120,6 @@ class AffiliateTracking(http.Controller):
         return response
 
     @http.route(
-        "/affiliate/v1/<string:key>/<string:what>",
-        type="http",
-        auth="none",
-        methods=["OPTIONS"],
-        csrf=False,
-        readonly=False,
-        save_session=False,
-    )
-    def preflight(self, key, what, **_others):
-        """Tell a browser that a site of the programme may send JSON."""
-        tracking = request.env["affiliate.program"]._tracking(key)
-        return _answer(tracking, 204 if tracking else 404)
-
-    @http.route(
         "/affiliate/v1/<string:key>/click",
         type="http",
         auth="none",
@@ -95,11 +129,12 @@ class AffiliateTracking(http.Controller):
         save_session=False,
         max_content_length=MAX_BODY_BYTES,
     )
+    @waits_for_nobody(_busy, hurried=True)
     def click(self, key, **_others):
         """Record a visit that the script has seen.
 
         Body: JSON with ``reference url referrer was store``; 204, or 400, 403, 404,
-        429 after too many of one address.
+        429 after too many of one address, 503 where it could not be stored just now.
         """
         tracking, body, status = _read(key)
         if status:
@@ -118,12 +153,13 @@ class AffiliateTracking(http.Controller):
                 reference,
                 visit,
                 visitor_address(),
-                request.geoip.country_code,
+                visitor_country(),
                 was=was and was.visitor,
                 private=_wants_privacy(),
+                proxies=visitor_proxies(),
             )
             if busy:
-                return _answer(tracking, 429)
+                return _answer(tracking, 429 if busy == FLOOD else 503)
         response = _answer(tracking, 204)
         if body.get("store") is True:
             _remember(response, tracking, reference)
@@ -139,11 +175,13 @@ class AffiliateTracking(http.Controller):
         save_session=False,
         max_content_length=MAX_BODY_BYTES,
     )
+    @waits_for_nobody(_busy, hurried=True)
     def lead(self, key, **_others):
         """Map an e-mail address to the affiliate who brought the visitor.
 
         Body: JSON with ``email reference``. 204 whether the address is known or not;
-        422 where it is none; 429 after too many.
+        422 where it is none; 429 after too many; 503 where it could not be stored just
+        now: try again.
         """
         tracking, body, status = _read(key)
         if status:
@@ -171,6 +209,7 @@ class AffiliateTracking(http.Controller):
         readonly=False,
         save_session=False,
     )
+    @waits_for_nobody(_busy, hurried=True)
     def offer(self, key, via="", lang="", **_others):
         """Tell a page who recommends it: JSON with ``name offer``, or ``{}``; 404,
         or 429 after too many of one address."""
@@ -178,6 +217,8 @@ class AffiliateTracking(http.Controller):
         tracking = programs._tracking(key)
         if not tracking:
             return _answer(None, 404)
+        if _is_preflight():
+            return _answer(tracking, 204)
         if is_flood("offer", OFFERS_A_MINUTE):
             return _answer(tracking, 429)
         reference = request.env["affiliate.referral"]._reference_of(via)
@@ -196,11 +237,19 @@ def _read(key):
         return None, None, 404
     if not is_own(request.httprequest.headers.get("Origin"), tracking):
         return None, None, 403
+    if _is_preflight():
+        return tracking, None, 204
     try:
         body = json.loads(request.httprequest.get_data())
     except (ValueError, RecursionError):
         return tracking, None, 400
     return tracking, body, None if isinstance(body, dict) else 400
+
+
+def _is_preflight():
+    """Tell whether a browser asks first whether a site may send JSON. Odoo lets such a
+    request (OPTIONS) in where the other one belongs."""
+    return request.httprequest.method == "OPTIONS"
 
 
 def _answer(tracking, status, **values):
@@ -233,7 +282,7 @@ def _is_person():
         "prefetch" in purpose
         or headers.get("X-Moz") == "prefetch"
         or request.httprequest.method == "HEAD"
-        or _is_robot(headers.get("User-Agent", "").lower())
+        or traffic.is_robot(headers.get("User-Agent"))
     )
 
 
@@ -245,12 +294,6 @@ def _is_followed():
         headers.get("Sec-Fetch-Dest", "document") == "document"
         or headers.get("Sec-Fetch-User") == "?1"
     )
-
-
-def _is_robot(agent):
-    is_app = agent.startswith("mozilla/") and "mobile" in agent
-    robots = request.env["ir.http"].bots
-    return any(name in agent for name in robots if not (is_app and name in APPS))
 
 
 def _wants_privacy():
@@ -274,13 +317,11 @@ def _stays(stored, reference, tracking):
     return bool(known)
 
 
-def _visit(marks):
+def _visit(marks, referrer, to):
     """Return the Visit by a link of ours, None where its address is none."""
     here = request.httprequest.base_url.partition("?")[0]
     try:
-        return visits.parse_visit(
-            visits.with_parameters(here, marks), request.httprequest.referrer
-        )
+        return visits.parse_visit(visits.with_parameters(here, marks), referrer, to)
     except ValueError:
         return None
 
@@ -292,17 +333,18 @@ def destination(tracking, to):
 
 
 def _remember(response, tracking, reference):
-    """Set the cookie, for the site's whole domain where this server is part of it.
+    """Set the cookie, for the site's whole domain where this server is part of it, as
+    the script does.
 
     Browsers keep it longer than a cookie that a script has set (Safari: 7 days).
     """
-    host = visits.host_of(request.httprequest.host_url)
-    domain = next((d for d in tracking["domains"] if visits.is_within(host, [d])), None)
+    own = registrable(visits.host_of(request.httprequest.host_url))
+    domain = own if own in map(registrable, tracking["domains"]) else None
     response.set_cookie(
         COOKIE,
         str(reference),
         max_age=tracking["days"] * DAY,
-        domain=domain if domain and "." in domain else None,
+        domain=domain or None,
         secure=request.httprequest.scheme == "https",
         samesite="Lax",
     )

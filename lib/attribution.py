@@ -36,6 +36,7 @@ ALLOW, HOLD, BLOCK = "allow", "hold", "block"
 (
     REFUSED,
     UNDATED,
+    SEARCHED,
     ADVERTISED,
     AFTER_PAYMENT,
     EXPIRED,
@@ -48,6 +49,7 @@ ALLOW, HOLD, BLOCK = "allow", "hold", "block"
 ) = (
     "refused",
     "undated",
+    "searched",
     "advertised",
     "after_payment",
     "expired",
@@ -69,6 +71,7 @@ class Policy:
     window: int = 60 * DAY  # from a visit to what it led to
     expiry: int = 365 * DAY  # from a claim to the first payment
     existing: str = UNPAID
+    search: str = ALLOW  # visits by way of a search engine
     ads: str = HOLD
 
 
@@ -84,7 +87,8 @@ class Candidate:
     ``claim`` is the id of the referral row it came from, if a person made it;
     ``history``: a manual mapping that asks for the earlier payments too; ``ad``: whose
     advertisement led to the visit; ``refused``: why it is only kept to be shown;
-    ``carrier``: what told of it, e.g. ``checkout session cs_1``.
+    ``carrier``: what told of it, e.g. ``checkout session cs_1``. ``search``: the search
+    engine that led to the visit, where it was no advertisement.
     """
 
     affiliate: int
@@ -99,6 +103,7 @@ class Candidate:
     until: int = None
     visitor: str = ""
     visit: int = None
+    search: str = ""
     ad: str = ""
     refused: str = ""
     carrier: str = ""
@@ -130,6 +135,7 @@ class Visit:
     at: int
     evidence: str
     policy: Policy = Policy()
+    search: str = ""
     ad: str = ""
 
 
@@ -233,6 +239,7 @@ def led_by_visits(candidates, visits):
                 evidence=visit.evidence,
                 policy=visit.policy,
                 visit=visit.id,
+                search=visit.search,
                 ad=visit.ad,
             )
             for visit in before
@@ -366,6 +373,8 @@ def _objection(candidate, paid_at, first, since):
         return AFTER_PAYMENT
     if source in _DIRECT:
         return None
+    if candidate.search and policy.search == BLOCK:
+        return SEARCHED
     if candidate.ad and policy.ads == BLOCK:
         return ADVERTISED
     if source in CLAIMS and paid_at is not None:
@@ -436,6 +445,7 @@ def _rank(candidate):
         candidate.until,
         candidate.visitor,
         candidate.visit or 0,
+        candidate.search,
         candidate.ad,
         candidate.refused,
         candidate.carrier,

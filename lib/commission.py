@@ -31,7 +31,6 @@ class Line:
     product: str = None
     interval: str = None
     quantity: int = 1
-    label: str = ""
 
     def replace(self, **changes):
         return dataclasses.replace(self, **changes)
@@ -200,7 +199,6 @@ class Entry:
     rate_type: str
     rate: Fraction
     sale: Sale
-    label: str
 
 
 def add_months(day, months):
@@ -317,7 +315,6 @@ def _sale_entries(sale, terms, first_day, count):
                         rate_type=rule.rate_type,
                         rate=rule.rate,
                         sale=sale,
-                        label=line.label,
                     )
                 )
         before = after

@@ -4,7 +4,8 @@ ids and times, of which the ledger is made."""
 from . import visits
 from .evidence import METADATA_KEYS
 
-# What says who somebody is, by kind of object. Lines and prices name products.
+# What says who somebody is, by kind of object. Prices name products; the text of a line
+# may be written for one customer.
 _PERSONAL = {
     "customer": (
         "address",
@@ -47,6 +48,7 @@ _PERSONAL = {
         "invoice_pdf",
         "shipping_details",
     ),
+    "invoice_line": ("description",),
     "charge": (
         "billing_details",
         "description",
@@ -61,11 +63,14 @@ _PERSONAL = {
     "credit_note": ("memo", "pdf"),
 }
 KINDS = tuple(_PERSONAL)
+# Lists of lines inside an object, whose texts go too.
+_LINES = {"checkout_session": "line_items", "credit_note": "lines"}
 # Columns of the mirror that repeat some of it.
 COLUMNS = {
     "customer": ("name", "email", "email_normalized"),
     "checkout_session": ("email", "client_reference"),
     "invoice": ("customer_email", "hosted_url"),
+    "invoice_line": ("description",),
     "charge": ("email",),
     "credit_note": ("memo",),
 }
@@ -81,6 +86,12 @@ def erase(kind, raw):
             for name, value in left["metadata"].items()
             if name in METADATA_KEYS and not _names_visitor(value)
         }
+    if lines := left.get(_LINES.get(kind)):
+        data = [
+            {name: value for name, value in line.items() if name != "description"}
+            for line in lines.get("data") or ()
+        ]
+        left[_LINES[kind]] = {**lines, "data": data}
     return left
 
 

@@ -5,6 +5,8 @@ They only raise a question. A person decides (``affiliate.referral.flag``).
 
 from disposable_email_domains import blocklist
 
+from .domains import domain_of, mailbox, registrable
+
 SELF, COMPANY, DISPOSABLE, AD, ADDRESS, SPEED = (
     "self",
     "company",
@@ -13,21 +15,7 @@ SELF, COMPANY, DISPOSABLE, AD, ADDRESS, SPEED = (
     "address",
     "speed",
 )
-_GMAIL = ("gmail.com", "googlemail.com")
-
-
-def canonical(email):
-    """Return the mailbox an address leads to: ``Ja.ne+x@googlemail.com`` is
-    ``jane@gmail.com``."""
-    local, _at, domain = (email or "").strip().lower().rpartition("@")
-    local = local.partition("+")[0] or local
-    if domain in _GMAIL:
-        local, domain = local.replace(".", ""), _GMAIL[0]
-    return f"{local}@{domain}" if local and domain else ""
-
-
-def domain_of(email):
-    return (email or "").strip().lower().rpartition("@")[2]
+SEARCH = "search"  # a search engine, and no advertisement, led to the visit
 
 
 def is_disposable(email):
@@ -37,28 +25,31 @@ def is_disposable(email):
 
 
 def is_same_company(email, other, is_shared):
-    """Tell whether two addresses are at one company, or at parts of it.
+    """Tell whether two addresses are at one company, or at parts of it: below one
+    domain that somebody has registered.
 
     :param is_shared: tells of a domain whether everybody can have an address there
     """
-    one, two = sorted((domain_of(email), domain_of(other)), key=len)
-    if not one or is_shared(one) or is_shared(two):
+    domains = {domain_of(email), domain_of(other)}
+    owned = {registrable(domain) for domain in domains}
+    if len(owned) > 1 or "" in owned:
         return False
-    return two == one or two.endswith(f".{one}")
+    return not any(map(is_shared, domains | owned))
 
 
-def doubts(emails, own, is_shared, trusted=False, ad=""):
+def doubts(emails, own, is_shared, trusted=False, ad="", search=""):
     """Return ``{kind: what about it}`` of what looks wrong.
 
     :param emails: of the person who was brought
     :param own: the affiliate's
     :param trusted: the affiliate may buy for clients, and for himself
-    :param ad: whose advertisement led to the visit that counts
+    :param search: the search engine that led to the visit that counts
+    :param ad: whose advertisement led to it
     """
     found = {}
     if not trusted:
-        mailboxes = {canonical(email) for email in own} - {""}
-        if mailboxes & {canonical(email) for email in emails}:
+        mailboxes = {mailbox(email) for email in own} - {""}
+        if mailboxes & {mailbox(email) for email in emails}:
             found[SELF] = ""
         else:
             domains = [
@@ -70,6 +61,8 @@ def doubts(emails, own, is_shared, trusted=False, ad=""):
                 found[COMPANY] = min(domains)
     if thrown_away := [domain_of(email) for email in emails if is_disposable(email)]:
         found[DISPOSABLE] = min(thrown_away)
+    if search:
+        found[SEARCH] = search
     if ad:
         found[AD] = ad
     return found

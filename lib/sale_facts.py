@@ -94,7 +94,6 @@ def _invoice_line(raw):
         price=price.get("id") if isinstance(price, dict) else price,
         product=product.get("id") if isinstance(product, dict) else product,
         quantity=_quantity(raw),
-        label=raw.get("description") or "",
     )
 
 
@@ -291,7 +290,7 @@ def charge_sale(charge, session=None, reversals=(), dispute=None, skipped=False)
         total = charge["amount"]
     if not lines:
         total = amount
-        lines = [Line(ref=charge["id"], net=amount, label=charge.get("description"))]
+        lines = [Line(ref=charge["id"], net=amount)]
     return Sale(
         ref=(session or charge)["id"],
         number=charge["id"],
@@ -322,7 +321,6 @@ def _session_lines(session):
                 price=price.get("id"),
                 product=product.get("id") if isinstance(product, dict) else product,
                 quantity=_quantity(raw),
-                label=raw.get("description") or "",
             )
         )
     total = session.get("amount_total") or 0

@@ -25,31 +25,13 @@ from urllib.parse import (
     urlunsplit,
 )
 
-from . import codes
+from . import codes, traffic
 
 LINK_PARAMETER = "via"
 MAX_TEXT = 100
 MAX_SUB_ID = 64
 MAX_URL = 500
 UTM = ("utm_source", "utm_medium", "utm_campaign")
-# Click ids that paid advertising adds to addresses, and whose they are.
-AD_PARAMETERS = {
-    "gclid": "Google Ads",
-    "gbraid": "Google Ads",
-    "wbraid": "Google Ads",
-    "gad_source": "Google Ads",
-    "gad_campaignid": "Google Ads",
-    "gclsrc": "Google Ads",
-    "dclid": "Google Ads",
-    "msclkid": "Microsoft Advertising",
-    "fbclid": "Meta",
-    "ttclid": "TikTok",
-    "twclid": "X",
-    "li_fat_id": "LinkedIn",
-    "rdt_cid": "Reddit",
-    "epik": "Pinterest",
-    "ScCid": "Snapchat",
-}
 _VISITOR = re.compile(r"[A-Za-z0-9]{16,40}")
 # Of links we make; others may send whatever text they like.
 _SUB_ID = re.compile(rf"[\w.:~-]{{1,{MAX_SUB_ID}}}", re.ASCII)
@@ -93,6 +75,7 @@ class Visit:
     utm_medium: str = ""
     utm_campaign: str = ""
     ad_network: str = ""
+    search_engine: str = ""
 
 
 def new_visitor():
@@ -114,21 +97,26 @@ def parse_reference(text):
     return reference
 
 
-def parse_visit(url, referrer=""):
+def parse_visit(url, referrer="", to=""):
     """Return the ``Visit`` that an address and the page before it tell.
 
+    :param to: the page of the site that a link of ours leads to: what advertising or a
+        search engine adds to it tells as much as what it adds to the link
     :raise ValueError: ``url`` is no address a browser would send
     """
     parts = _split(url)
     if not parts or len(url) > MAX_URL * 8:
         raise ValueError("address")
-    query = dict(parse_qsl(parts.query)) | dict(parse_qsl(parts.fragment))
+    query, further, before = _query(parts), _query_of(to), host_of(referrer)
+    marks = further | query
+    ad = traffic.ad_network(marks)
     netloc, path = parts.netloc.rpartition("@")[2], parts.path[:MAX_URL]
     return Visit(
         landing_url=urlunsplit((parts.scheme, netloc, path, "", "")),
-        referrer=host_of(referrer),
+        referrer=before,
         sub_id=_text(query.get("sub", "") or query.get("sub_id", ""), MAX_SUB_ID),
-        ad_network=next((AD_PARAMETERS[n] for n in AD_PARAMETERS if query.get(n)), ""),
+        ad_network=ad and (_text(ad) or "utm_medium"),
+        search_engine="" if ad else traffic.search_engine(marks, before),
         **{name: _text(query.get(name, "")) for name in UTM},
     )
 
@@ -201,7 +189,11 @@ def carried(parameters):
         name: value
         for name, value in parameters.items()
         if isinstance(value, str)
-        and (name in ("sub", "sub_id", *AD_PARAMETERS) or name.startswith("utm_"))
+        and (
+            name in ("sub", "sub_id")
+            or name.lower().startswith("utm_")
+            or traffic.is_ad_parameter(name)
+        )
     }
 
 
@@ -211,6 +203,47 @@ def network_of(address):
     if ip and ip.version == 6:
         return str(ipaddress.ip_network((ip, 64), strict=False))
     return str(ip or address)
+
+
+def told_by_proxies(forwarded, cdn, trusted):
+    """Return the visitor's address by what trusted proxies tell, "" for none.
+
+    Each proxy adds to ``X-Forwarded-For``, at its end, from where it was asked. Only as
+    many as are trusted are believed: what is left of theirs the visitor may have
+    written himself. Where one of them forgets what was told to it, a CDN's own header
+    tells it; who came by fewer of them is he who asked the first.
+
+    :param str forwarded: the header ``X-Forwarded-For``
+    :param str cdn: what a CDN's header says, "" for none
+    :param int trusted: how many proxies there are, 1 at least
+    """
+    chain = [ip_in(part) for part in forwarded.split(",")]
+    if len(chain) < trusted and ip_in(cdn):
+        return ip_in(cdn)
+    believed = chain[-trusted:]
+    return next(filter(None, believed), "")
+
+
+def proxies_passed(forwarded, cdn):
+    """Return how many proxies say that a request came by them.
+
+    A visitor can make it more, by what he writes himself.
+    """
+    chain = [ip_in(part) for part in forwarded.split(",")]
+    hidden = ip_in(cdn) and ip_in(cdn) not in chain
+    return len(chain) + bool(hidden)
+
+
+def ip_in(text):
+    """Return the internet address in a part of such a header, which may have a port;
+    "" where there is none."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    ip = _ip(text)
+    return str(ip) if ip else ""
 
 
 def is_near(address):
@@ -247,6 +280,22 @@ def _split(address):
     return (
         parts if parts.scheme in ("http", "https") and _HOST.fullmatch(host) else None
     )
+
+
+def _query(parts):
+    """Return the parameters of an address, names in lower case: those of its query,
+    then those of its fragment, which may be an address itself (``#/plans?gclid=1``)."""
+    _page, _mark, inner = parts.fragment.rpartition("?")
+    found = [*parse_qsl(parts.query), *parse_qsl(parts.fragment), *parse_qsl(inner)]
+    return {name.lower(): value for name, value in found}
+
+
+def _query_of(to):
+    """Return the parameters of an address or of a part of one; never fails."""
+    try:
+        return _query(urlsplit(to))
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _ip(address):

@@ -33,6 +33,7 @@ from . import affiliate_stripe_run_difference
 from . import affiliate_stripe_event
 from . import affiliate_stripe_event_reception
 from . import affiliate_stripe_event_workers
+from . import affiliate_stripe_account_stalled
 from . import affiliate_stripe_event_retention
 from . import affiliate_stripe_account_home
 
@@ -58,6 +59,7 @@ from . import affiliate_referral_capture
 from . import affiliate_referral_api
 from . import affiliate_commission
 from . import affiliate_commission_facts
+from . import affiliate_commission_explain
 from . import affiliate_commission_booking
 from . import affiliate_commission_holds
 from . import affiliate_commission_backlog

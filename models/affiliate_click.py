@@ -1,4 +1,7 @@
+import logging
 from datetime import timedelta
+
+from psycopg2.errors import LockNotAvailable
 
 from odoo import api, fields, models
 from odoo.tools import SQL
@@ -6,12 +9,15 @@ from odoo.tools.misc import hmac
 
 from ..lib import visits
 
+_logger = logging.getLogger(__name__)
+
 # A second hit within that time belongs to the same visit.
 SAME_VISIT = timedelta(minutes=30)
 CLICK_DAYS = 400  # kept, unless the setting says otherwise
+LOOKED_AT, ENOUGH = 1000, 10  # visits by which proxies are judged
 VISITS_A_MINUTE = 60  # of one address; more are not recorded
-# One statement: a visit is one way to the database, whatever comes of it.
-RECORD = """
+FLOOD, LOCKED = "flood", "locked"  # why a visit was not recorded
+CODE = """
     WITH code AS (  -- the code, and whether a visit by it counts
         SELECT c.id, c.code, c.affiliate_id, c.program_id, c.company_id,
                p.public_key,
@@ -27,7 +33,12 @@ RECORD = """
            AND COALESCE(%(program)s, c.program_id) = c.program_id
       ORDER BY s.livemode DESC, c.id
          LIMIT 1
-    ), busy AS (  -- whether this address comes too often
+    )"""
+# Without the visits, which may be locked.
+LOOK_UP = f"{CODE} SELECT public_key, CASE WHEN live THEN code END FROM code"
+# One statement: a visit is one way to the database, whatever comes of it.
+RECORD = f"""{CODE}
+    , busy AS (  -- whether this address comes too often
         SELECT COUNT(*) >= %(limit)s AS busy FROM (
             SELECT FROM affiliate_click
              WHERE ip_hash = %(ip_hash)s
@@ -91,6 +102,11 @@ class AffiliateClick(models.Model):
     utm_source = fields.Char(string="Source", readonly=True)
     utm_medium = fields.Char(string="Medium", readonly=True)
     utm_campaign = fields.Char(string="Campaign", readonly=True)
+    search_engine = fields.Char(
+        string="Search engine",
+        readonly=True,
+        help="The search engine on whose pages the visitor found the link.",
+    )
     ad_network = fields.Char(
         string="Paid advertising",
         readonly=True,
@@ -98,6 +114,7 @@ class AffiliateClick(models.Model):
     )
     ip_hash = fields.Char(readonly=True)  # keyed: can be counted, but not read
     country_code = fields.Char(string="Country", readonly=True)
+    proxies = fields.Integer(readonly=True)  # see _proxies_missed
 
     _visitor_idx = models.Index("(visitor, date)")
     _affiliate_idx = models.Index("(affiliate_id, date)")
@@ -115,6 +132,7 @@ class AffiliateClick(models.Model):
         country=None,
         was=None,
         private=False,
+        proxies=None,
     ):
         """Record a visit, in one statement and a transaction of its own.
 
@@ -128,28 +146,52 @@ class AffiliateClick(models.Model):
         :param str was: another id of the same visitor, made on his way here
         :param bool private: he wants no traces: not recorded where the programme
             respects that
-        :return: (key of the programme, code, whether it was one of too many); the code
-            is None where it counts no more, all are where it is nobody's
+        :param int proxies: that he seems to have come by, None for none
+        :return: (key of the programme, code, ``FLOOD`` or ``LOCKED`` where it was not
+            recorded); the code is None where it counts no more, all are where it is
+            nobody's
+        :raise psycopg2.errors.LockNotAvailable: codes are locked, so nobody knows
         """
-        ip_hash = self._hash(address)
-        columns = self._columns(visit or visits.Visit(), ip_hash, country)
-        statement = SQL(
-            RECORD,
-            code=reference.code,
-            program=program_id,
-            counted=visit is not None,
-            private=private,
-            visitor=reference.visitor,
-            was=was,
-            recently=SQL("(clock_timestamp() AT TIME ZONE 'UTC') - %s", SAME_VISIT),
-            names=SQL(", ").join(map(SQL.identifier, columns)),
-            values=SQL(", ").join(SQL("%s", value) for value in columns.values()),
-            ip_hash=ip_hash,
-            limit=VISITS_A_MINUTE,
-        )
+        values = {
+            "code": reference.code,
+            "program": program_id,
+            "counted": visit is not None,
+            "private": private,
+        }
+        if visit:
+            try:
+                ip_hash = self._hash(address)
+                columns = self._columns(visit, ip_hash, country)
+                columns["proxies"] = proxies
+                row = self._ask(
+                    SQL(
+                        RECORD,
+                        **values,
+                        visitor=reference.visitor,
+                        was=was,
+                        recently=SQL(
+                            "(clock_timestamp() AT TIME ZONE 'UTC') - %s", SAME_VISIT
+                        ),
+                        names=SQL(", ").join(map(SQL.identifier, columns)),
+                        values=SQL(", ").join(
+                            SQL("%s", value) for value in columns.values()
+                        ),
+                        ip_hash=ip_hash,
+                        limit=VISITS_A_MINUTE,
+                    )
+                )
+                key, known, busy = row or (None, None, False)
+                return key, known, FLOOD if busy else ""
+            except LockNotAvailable:
+                _logger.info("A visit is lost: somebody has locked the visits.")
+        key, known = self._ask(SQL(LOOK_UP, **values)) or (None, None)
+        return key, known, LOCKED if visit else ""
+
+    @api.model
+    def _ask(self, statement):
         with self.env["affiliate.stripe.sync"]._statements() as cr:
-            cr.execute(statement)
-            return cr.fetchone() or (None, None, False)
+            self.env["affiliate.stripe.sync"]._hurry(cr, statement)
+            return cr.fetchone()
 
     @api.model
     def _columns(self, visit, ip_hash, country):
@@ -159,6 +201,7 @@ class AffiliateClick(models.Model):
             "referrer": visit.referrer or None,
             "sub_id": visit.sub_id or None,
             **{name: getattr(visit, name) or None for name in visits.UTM},
+            "search_engine": visit.search_engine or None,
             "ad_network": visit.ad_network or None,
             "ip_hash": ip_hash,
             "country_code": country or None,
@@ -171,6 +214,38 @@ class AffiliateClick(models.Model):
             return None
         network = visits.network_of(address)
         return hmac(self.env(su=True), "affiliate_stripe.click", network)[:32]
+
+    # === PROXIES === #
+
+    @api.model
+    def _trusted_proxies(self):
+        """Return how many proxies stand before Odoo, by the setting: 1 at least."""
+        parameters = self.env["ir.config_parameter"].sudo()
+        number = parameters.get_param("affiliate_stripe.trusted_proxies", "1")
+        return max(1, int(number)) if number.isdecimal() else 1
+
+    @api.model
+    def _proxies_missed(self):
+        """Return how many proxies there seem to be, where most of the visits of the last
+        day came by more than the setting says; else 0.
+
+        A visitor can pretend to come by more, so a few say nothing.
+        """
+        self.env.cr.execute(
+            """SELECT COALESCE(proxies, 0), COUNT(*)
+                 FROM (SELECT date, proxies FROM affiliate_click
+                     ORDER BY id DESC LIMIT %s) lately
+                WHERE date > (clock_timestamp() AT TIME ZONE 'UTC')
+                             - INTERVAL '1 day'
+             GROUP BY 1 ORDER BY 2 DESC""",
+            [LOOKED_AT],
+        )
+        counts, trusted = dict(self.env.cr.fetchall()), self._trusted_proxies()
+        more = {number: count for number, count in counts.items() if number > trusted}
+        total = sum(counts.values())
+        if total < ENOUGH or sum(more.values()) * 2 <= total:
+            return 0
+        return max(more, key=more.get)
 
     @api.autovacuum
     def _gc_clicks(self):

@@ -98,8 +98,12 @@ class AffiliateCommission(models.Model):
         "affiliate.stripe.invoice", readonly=True, index="btree_not_null",
         check_company=True,
     )
+    # Its name is a text of the business, who may name the customer in it.
     invoice_line_id = fields.Many2one(
-        "affiliate.stripe.invoice.line", string="Invoice line", readonly=True,
+        "affiliate.stripe.invoice.line",
+        string="Invoice line",
+        readonly=True,
+        groups="base.group_user",
         check_company=True,
     )
     charge_id = fields.Many2one(

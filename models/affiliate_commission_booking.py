@@ -59,10 +59,17 @@ class AffiliateCommission(models.Model):
             for key, row in booked.items()
             if key in desired or not row["void_reason"]
         }
+        changes = commission.corrections(desired, sums)
+        items = self._items_sold(
+            programs.stripe_account_id, [key[0] for key, *_sums in changes], sale_refs
+        )
         values = [
             self._row_values(key, amount, base, entries.get(key), holders, booked)
-            for key, amount, base in commission.corrections(desired, sums)
+            | {"_item": items.get(key[0])}
+            for key, amount, base in changes
         ]
+        for vals in values:
+            vals["explanation"] = self._explain(vals)
         # What a correction corrects must exist before it: earnings first.
         values.sort(key=lambda vals: (vals["kind"] != "earned", vals["happened_at"]))
         self._insert_rows(values, booked)
@@ -158,7 +165,6 @@ class AffiliateCommission(models.Model):
             "amount": money.to_major(amount, currency),
             "base_amount": money.to_major(base, currency),
         }
-        values["explanation"] = self._explain(values, entry)
         return values
 
     @api.model
@@ -178,61 +184,8 @@ class AffiliateCommission(models.Model):
             "_charge": entry.sale.charge,
             "_origin": entry.origin,
             "_number": entry.sale.number,
+            "_rate_type": entry.rate_type,
         }
-
-    @api.model
-    def _explain(self, values, entry):
-        """Return the sentence that says why this amount."""
-        code = values["currency"]
-        figures = {
-            "amount": f"{values['amount']:,} {code}",
-            "base": f"{values['base_amount']:,} {code}",
-            "rate": f"{values['rate'] or 0:g}",
-            "sale": values.pop("_number", None) or values["sale_ref"],
-            "line": (entry.label if entry else "") or values["line_ref"],
-        }
-        if not entry:
-            return self.env._(
-                "%(amount)s: what was booked for %(line)s on %(sale)s no longer holds "
-                "(the payment came back, the refund failed, a credit note says what "
-                "it was for, or the customer belongs to another affiliate).",
-                **figures,
-            )
-        if entry.rate_type == "fixed":
-            text = {
-                "earned": self.env._("%(amount)s fixed for %(line)s on %(sale)s."),
-                "refund": self.env._(
-                    "%(amount)s: refund of %(line)s on %(sale)s takes back its share "
-                    "of the fixed commission."
-                ),
-                "credit_note": self.env._(
-                    "%(amount)s: credit note about %(line)s on %(sale)s takes back its "
-                    "share of the fixed commission."
-                ),
-                "dispute": self.env._(
-                    "%(amount)s: lost dispute of %(line)s on %(sale)s takes back its "
-                    "share of the fixed commission."
-                ),
-            }[entry.kind]
-            return text % figures
-        text = {
-            "earned": self.env._(
-                "%(rate)s %% of %(base)s received without tax for %(line)s on "
-                "%(sale)s = %(amount)s."
-            ),
-            "refund": self.env._(
-                "Refund of %(line)s on %(sale)s: %(rate)s %% of %(base)s = %(amount)s."
-            ),
-            "credit_note": self.env._(
-                "Credit note about %(line)s on %(sale)s: %(rate)s %% of %(base)s given "
-                "back = %(amount)s."
-            ),
-            "dispute": self.env._(
-                "Lost dispute about %(line)s on %(sale)s: %(rate)s %% of %(base)s = "
-                "%(amount)s."
-            ),
-        }[entry.kind]
-        return text % figures
 
     @api.model
     def _insert_rows(self, values_list, booked):

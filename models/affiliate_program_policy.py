@@ -50,6 +50,19 @@ class AffiliateProgram(models.Model):
         default=365,
         help="Days between leaving an e-mail address and the first payment.",
     )
+    search_policy = fields.Selection(
+        [
+            (attribution.ALLOW, "Allow"),
+            (attribution.HOLD, "Hold the commission until somebody has looked"),
+            (attribution.BLOCK, "Do not count the visit"),
+        ],
+        default=attribution.ALLOW,
+        required=True,
+        string="Visits from search engines",
+        help="Whoever looks for your name, or for a coupon of yours, is on his way to "
+        "you: some affiliates live on being found instead. People who find an "
+        "affiliate's honest review come by his page, not directly from the search.",
+    )
     ad_policy = fields.Selection(
         [
             (attribution.ALLOW, "Allow"),
@@ -61,7 +74,8 @@ class AffiliateProgram(models.Model):
         string="Visits from paid advertising",
         help="Affiliates who advertise on your own name sell you your own customers. "
         "Such visits are recognised by what Google, Microsoft, Meta and others add to "
-        "addresses (gclid, gbraid, msclkid, fbclid…).",
+        "addresses (gclid, gbraid, msclkid, fbclid, yclid…), and by a utm_medium that "
+        "says so (cpc, ppc, paid…).",
     )
 
     _lead_days_positive = models.Constraint(
@@ -104,5 +118,6 @@ class AffiliateProgram(models.Model):
             window=self.cookie_days * DAY,
             expiry=self.lead_days * DAY,
             existing=self.existing_customers,
+            search=self.search_policy,
             ads=self.ad_policy,
         )

@@ -72,6 +72,7 @@ class AffiliateProgram(models.Model):
     )
 
     addresses_hidden = fields.Boolean(compute="_compute_addresses_hidden")
+    proxies_missed = fields.Integer(compute="_compute_proxies_missed")
 
     # --- attribution ---
     cookie_days = fields.Integer(
@@ -98,6 +99,9 @@ class AffiliateProgram(models.Model):
 
     def _compute_addresses_hidden(self):
         self.addresses_hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
+
+    def _compute_proxies_missed(self):
+        self.proxies_missed = self.env["affiliate.click"]._proxies_missed()
 
     # === CONSTRAINT METHODS === #
 
@@ -165,6 +169,7 @@ class AffiliateProgram(models.Model):
         :return: dict with ``id base site domains model days parameters consent
             privacy``; ``base`` is the public address kept for this Odoo, or empty
         """
+        self.env["affiliate.stripe.sync"]._hurry(self.env.cr)  # a visitor asks
         known = [("public_key", "=", public_key)] if is_key(public_key) else []
         program = known and self.sudo().search(known, limit=1)
         if not program:
@@ -188,6 +193,7 @@ class AffiliateProgram(models.Model):
         :param Reference reference: in a link
         :return: dict with ``name offer``, empty where the code counts no more
         """
+        self.env["affiliate.stripe.sync"]._hurry(self.env.cr)
         program = self.sudo().browse(program_id).with_context(lang=lang)
         code = self.env["affiliate.code"].sudo()._active(program, reference.code)
         if not code:

@@ -1,10 +1,15 @@
+import logging
 from datetime import timedelta
+
+from psycopg2.errors import LockNotAvailable
 
 from odoo import api, fields, models
 from odoo.tools import SQL
 from odoo.tools.misc import hmac
 
 from ..lib import visits
+
+_logger = logging.getLogger(__name__)
 
 # When visitors came by way of a proxy that Odoo does not heed: a day.
 HIDDEN = "affiliate_stripe.addresses_hidden"
@@ -60,9 +65,14 @@ class AffiliateRateLimitLog(models.TransientModel):  # pylint: disable=C8113  # 
             since=now - timedelta(minutes=minutes),
             limit=limit,
         )
-        with self.env["affiliate.stripe.sync"]._statements() as cr:
-            cr.execute(statement)
-            return bool(cr.rowcount)
+        sync = self.env["affiliate.stripe.sync"]
+        try:
+            with sync._statements() as cr:
+                sync._hurry(cr, statement)
+                return bool(cr.rowcount)
+        except LockNotAvailable:
+            _logger.info("Not counted, as the log is locked: %s", scope)
+            return True
 
     # === PROXIES === #
 
@@ -77,12 +87,20 @@ class AffiliateRateLimitLog(models.TransientModel):  # pylint: disable=C8113  # 
     @api.model
     def _write_hidden(self, today):
         # Many requests may be the first of the day.
-        with self.env["affiliate.stripe.sync"]._transaction() as own:
-            own.env.cr.execute(
-                """INSERT INTO ir_config_parameter (key, value) VALUES (%s, %s)
-                   ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value""",
-                [HIDDEN, today],
-            )
+        sync = self.env["affiliate.stripe.sync"]
+        try:
+            with sync._transaction() as own:
+                sync._hurry(
+                    own.env.cr,
+                    SQL(
+                        """INSERT INTO ir_config_parameter (key, value) VALUES (%s, %s)
+                           ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value""",
+                        HIDDEN,
+                        today,
+                    ),
+                )
+        except LockNotAvailable:
+            return  # the next request notes it
         self.env.registry.clear_cache("stable")
 
     @api.model

@@ -5,6 +5,7 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import email_normalize
 
+from ..lib.domains import one_spelling
 from ..lib.roles import MANAGER
 from ..tools.access import needs
 
@@ -140,7 +141,8 @@ class AffiliateReferral(models.Model):
     @api.depends("email")
     def _compute_email_normalized(self):
         for referral in self:
-            referral.email_normalized = email_normalize(referral.email or "") or False
+            email = email_normalize(referral.email or "") or ""
+            referral.email_normalized = one_spelling(email) or False
 
     @api.depends("email", "customer_ids")
     def _compute_display_name(self):

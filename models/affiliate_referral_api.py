@@ -1,6 +1,7 @@
 from odoo import api, models
 from odoo.exceptions import UserError
 
+from ..lib.domains import one_spelling
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_text import is_stripe_id
 from ..tools.access import needs
@@ -48,7 +49,7 @@ class AffiliateReferral(models.Model):
             found = own.env[self._name].search(
                 [
                     ("stripe_account_id", "=", program.stripe_account_id.id),
-                    ("email_normalized", "=", address),
+                    ("email_normalized", "=", one_spelling(address)),
                 ],
                 order="decided_at, id",
             )

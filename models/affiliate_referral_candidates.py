@@ -356,6 +356,7 @@ class AffiliateClick(models.Model):
             self.referrer and self.env._("from %s", self.referrer),
             self.utm_campaign and self.env._("campaign %s", self.utm_campaign),
             self.sub_id and self.env._("sub-id %s", self.sub_id),
+            self.search_engine and self.env._("found by %s", self.search_engine),
             self.ad_network and self.env._("advertisement of %s", self.ad_network),
         ]
         return attribution.Visit(
@@ -365,6 +366,7 @@ class AffiliateClick(models.Model):
             at=unix(self.date),
             evidence=": ".join([self.code_id.code, ", ".join(filter(None, told))]),
             policy=policies.of(self.program_id),
+            search=self.search_engine or "",
             ad=self.ad_network or "",
         )
 

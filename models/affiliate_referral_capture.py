@@ -1,12 +1,18 @@
+import logging
 import re
 from datetime import timedelta
+
+from psycopg2.errors import LockNotAvailable
 
 from odoo import api, fields, models
 from odoo.tools import email_normalize
 
 from ..lib import attribution, visits
+from ..lib.domains import one_spelling
 from .affiliate_click import CLICK_DAYS
 from .affiliate_referral_candidates import Policies, unix
+
+_logger = logging.getLogger(__name__)
 
 BATCH = 200
 MAX_EMAIL = 254
@@ -38,11 +44,14 @@ class AffiliateReferral(models.Model):
         :param str source: ``form`` or ``sdk``
         :param address: of the visitor, None where it is not known
         :return: whether it is mapped now; never to be told to the visitor
+        :raise psycopg2.errors.LockNotAvailable: nothing is stored, because somebody has
+            locked what it needs; to be tried again
         """
         if not reference:
             return False
         sync = self.env["affiliate.stripe.sync"]
         with sync._transaction() as own:
+            sync._hurry(own.env.cr)
             program = own.env["affiliate.program"].browse(program_id)
             account = program.stripe_account_id
             referrals = own.env[self._name]
@@ -73,11 +82,18 @@ class AffiliateReferral(models.Model):
     @api.model
     def _decide_soon(self, account_id, lead_id):
         """Work out what follows from a claim: now, or soon where that would wait."""
-        with self.env["affiliate.stripe.sync"]._transaction() as own:
-            if own._try_lock(own.env["affiliate.stripe.account"].browse(account_id)):
-                own.env[self._name].browse(lead_id)._decide_new()
-            else:
-                own.env.ref("affiliate_stripe.ir_cron_decide_late")._trigger()
+        sync = self.env["affiliate.stripe.sync"]
+        try:
+            with sync._transaction() as own:
+                sync._hurry(own.env.cr)
+                account = own.env["affiliate.stripe.account"].browse(account_id)
+                if own._try_lock(account):
+                    own.env[self._name].browse(lead_id)._decide_new()
+                else:
+                    own.env.ref("affiliate_stripe.ir_cron_decide_late")._trigger()
+        except LockNotAvailable:
+            # The claim is stored and marked; the cron comes within the hour.
+            _logger.info("Lead %s is decided later: something is locked.", lead_id)
 
     @api.model
     def _lock_email(self, email):
@@ -100,7 +116,10 @@ class AffiliateReferral(models.Model):
     def _claims_for(self, account, email):
         """Return all rows about an address, the newest first."""
         return self.search(
-            [("stripe_account_id", "=", account.id), ("email_normalized", "=", email)]
+            [
+                ("stripe_account_id", "=", account.id),
+                ("email_normalized", "=", one_spelling(email)),
+            ]
         )
 
     def _say(self, winner, visitor, now):

@@ -55,6 +55,7 @@ class AffiliateReferralFlag(models.Model):
             (quality.SELF, "Bought by the affiliate"),
             (quality.COMPANY, "Bought by the affiliate's company"),
             (quality.DISPOSABLE, "Throw-away e-mail address"),
+            (quality.SEARCH, "Search engine"),
             (quality.AD, "Paid advertising"),
             (quality.ADDRESS, "Many leads from one address"),
             (quality.SPEED, "Many leads in a short time"),
@@ -273,6 +274,9 @@ class AffiliateReferral(models.Model):
                 },
                 _is_shared,
                 trusted=affiliate.trusted,
+                search=winner.search
+                if winner.policy.search == attribution.HOLD
+                else "",
                 ad=winner.ad if winner.policy.ads == attribution.HOLD else "",
             )
             doubts.append((referral, affiliate, self._flag_notes(affiliate, found)))
@@ -291,6 +295,9 @@ class AffiliateReferral(models.Model):
             ),
             quality.DISPOSABLE: self.env._(
                 "The customer uses a throw-away e-mail address, at %(detail)s."
+            ),
+            quality.SEARCH: self.env._(
+                "The customer found the affiliate's link by a search engine, %(detail)s."
             ),
             quality.AD: self.env._(
                 "The customer came by a paid advertisement, of %(detail)s."

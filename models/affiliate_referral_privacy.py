@@ -75,7 +75,7 @@ class AffiliateReferral(models.Model):
             ),
             "visits": clicks.read(
                 ["date", "visitor", "landing_url", "referrer", "country_code"]
-                + ["sub_id", "ad_network", *visits.UTM],
+                + ["sub_id", "search_engine", "ad_network", *visits.UTM],
                 load=None,
             ),
             "doubts": rows.flag_ids.read(["note", "state", "create_date"], load=None),

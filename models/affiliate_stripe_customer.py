@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import email_normalize
 
+from ..lib.domains import one_spelling
+
 
 class AffiliateStripeCustomer(models.Model):
     _name = "affiliate.stripe.customer"
@@ -34,7 +36,7 @@ class AffiliateStripeCustomer(models.Model):
 
     @api.model
     def _row_values(self, row):
-        email = email_normalize(row.values["email"] or "") or None
+        email = one_spelling(email_normalize(row.values["email"] or "") or "") or None
         return {**super()._row_values(row), "email_normalized": email}
 
     def _sources(self):

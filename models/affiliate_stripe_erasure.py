@@ -6,6 +6,9 @@ from odoo.tools import SQL
 from ..lib import erasure
 from ..lib.stripe_text import storable_json
 
+# What names no customer itself, by what does.
+BELONGS_TO = {"dispute": "charge", "invoice_line": "invoice"}
+
 
 class AffiliateStripeCustomer(models.Model):
     """Customers whose personal data are erased stay so, whatever Stripe still tells."""
@@ -25,10 +28,13 @@ class AffiliateStripeCustomer(models.Model):
         if not refs:
             return []
         table = SQL.identifier(f"affiliate_stripe_{kind}")
-        if kind == "dispute":
+        if kind in BELONGS_TO:
+            owner = BELONGS_TO[kind]
             which = SQL(
-                "charge_ref IN (SELECT stripe_id FROM affiliate_stripe_charge"
+                "%(column)s IN (SELECT stripe_id FROM %(owner)s"
                 " WHERE account_id IN %(accounts)s AND customer_ref IN %(refs)s)",
+                column=SQL.identifier(f"{owner}_ref"),
+                owner=SQL.identifier(f"affiliate_stripe_{owner}"),
                 accounts=tuple(self.account_id.ids),
                 refs=refs,
             )

@@ -12,6 +12,8 @@ from odoo.tools import SQL
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import MODELS, guest_id
 
+# How long a visitor waits for what somebody else has locked.
+PATIENCE = "500ms"
 # Whose invoice each payment pays.
 _PAID = SQL(
     """(SELECT paid.customer_ref, paid.account_id, payment.payment_intent
@@ -62,6 +64,18 @@ class AffiliateStripeSync(models.AbstractModel):
                 if isinstance(own, Cursor):
                     own.connection.autocommit = True
                 yield own
+
+    @api.model
+    def _hurry(self, cr, statement=None):
+        """Execute a statement for a visitor, who waits for no lock longer than PATIENCE;
+        nor does what follows on this connection until the pool lends it out again.
+
+        :raise psycopg2.errors.LockNotAvailable: it would have to wait longer
+        """
+        query = SQL("SET lock_timeout = %s", PATIENCE)
+        if statement:  # together they are one way to the database
+            query = SQL("%s; %s", query, statement)
+        cr.execute(query, log_exceptions=False)  # a lock is no error, others are raised
 
     @api.model
     def _get_api(self, account):

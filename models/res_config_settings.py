@@ -5,6 +5,8 @@ from ..tools.access import needs
 from .affiliate_click import CLICK_DAYS
 from .affiliate_stripe_event_retention import EVENT_DAYS, PAYLOAD_DAYS
 
+MOST_PROXIES = 9
+
 
 class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
@@ -44,6 +46,19 @@ class ResConfigSettings(models.TransientModel):
         compute="_compute_affiliate_addresses_hidden"
     )
 
+    affiliate_trusted_proxies = fields.Integer(
+        string="Trusted proxies",
+        config_parameter="affiliate_stripe.trusted_proxies",
+        default=1,
+    )
+    affiliate_proxies_missed = fields.Integer(
+        compute="_compute_affiliate_proxies_missed"
+    )
+
+    def _compute_affiliate_proxies_missed(self):
+        missed = self.env["affiliate.click"]._proxies_missed()
+        self.affiliate_proxies_missed = missed
+
     def _compute_affiliate_addresses_hidden(self):
         hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
         self.affiliate_addresses_hidden = hidden
@@ -63,6 +78,17 @@ class ResConfigSettings(models.TransientModel):
                     self.env._(
                         "Stripe events are kept for one day at least, and their "
                         "contents not longer than the events."
+                    )
+                )
+
+    @api.constrains("affiliate_trusted_proxies")
+    def _check_affiliate_trusted_proxies(self):
+        for settings in self:
+            if not 1 <= settings.affiliate_trusted_proxies <= MOST_PROXIES:
+                raise ValidationError(
+                    self.env._(
+                        "Between visitors and Odoo there are 1 to %s trusted proxies.",
+                        MOST_PROXIES,
                     )
                 )
 

@@ -13,6 +13,11 @@ from odoo.tests.common import ChromeBrowser, ChromeBrowserException
 PATIENCE = 20  # other work on the machine must not make a test fail
 DESKTOP = {"width": 1366, "height": 768, "deviceScaleFactor": 1, "mobile": False}
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+# What a person's Chromium says; a headless one says that it is a robot.
+AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/141.0.0.0 Safari/537.36"
+)
 KEYS = {"Escape": 27, "Tab": 9, "Enter": 13}
 
 
@@ -52,6 +57,7 @@ class Visitor(ChromeBrowser):
         self._handlers["Target.attachedToTarget"] = self._handle_frame
         self._handlers["Target.detachedFromTarget"] = self._handle_frame_gone
         self.command("Network.enable")
+        self.command("Network.setUserAgentOverride", userAgent=AGENT)
         self.command(
             "Target.setAutoAttach",
             autoAttach=True,
@@ -98,6 +104,11 @@ class Visitor(ChromeBrowser):
         send = self._websocket_send
         for method in ("Fetch.enable", "Network.enable", "Page.enable"):
             send(method, session=sessionId)
+        send(
+            "Network.setUserAgentOverride",
+            params={"userAgent": AGENT},
+            session=sessionId,
+        )
         if self.frame_script:
             send(
                 "Page.addScriptToEvaluateOnNewDocument",

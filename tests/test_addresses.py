@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 from freezegun import freeze_time
 
+from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 from odoo.tools import config
 
@@ -103,6 +104,106 @@ class TestAddresses(ProxyCase):
         with freeze_time("2999-01-01"):
             self.env.invalidate_all()
             self.assertFalse(self.program.addresses_hidden)
+
+    def trust(self, number):
+        self.env["ir.config_parameter"].sudo().set_param(
+            "affiliate_stripe.trusted_proxies", number
+        )
+
+    def told(self, forwarded, trusted=1, peer="203.0.113.9", **headers):
+        """The address behind proxies of which Odoo has believed the last."""
+        self.trust(trusted)
+        headers = {"X_Forwarded_For": forwarded, **headers}
+        return self.address(peer, honoured=True, **headers)
+
+    def test_as_many_proxies_as_are_trusted(self):
+        for forwarded, trusted, address in (
+            ("203.0.113.7", 1, "203.0.113.7"),
+            ("203.0.113.7, 198.51.100.1", 2, "203.0.113.7"),
+            ("203.0.113.7,198.51.100.1 , 10.0.0.1", 3, "203.0.113.7"),
+            ("203.0.113.7:4711, [2001:db8::1]:80", 2, "203.0.113.7"),
+            ('"[2001:db8::7]:4711", 198.51.100.1', 2, "2001:db8::7"),
+            # What a visitor writes himself stays left of it.
+            ("192.0.2.1, 203.0.113.7", 1, "203.0.113.7"),
+            ("192.0.2.1, 203.0.113.7, 198.51.100.1", 2, "203.0.113.7"),
+            ("192.0.2.1, " * 500 + "203.0.113.7", 1, "203.0.113.7"),
+            # Who went around the CDN is whom our own proxy saw.
+            ("203.0.113.7", 2, "203.0.113.7"),
+            ("unknown, 198.51.100.1", 2, "198.51.100.1"),
+            ("<b>", 1, "203.0.113.9"),
+            ("", 1, "203.0.113.9"),
+        ):
+            with self.subTest(forwarded[:40], trusted=trusted):
+                self.assertEqual(self.told(forwarded, trusted), address)
+
+    def test_what_a_cdn_tells_beside_it(self):
+        for name in visitor.CDN:
+            header = {name.replace("-", "_"): "203.0.113.7"}
+            # Our own proxy forgot what the CDN has told it in X-Forwarded-For.
+            self.assertEqual(
+                self.told("198.51.100.1", 2, **header), "203.0.113.7", name
+            )
+            # There is no CDN: the visitor has written it.
+            self.assertEqual(self.told("198.51.100.1", 1, **header), "198.51.100.1")
+            self.assertEqual(self.address("198.51.100.1", **header), "198.51.100.1")
+            self.assertIsNone(self.address("10.0.0.1", **header), "an unheeded one")
+
+    def test_a_setting_that_is_none(self):
+        for number in ("", "x", "-1", "0", "1.5"):
+            self.assertEqual(self.told("192.0.2.1, 203.0.113.7", number), "203.0.113.7")
+        settings = self.env["res.config.settings"].sudo()
+        settings.create({"affiliate_trusted_proxies": 2}).execute()
+        self.assertEqual(self.env["affiliate.click"]._trusted_proxies(), 2)
+        for number in (0, -1, 10):
+            with self.assertRaisesRegex(ValidationError, "1 to 9"):
+                settings.create({"affiliate_trusted_proxies": number})
+
+    def test_visitors_behind_a_cdn_and_a_proxy(self):
+        self.behind_a_proxy()
+        chains = [f"203.0.113.{number}, 198.51.100.1" for number in range(12)]
+        for chain in chains:
+            self.come({**PROXIED, "X-Forwarded-For": chain})
+        self.assertEqual(len(set(self.visits().mapped("ip_hash"))), 1)
+        settings = self.env["res.config.settings"]
+        self.assertEqual(self.program.proxies_missed, 2)
+        self.assertEqual(settings.create({}).affiliate_proxies_missed, 2)
+        self.trust(2)
+        self.env.invalidate_all()
+        self.assertEqual(self.program.proxies_missed, 0)
+        for chain in chains:
+            self.come({**PROXIED, "X-Forwarded-For": chain})
+        self.assertEqual(len(set(self.visits().mapped("ip_hash"))), 13)
+
+    def test_a_cdn_whose_address_our_proxy_overwrites_is_seen_too(self):
+        self.behind_a_proxy()
+        for number in range(12):
+            told = {"CF-Connecting-IP": f"203.0.113.{number}"}
+            self.come({**PROXIED, "X-Forwarded-For": "198.51.100.1", **told})
+        self.assertEqual(self.program.proxies_missed, 2)
+
+    def test_a_few_who_pretend_raise_no_warning(self):
+        self.behind_a_proxy()
+        for number in range(12):
+            self.come({**PROXIED, "X-Forwarded-For": f"203.0.113.{number}"})
+        for number in range(11):
+            pretended = f"192.0.2.{number}, 203.0.113.99"
+            self.come({**PROXIED, "X-Forwarded-For": pretended})
+        self.assertEqual(self.program.proxies_missed, 0)
+        self.assertEqual(len(set(self.visits().mapped("ip_hash"))), 13)
+
+    def test_the_country_is_that_of_the_address(self):
+        self.behind_a_proxy()
+        self.trust(2)
+        asked = []
+
+        def geo_ip(address):
+            asked.append(address)
+            return SimpleNamespace(country_code="NZ")
+
+        with patch.object(visitor, "GeoIP", geo_ip):
+            self.come({**PROXIED, "X-Forwarded-For": "203.0.113.7, 198.51.100.1"})
+        self.assertEqual(asked, ["203.0.113.7"])
+        self.assertEqual(self.visits().country_code, "NZ")
 
     def test_one_ipv6_network_is_one_visitor(self):
         clicks = self.env["affiliate.click"]

@@ -89,7 +89,7 @@ class TestCreditNotes(MoneyCase):
         self.assertEqual((row.cause_id, row.amount), (note["id"], -12.00))
         self.assertEqual(row.origin_id.amount, 15.00)
         self.assertEqual(row.hold_until, row.origin_id.hold_until)
-        self.assertIn("Credit note about Work", row.explanation)
+        self.assertIn("Credit note about an item", row.explanation)
         self.assertIn("30 % of -40.00 USD given back = -12.00 USD", row.explanation)
         mirrored = self.env["affiliate.stripe.credit.note"].search([])
         self.assertEqual(mirrored.invoice_id.stripe_id, invoice["id"])

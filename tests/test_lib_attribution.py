@@ -236,6 +236,14 @@ class TestAttribution(unittest.TestCase):
             self.assertEqual(decision and decision.winner.affiliate, owner)
         self.assertEqual(self.reasons([sale(100)], [click]), ["advertised"])
 
+    def test_search_engines(self):
+        for search, owner in (("allow", A), ("hold", A), ("block", None)):
+            click = saw(A, REFERENCE, 50, policy=Policy(search=search), search="Bing")
+            decision = decide([sale(100)], [click])
+            self.assertEqual(decision and decision.winner.affiliate, owner)
+        self.assertEqual(self.reasons([sale(100)], [click]), ["searched"])
+        self.assertEqual(policy_from_json({"ads": "block"}).search, "allow")
+
     def test_why_the_others_lost(self):
         winner = saw(A, REFERENCE, 50)
         for other, why in (

@@ -2,12 +2,13 @@
 
 import unittest
 
+from odoo.addons.affiliate_stripe.lib.domains import mailbox, registrable
 from odoo.addons.affiliate_stripe.lib.quality import (
     AD,
     COMPANY,
     DISPOSABLE,
+    SEARCH,
     SELF,
-    canonical,
     doubts,
     is_disposable,
     is_same_company,
@@ -20,18 +21,56 @@ def is_shared(domain):
 
 class TestQuality(unittest.TestCase):
     def test_where_an_address_leads_to(self):
-        for email, mailbox in (
+        for email, leads_to in (
             ("Jane.Doe@Acme.io", "jane.doe@acme.io"),
             (" jane+news@acme.io ", "jane@acme.io"),
             ("Ja.n.e+x@gmail.com", "jane@gmail.com"),
             ("jane@googlemail.com", "jane@gmail.com"),
+            ("jane@me.com", "jane@icloud.com"),
+            ("jane+x@mac.com", "jane@icloud.com"),
+            ("ja.ne@icloud.com", "ja.ne@icloud.com"),
+            ("jane@pm.me", "jane@proton.me"),
+            ("ja.n-e_@protonmail.com", "jane@proton.me"),
+            ("jane@ya.ru", "jane@yandex.ru"),
+            ("jane-doe@yandex.com", "jane.doe@yandex.ru"),
+            ("jane@Bücher.example", "jane@xn--bcher-kva.example"),
+            ("jane@xn--bcher-kva.example", "jane@xn--bcher-kva.example"),
             ("+jane@acme.io", "+jane@acme.io"),
+            ("...@gmail.com", "...@gmail.com"),
             ("nobody", ""),
             ("", ""),
             (None, ""),
         ):
             with self.subTest(email):
-                self.assertEqual(canonical(email), mailbox)
+                self.assertEqual(mailbox(email), leads_to)
+
+    def test_what_may_be_two_mailboxes_is_not_made_one(self):
+        for one, other in (
+            ("jane@hotmail.com", "jane@outlook.com"),
+            ("jane@live.com", "jane@outlook.com"),
+            ("jane@yahoo.com", "jane@ymail.com"),
+            ("jane@gmx.de", "jane@gmx.net"),
+            ("jane@tuta.com", "jane@tutanota.com"),
+            ("jane@mail.ru", "jane@inbox.ru"),
+            ("jane@yandex.ru", "jane@mail.ru"),
+        ):
+            self.assertNotEqual(mailbox(one), mailbox(other))
+
+    def test_what_somebody_has_registered(self):
+        for domain, owned in (
+            ("mail.acme.co.uk", "acme.co.uk"),
+            ("Acme.github.io", "acme.github.io"),
+            ("www.bücher.example", "xn--bcher-kva.example"),
+            ("acme.io.", "acme.io"),
+            ("co.uk", ""),
+            ("github.io", ""),
+            ("localhost", ""),
+            ("127.0.0.1", ""),
+            ("::1", ""),
+            ("", ""),
+        ):
+            with self.subTest(domain):
+                self.assertEqual(registrable(domain), owned)
 
     def test_throw_away_addresses(self):
         for email in ("x@mailinator.com", "x@EU.Mailinator.com", "x@guerrillamail.com"):
@@ -45,6 +84,11 @@ class TestQuality(unittest.TestCase):
             ("jane@acme.io", "bob@mail.acme.io", True),
             ("jane@mail.acme.io", "bob@acme.io", True),
             ("jane@acme.io", "bob@notacme.io", False),
+            ("jane@shop.acme.io", "bob@mail.acme.io", True),
+            ("jane@acme.co.uk", "bob@other.co.uk", False),
+            ("jane@mail.acme.co.uk", "bob@acme.co.uk", True),
+            ("jane@one.github.io", "bob@two.github.io", False),
+            ("jane@bücher.example", "bob@xn--bcher-kva.example", True),
             ("jane@gmail.com", "bob@gmail.com", False),
             ("jane@x.gmail.com", "bob@gmail.com", False),
             ("", "bob@acme.io", False),
@@ -67,5 +111,7 @@ class TestQuality(unittest.TestCase):
         self.assertEqual(
             self.doubts("d.rona@gmail.com", own=["drona@googlemail.com"]), {SELF}
         )
+        self.assertEqual(self.doubts("drona@pm.me", own=["drona@proton.me"]), {SELF})
+        self.assertEqual(self.doubts("jane@other.io", search="Bing"), {SEARCH})
         self.assertEqual(self.doubts("jane@gmail.com", own=["drona@gmail.com"]), set())
         self.assertEqual(self.doubts(own=[]), set())

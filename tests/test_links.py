@@ -11,7 +11,10 @@ from odoo.tools import mute_logger
 from ..lib import visits
 from .common import StripeCase
 
-BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}
+BROWSER = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
+    "Sec-Fetch-Dest": "document",
+}
 SITE = "https://acme.example"
 
 

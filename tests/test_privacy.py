@@ -77,6 +77,19 @@ class TestPrivacy(VisitCase):
         self.assertEqual(self.bound().affiliate_id, self.drona)
         self.assertEqual(len(self.env["affiliate.click"].search([])), 2)
 
+    def test_texts_of_lines_may_name_people(self):
+        item = {"amount": 5000, "currency": "usd", "description": f"For {NAME}"}
+        self.shop.invoice(self.customer, item)
+        self.deliver()
+        self.assertTrue(self.found(f"For {NAME}"))
+        self.erase()
+        self.assert_erased()
+        for kind, name in (("checkout_session", "line_items"), ("credit_note", "lines")):
+            lines = {"data": [{"id": "li_1", "description": f"For {NAME}"}]}
+            self.assertEqual(
+                erasure.erase(kind, {name: lines}), {name: {"data": [{"id": "li_1"}]}}
+            )
+
     def test_what_stripe_goes_on_telling_is_stored_without_the_person(self):
         self.erase()
         self.shop.post(f"customers/{self.customer['id']}", name="Jane Secret-Doe")

@@ -125,7 +125,10 @@ class TestPeopleAndRobots(TrackingCase):
         before = len(self.visits())
         self.opener.cookies.clear()
         self.assertEqual(
-            self.follow("DRONA29", {"User-Agent": agent, **headers}).status_code, 302
+            self.follow(
+                "DRONA29", {**BROWSER, "User-Agent": agent, **headers}
+            ).status_code,
+            302,
         )
         return len(self.visits()) > before
 

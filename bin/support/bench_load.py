@@ -25,6 +25,7 @@ BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0",
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "Accept-Language": "en-US,en;q=0.5",
+    "Sec-Fetch-Dest": "document",
 }
 MARK = b"@@@@@@@@"  # stands in a body where the number of the event goes
 

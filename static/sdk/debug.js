@@ -13,6 +13,7 @@
         413: "refused: too long",
         422: "refused: this is no e-mail address",
         429: "refused: too many from this network address, try again later",
+        503: "not stored: our server is busy just now, try again",
     };
     const answer = (status) =>
         answers[status] ||

@@ -5,6 +5,7 @@ twice, once undisturbed and once through all this; the ledgers must be the same.
 be what a reader has stored who was killed again and again.
 """
 
+import http.client
 import json
 import math
 import os
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -31,8 +33,11 @@ from support.bench_engine import (
     start_reading,
     wait_for,
 )
-from support.bench_server import odoo_server
+from support.bench_load import BROWSER
+from support.bench_server import inside_odoo, odoo_server
 from support.bench_stripe import post_all, raw_request, stripe_double
+from support.bench_tracking import SETUP as VISITORS
+from support.database import LINK_TRACKER
 from support.provision import provision
 from support.say import Trouble, say
 from support.testing import new_log
@@ -96,6 +101,22 @@ SOONER_SQL = """
         for each row execute function pause_less()
 """.format(**SOONER)
 A_MINUTE = 60 / SOONER["lease"]
+#: Odoo without processes; how long PostgreSQL is away; until the door looks again.
+THREADS = ("--workers", 0, "--max-cron-threads", 1)
+AWAY, A_LOOK = 4, 65
+LONG_AGO_SQL = """
+    update affiliate_stripe_event set received_at = received_at - interval '1 hour';
+    update ir_cron set lastcall = lastcall - interval '1 hour'
+"""
+#: What is locked, and how a link, a visit, a lead and the form are answered then.
+LOCKS = {
+    "lock affiliate_click in access exclusive mode": (302, 503, 503, 200),
+    "select from affiliate_code for update": (302, 503, 503, 200),
+    "lock affiliate_code in access exclusive mode": (503, 503, 503, 200),
+    "lock affiliate_rate_limit_log in access exclusive mode": (302, 204, 204, 200),
+    "lock affiliate_referral in access exclusive mode": (302, 204, 503, 200),
+    "lock affiliate_program in access exclusive mode": (503, 503, 503, 503),
+}
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
 
@@ -157,6 +178,104 @@ def test_a_killed_reader_goes_on(ground):
     finally:
         ground.drop_database(database)
         ground.drop_database(clean)
+
+
+def test_threads_that_a_restart_has_ended_are_started(ground, cluster):
+    """Without processes of its own for them Odoo loses the threads of its scheduled
+    actions when PostgreSQL is away for a moment. The webhook's door starts them."""
+    database = f"test_{os.getpid()}"
+    ground.fresh_database(database)
+    try:
+        with stripe_double(ground) as double:
+            inside(ground, database, "setup", url=double.url, invoices=2)
+            inside(ground, database, "read")
+            with moved(ground, cluster, database):
+                log = new_log(cluster.cache / "log", f"chaos_{database}")
+                with odoo_server(cluster, database, log, *THREADS) as server:
+                    cluster.postgres.stop("fast")
+                    time.sleep(AWAY)
+                    cluster.postgres.ensure()
+                    deliveries = list(map(raw_request, renewals(double)))
+                    post_all(deliveries[1:], server.port)
+                    time.sleep(A_LOOK)
+                    assert ask(server, PENDING), "the threads have survived"
+                    query(server, LONG_AGO_SQL)
+                    post_all(deliveries[:1], server.port)
+                    wait_for(lambda: not ask(server, PENDING), PATIENCE)
+                    assert "they are started again" in log.read_text()
+    finally:
+        ground.drop_database(database)
+
+
+def renewals(double):
+    double.renew(count=2, types=TYPES)
+    return double.take()
+
+
+def test_links_wait_for_nobody(ground):
+    """Whatever somebody has locked, a visitor is led on or told to come again."""
+    database = f"test_{os.getpid()}"
+    ground.fresh_database(database, extra=LINK_TRACKER)
+    try:
+        known = inside_odoo(ground, database, VISITORS)
+        log = new_log(ground.cache / "log", f"chaos_{database}")
+        with odoo_server(ground, database, log, *SERVER) as server:
+            visit(server, known)
+            for statement, statuses in LOCKS.items():
+                with locking(server, statement):
+                    start = time.monotonic()
+                    assert visit(server, known) == statuses, statement
+                    assert time.monotonic() - start < len(statuses) * 3, statement
+            assert visit(server, known) == (302, 204, 204, 200)
+    finally:
+        ground.drop_database(database)
+
+
+def visit(server, known):
+    """A link, what the script tells of a visit and of a lead, and the form."""
+    public, browser = f"/affiliate/v1/{known['key']}", dict(BROWSER)
+    reference = f"{known['code']}_{uuid.uuid4().hex[:22]}"
+    script = {**browser, "Origin": "http://127.0.0.1", "Content-Type": "text/plain"}
+    asked = (
+        (f"/a/{known['code']}", None, browser),
+        (f"{public}/click", {"reference": reference, "url": known["site"]}, script),
+        (f"{public}/lead", {"reference": reference, "email": "x@example.com"}, script),
+        (f"/affiliate/form/{known['key']}", None, browser),
+    )
+    statuses = []
+    for path, body, headers in asked:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        method = "POST" if body else "GET"
+        connection.request(method, path, body and json.dumps(body), headers)
+        statuses.append(connection.getresponse().status)
+        connection.close()
+    return tuple(statuses)
+
+
+@contextmanager
+def locking(server, statement):
+    """Hold what a statement locks, in a transaction of its own."""
+    session = subprocess.Popen(
+        [
+            server.ground.postgres.programs / "psql",
+            *("-Xq", "-v", "ON_ERROR_STOP=1", "-d", server.database),
+        ],
+        env=dict(os.environ, **server.ground.postgres.environ()),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    session.stdin.write(f"begin; {statement}; \\echo locked\n")
+    session.stdin.flush()
+    for line in session.stdout:
+        if line.strip() == "locked":
+            break
+    try:
+        yield
+    finally:
+        session.stdin.write("rollback;\n")
+        session.stdin.close()
+        session.wait(10)
 
 
 def kill_readers(server):
