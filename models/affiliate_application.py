@@ -335,9 +335,7 @@ class AffiliateApplication(models.Model):
         """Make the affiliate, or reopen the rejected one; tell the manager."""
         self.ensure_one()
         affiliate = self._find_affiliate()
-        values = {
-            name: self[name] for name in ("website", "wished_code", "motivation")
-        }
+        values = {name: self[name] for name in ("website", "wished_code", "motivation")}
         self.write({"state": "confirmed", "confirmed_at": fields.Datetime.now()})
         if affiliate:
             self.affiliate_id = affiliate

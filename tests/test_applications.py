@@ -419,7 +419,9 @@ class TestOnlyOneMail(ApplicationCase):
         for word in ("evil", "URGENT", "EVIL", "victim", "bank", "Jane Writer"):
             self.assertNotIn(word, text)
         self.assertIn("Acme Partners", text)
-        self.assertEqual((letter["To"], letter["Cc"], letter["Bcc"]), (JANE, None, None))
+        self.assertEqual(
+            (letter["To"], letter["Cc"], letter["Bcc"]), (JANE, None, None)
+        )
         links = re.findall(r"https?://[^\s\"'<>?]+", text)
         # Odoo's own footer, and the company's in it.
         ours = (self.base_url(), "https://www.odoo.com", self.company.website or "-")
@@ -671,9 +673,7 @@ class TestApplyAgain(ApplicationCase):
         self.press(second)
         self.press(first)
         self.assertEqual(self.applied().motivation, "The second time")
-        self.assertEqual(
-            self.applications().mapped("state"), ["known", "confirmed"]
-        )
+        self.assertEqual(self.applications().mapped("state"), ["known", "confirmed"])
 
     def test_signed_in_and_there_already(self):
         user = new_test_user(

@@ -8,6 +8,7 @@ from ..models.affiliate_referral_capture import email_address
 from .mail_common import FORM, ApplicationCase
 from .web_common import PASSWORD, PageCase
 
+
 class TestProgramPages(PageCase):
     def test_one_program_is_the_list(self):
         page = self.get("/affiliates")
@@ -105,7 +106,7 @@ class TestProgramPages(PageCase):
 
 
 class TestApplication(ApplicationCase):
-    """The form: what is taken, what is refused, and that nothing follows from it yet."""
+    """The form: what is taken and refused, and that nothing follows from it yet."""
 
     def setUp(self):
         super().setUp()
