@@ -17,6 +17,7 @@ LINK_DAYS = 7  # how long the link in a mail can be used
 MAILS_A_DAY = 200  # to all mailboxes together
 # A mail server that refuses so many in one run is left alone until the next run.
 MAX_FAILURES = 5
+BATCH = 1000
 CRON = "affiliate_stripe.ir_cron_applications"
 
 
@@ -218,7 +219,8 @@ class AffiliateApplication(models.Model):
         token = secrets.token_urlsafe(32)
         self.write({"state": "mailed", "token_hash": _hash(token)})
         base = self.program_id.get_base_url()
-        return self._mail("confirm", link=f"{base}/affiliates/confirm/{token}")
+        link = f"{base}/affiliates/confirm/{token}"
+        return self._mail("confirm", link=link, days=self._link_days())
 
     def _close(self, outcome):
         """Nothing comes of it: tell the owner of the mailbox, and nobody else.
@@ -287,7 +289,7 @@ class AffiliateApplication(models.Model):
             has to sign in), ``used``, ``closed`` (the program is not public any more)
             or ``gone``
         """
-        if not self or (self.state == "mailed" and self.mailed_at <= _expiry(self.env)):
+        if not self or (self.state == "mailed" and self.mailed_at <= self._expiry()):
             return "gone"
         if self.state != "mailed":
             return "used"
@@ -385,6 +387,17 @@ class AffiliateApplication(models.Model):
 
     # === UPKEEP === #
 
+    @api.model
+    def _link_days(self):
+        settings = self.env["affiliate.stripe.event"]
+        return settings._retention_days("application_days", LINK_DAYS)
+
+    @api.model
+    def _expiry(self):
+        """Return the time before which links were sent that are over now."""
+        now = fields.Datetime.now()
+        return fields.Datetime.subtract(now, days=self._link_days())
+
     @contextmanager
     def _own_transaction(self):
         """Yield this model as superuser in a READ COMMITTED transaction of its own."""
@@ -394,8 +407,8 @@ class AffiliateApplication(models.Model):
     @api.autovacuum
     def _gc_unconfirmed(self):
         """Forget what nobody has confirmed, as soon as its link is over."""
-        limit = _expiry(self.env)
-        self.search(
+        limit = self._expiry()
+        forgotten = self.search(
             [
                 ("confirmed_at", "=", False),
                 ("create_date", "<=", limit),
@@ -403,19 +416,14 @@ class AffiliateApplication(models.Model):
                 ("mailed_at", "=", False),
                 ("mailed_at", "<=", limit),
             ],
-            limit=10_000,
-        ).unlink()
+            limit=BATCH,
+        )
+        forgotten.unlink()
+        return len(forgotten), len(forgotten) == BATCH
 
 
 def _hash(token):
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
-
-
-def _expiry(env):
-    """Return the time before which links were sent that are over now."""
-    settings = env["affiliate.stripe.event"]
-    days = settings._retention_days("application_days", LINK_DAYS)
-    return fields.Datetime.subtract(fields.Datetime.now(), days=days)
 
 
 def _is_login(user, email):

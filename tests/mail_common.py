@@ -47,7 +47,7 @@ class ApplicationCase(PageCase):
         )
         self.authenticate(None, None)
 
-    # --- what people do ----------------------------------------------------------------
+    # --- what people do ---
 
     def apply(self, status=200, program=None, headers=None, **values):
         """Send the form of the public page."""
@@ -90,7 +90,7 @@ class ApplicationCase(PageCase):
         self.press(self.link(letter))
         return self.applied(values.get("email", FORM["email"]))
 
-    # --- what came of it ---------------------------------------------------------------
+    # --- what came of it ---
 
     def applied(self, email=FORM["email"]):
         """The affiliates whose applications have come from an address."""
