@@ -39,6 +39,7 @@
         "views/affiliate_commission_rule_views.xml",
         "views/affiliate_program_views.xml",
         "views/affiliate_affiliate_views.xml",
+        "views/affiliate_application_views.xml",
         "views/affiliate_code_views.xml",
         "views/affiliate_click_views.xml",
         "views/affiliate_referral_views.xml",

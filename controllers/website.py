@@ -58,10 +58,7 @@ class AffiliateWebsite(http.Controller):
         sitemap=_sitemap,
     )
     def program(self, program, **_others):
-        program = self._program(program)
-        user = request.env.user
-        known = {} if user._is_public() else {"name": user.name, "email": user.email}
-        return self._render_program(program, values=known)
+        return self._render_program(self._program(program), values=_known())
 
     @http.route(
         "/affiliates/<string:program>/apply",
@@ -74,7 +71,10 @@ class AffiliateWebsite(http.Controller):
         sitemap=False,
     )
     def apply(self, program, **post):
-        """Take an application. The answer is the same for known and new people."""
+        """Take an application: it is stored, nothing else happens in this request.
+
+        The answer is the same for known and new people, and takes the same time.
+        """
         program = self._program(program)
         typed = {name: _clean(name, post.get(name)) for name in MAX_LENGTHS}
         values, errors = self._validate(typed)
@@ -83,7 +83,12 @@ class AffiliateWebsite(http.Controller):
         if not post.get(HONEYPOT):
             if is_flood("apply", APPLICATIONS_AN_HOUR):
                 return self._render_program(program, typed, limited=True, status=429)
-            request.env["affiliate.affiliate"].sudo()._apply(program, values)
+            applications = request.env["affiliate.application"].sudo()
+            user = request.env.user
+            if applications._proves(user, values["email"]):
+                applications._receive(program, values, request.lang.code, user)
+                return request.redirect(f"{program.website_url}/confirmed")
+            applications._receive(program, values, request.lang.code)
         return request.redirect(f"{program.website_url}/thanks")
 
     @http.route(
@@ -108,9 +113,77 @@ class AffiliateWebsite(http.Controller):
         sitemap=False,
     )
     def thanks(self, program, **_others):
+        """Ask to look into the mailbox, whoever has applied."""
         return request.render(
             "affiliate_stripe.website_thanks", {"program": self._program(program)}
         )
+
+    @http.route(
+        "/affiliates/<string:program>/confirmed",
+        type="http",
+        auth="public",
+        website=True,
+        readonly=True,
+        sitemap=False,
+    )
+    def confirmed(self, program, **_others):
+        """Thank for a confirmed application, whatever has come of it."""
+        return request.render(
+            "affiliate_stripe.website_confirmed", {"program": self._program(program)}
+        )
+
+    @http.route(
+        "/affiliates/confirm/<string:token>",
+        type="http",
+        auth="public",
+        website=True,
+        methods=["GET"],
+        readonly=True,
+        sitemap=False,
+    )
+    def look_at_application(self, token, **_others):
+        """Show the application behind the link of a mail, and a button to confirm it.
+
+        Nothing changes by looking: mail scanners open links, too.
+        """
+        application = request.env["affiliate.application"].sudo()._find(token)
+        return self._render_application(
+            token, application._look(request.env.user), application
+        )
+
+    @http.route(
+        "/affiliates/confirm/<string:token>",
+        type="http",
+        auth="public",
+        website=True,
+        methods=["POST"],
+        sitemap=False,
+    )
+    def confirm_application(self, token, **_others):
+        """The button of that page: whoever presses it has the mailbox."""
+        application = request.env["affiliate.application"].sudo()._find(token)
+        found = application._confirm(request.env.user)
+        if found == "open":
+            return request.redirect(f"{application.program_id.website_url}/confirmed")
+        return self._render_application(token, found, application)
+
+    def _render_application(self, token, found, application):
+        # "Gone" says nothing of what there was, e.g. to whoever guesses links.
+        application = application if found != "gone" else application.browse()
+        response = request.render(
+            "affiliate_stripe.website_confirm",
+            {
+                "application": application,
+                "program": application.program_id,
+                "found": found,
+                "path": f"/affiliates/confirm/{token}",
+            },
+            status=410 if found == "gone" else 200,
+        )
+        # The address of this page is a secret.
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     def _programs(self):
         company = request.website.company_id
@@ -171,6 +244,18 @@ class AffiliateWebsite(http.Controller):
                 "wished_code", env._("Please use 3 to 40 letters, digits or hyphens.")
             )
         return values, errors
+
+
+def _known():
+    """Return what the form need not ask of whoever is signed in.
+
+    His login rather than the e-mail of his contact, which he may have changed to
+    anybody's.
+    """
+    user = request.env.user
+    if user._is_public():
+        return {}
+    return {"name": user.name, "email": email_address(user.login) or user.email}
 
 
 def _clean(name, text):

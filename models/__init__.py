@@ -44,6 +44,7 @@ from . import affiliate_program_tracking
 from . import affiliate_program_policy
 from . import affiliate_commission_rule
 from . import affiliate_affiliate
+from . import affiliate_application
 from . import affiliate_code
 from . import affiliate_code_promotion
 from . import affiliate_code_following

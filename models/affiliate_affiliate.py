@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_date
 
 from ..tools.access import needs
-from .affiliate_stripe_sync import read_committed
 
 # A suspended affiliate keeps his customers; what they earn him waits.
 WORKING_STATES = ("active", "suspended")
@@ -70,6 +70,19 @@ class AffiliateAffiliate(models.Model):
         string="Application", help="What the affiliate wrote when applying."
     )
     website = fields.Char()
+    rejected_at = fields.Datetime(
+        string="Rejected",
+        readonly=True,
+        copy=False,
+        help="When the last application was rejected.",
+    )
+    application_ids = fields.One2many(
+        "affiliate.application",
+        "affiliate_id",
+        string="Applications",
+        domain=[("confirmed_at", "!=", False)],
+        groups="affiliate_stripe.group_affiliate_officer",
+    )
     code_ids = fields.One2many(
         "affiliate.code", "affiliate_id", string="Tracking codes"
     )
@@ -251,7 +264,7 @@ class AffiliateAffiliate(models.Model):
     @needs("write", sudo=True)
     def action_reject(self):
         rejected = self.filtered(lambda a: a.state == "pending")
-        rejected.write({"state": "rejected"})
+        rejected.write({"state": "rejected", "rejected_at": fields.Datetime.now()})
         rejected._close_application()
         return True
 
@@ -303,66 +316,48 @@ class AffiliateAffiliate(models.Model):
     def _address_account(self):
         return self.program_id.stripe_account_id
 
-    @api.model
-    def _apply(self, program, values):
-        """Take an application from the public page.
+    def _handle_application(self):
+        """Accept at once where the program accepts everybody, else ask a manager."""
+        self.ensure_one()
+        if not (self.program_id.auto_approve_affiliates and self._try_approve()):
+            self._ask_manager(self.env._("New affiliate application"))
 
-        In a transaction of its own, after all others for the same address: a form
-        sent twice at once would be two contacts else.
+    def _apply_again(self, values):
+        """Open the application of a rejected affiliate again. A person has said no, so
+        a person decides, whatever the program accepts.
 
-        :param program: a published ``affiliate.program``
-        :param dict values: ``name``, ``email`` and optionally ``website``,
-            ``wished_code``, ``motivation``; other keys are ignored
+        :param dict values: what was typed this time
         """
-        with read_committed(self.env.registry) as cr:
-            own = self.with_env(self.env(cr=cr))
-            own.env["affiliate.referral"]._lock_email(values["email"])
-            own._enrol_applicant(program.with_env(own.env), values)
+        self.ensure_one()
+        rejected = format_date(self.env, self.rejected_at)
+        self.write({**values, "state": "pending"})
+        self.message_post(
+            body=self.env._("Applied again, after the rejection of %s.", rejected)
+        )
+        self._ask_manager(
+            self.env._("Applied again, after the rejection of %s", rejected)
+        )
 
-    @api.model
-    def _enrol_applicant(self, program, values):
-        """Note an application, unless the person has applied before."""
-        partner = self._find_applicant(program, values["email"])
-        if not partner:
-            partner = partner.create({"name": values["name"], "email": values["email"]})
-        affiliate = self.with_context(active_test=False).search(
-            [("partner_id", "=", partner.id), ("program_id", "=", program.id)]
+    def _ask_manager(self, summary):
+        """Confirm that the application has come, and have a manager decide on it."""
+        self._send("mail_template_affiliate_applied")
+        manager = self.env.ref("affiliate_stripe.group_affiliate_manager").user_ids
+        self.activity_schedule(
+            APPLICATION, summary=summary, user_id=manager[:1].id or self.env.uid
         )
-        if affiliate:
-            return
-        affiliate = self.create(
-            {
-                "partner_id": partner.id,
-                "program_id": program.id,
-                "website": values.get("website"),
-                "wished_code": values.get("wished_code"),
-                "motivation": values.get("motivation"),
-            }
-        )
-        affiliate._send("mail_template_affiliate_applied")
-        if not (program.auto_approve_affiliates and affiliate._try_approve()):
-            manager = self.env.ref("affiliate_stripe.group_affiliate_manager").user_ids
-            affiliate.activity_schedule(
-                APPLICATION,
-                summary=self.env._("New affiliate application"),
-                user_id=manager[:1].id or self.env.uid,
-            )
+
+    def _refused_until(self):
+        """Return until when the program takes no new application of this rejected
+        affiliate, or False."""
+        months = self.program_id.reapply_months
+        if not (months and self.state == "rejected" and self.rejected_at):
+            return False
+        until = fields.Datetime.add(self.rejected_at, months=months)
+        return until > fields.Datetime.now() and until
 
     def _close_application(self):
         """It is decided: nobody has to look at it any more."""
         self.activity_unlink([APPLICATION], only_automated=True)
-
-    @api.model
-    def _find_applicant(self, program, email):
-        """Return the contact of an address, one with a login before others."""
-        partners = self.env["res.partner"].search(
-            [
-                ("email_normalized", "=", email),
-                ("company_id", "in", (False, program.company_id.id)),
-            ],
-            order="id",
-        )
-        return (partners.filtered("user_ids") or partners)[:1]
 
     def _try_approve(self):
         """Approve unless something is in the way, e.g. a login of the same name.
@@ -382,7 +377,15 @@ class AffiliateAffiliate(models.Model):
         """Give the partner a login, invited by mail, unless there is one."""
         self.ensure_one()
         partner = self.partner_id
-        if partner.with_context(active_test=False).user_ids:
+        users = partner.with_context(active_test=False).user_ids
+        if users:
+            if not any(users.mapped("active")):
+                raise UserError(
+                    self.env._(
+                        "The login of %s is archived. Unarchive it, then approve.",
+                        partner.name,
+                    )
+                )
             return
         if not partner.email:
             raise UserError(
@@ -407,5 +410,13 @@ class AffiliateAffiliate(models.Model):
         return self.env["affiliate.code"]._create_for(self)
 
     def _send(self, template):
-        """Queue one of our mails to the affiliate."""
-        self.env.ref(f"affiliate_stripe.{template}").sudo().send_mail(self.id)
+        """Queue one of our mails to the affiliate.
+
+        Whoever has applied gets it at the address that he has confirmed: the e-mail of
+        his contact may be anybody's.
+        """
+        applied = self.sudo().application_ids[:1]
+        recipient = {"recipient_ids": [], "email_to": applied.email} if applied else {}
+        self.env.ref(f"affiliate_stripe.{template}").sudo().send_mail(
+            self.id, email_values=recipient
+        )

@@ -129,6 +129,12 @@ class AffiliateProgram(models.Model):
     )
 
     auto_approve_affiliates = fields.Boolean(string="Accept every application")
+    reapply_months = fields.Integer(
+        string="Refuse new applications for",
+        help="Months after a rejection in which nobody can apply again. 0: everybody "
+        "may apply again at once, and a manager decides. Who is refused is told so by "
+        "mail only.",
+    )
 
     # --- books ---
     product_id = fields.Many2one(
@@ -155,6 +161,9 @@ class AffiliateProgram(models.Model):
 
     _hold_positive = models.Constraint(
         "CHECK (hold_days >= 0)", "The hold cannot be negative."
+    )
+    _reapply_positive = models.Constraint(
+        "CHECK (reapply_months >= 0)", "The months cannot be negative."
     )
     _minimum_positive = models.Constraint(
         "CHECK (minimum_payout >= 0)", "The minimum payout cannot be negative."

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..tools.access import needs
+from .affiliate_application import LINK_DAYS, MAILS_A_DAY
 from .affiliate_click import CLICK_DAYS
 from .affiliate_stripe_event_retention import EVENT_DAYS, PAYLOAD_DAYS
 
@@ -40,6 +41,17 @@ class ResConfigSettings(models.TransientModel):
         string="Days to keep visits",
         config_parameter="affiliate_stripe.click_days",
         default=CLICK_DAYS,
+    )
+
+    affiliate_stripe_application_mails = fields.Integer(
+        string="Mails that ask to confirm, a day",
+        config_parameter="affiliate_stripe.application_mails",
+        default=MAILS_A_DAY,
+    )
+    affiliate_stripe_application_days = fields.Integer(
+        string="Days to confirm",
+        config_parameter="affiliate_stripe.application_days",
+        default=LINK_DAYS,
     )
 
     affiliate_addresses_hidden = fields.Boolean(
@@ -105,6 +117,25 @@ class ResConfigSettings(models.TransientModel):
                     self.env._(
                         "Visits are kept at least as long as links count: %s days.",
                         max(1, longest.cookie_days),
+                    )
+                )
+
+    @api.constrains(
+        "affiliate_stripe_application_mails", "affiliate_stripe_application_days"
+    )
+    def _check_affiliate_stripe_applications(self):
+        for settings in self:
+            if (
+                min(
+                    settings.affiliate_stripe_application_mails,
+                    settings.affiliate_stripe_application_days,
+                )
+                < 1
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "At least one mail a day has to be allowed, and one day to "
+                        "confirm. Unpublish the program to take no applications."
                     )
                 )
 

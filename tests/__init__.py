@@ -3,6 +3,7 @@ from . import (
     test_accounts,
     test_addresses,
     test_any_order,
+    test_applications,
     test_attribution,
     test_balance,
     test_codes,

@@ -18,6 +18,7 @@ PORTAL_MODELS = {
     "affiliate.settlement",
 }
 SECRETS = {
+    "affiliate.application": "token_hash",
     "affiliate.stripe.account": "api_key_secret",
     "affiliate.stripe.endpoint": "secret",
 }
@@ -443,6 +444,15 @@ class TestSecrets(SecurityCase):
         cls.endpoint = cls.env["affiliate.stripe.endpoint"].create(
             {"account_id": cls.account.id, "secret": "whsec_topsecret"}
         )
+        cls.application = cls.env["affiliate.application"].create(
+            {
+                "program_id": cls.program.id,
+                "name": "Jane",
+                "email": "jane@books.example",
+                "mailbox": "jane@books.example",
+                "token_hash": "topsecret",
+            }
+        )
         cls.env.flush_all()
 
     def readers(self):
@@ -462,6 +472,7 @@ class TestSecrets(SecurityCase):
     @mute_logger("odoo.models")
     def test_nobody_reads_a_secret(self):
         records = {
+            "affiliate.application": self.application,
             "affiliate.stripe.account": self.account,
             "affiliate.stripe.endpoint": self.endpoint,
         }

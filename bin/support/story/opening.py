@@ -141,7 +141,7 @@ class Opening:
 
     def application(self):
         tell, manager = self.tell, self.manager
-        tell.chapter("Drona applies, and is approved")
+        tell.chapter("Drona applies, confirms his address, and is approved")
         visitor = Browser(self.odoo_url)
         page = visitor.open("/affiliates")
         tell.fact("public page", page.url)
@@ -155,10 +155,18 @@ class Opening:
             },
         )
         tell.check("the form answers", page.status, 200, page.url)
+        domain = [("program_id", "=", self.program)]
+        # Anybody could have typed his address: until the owner of the mailbox has
+        # pressed the button behind the link, there is no affiliate.
+        link = tell.wait("the mail that asks to confirm", self.drona.confirmation)
+        page = visitor.open(link)
+        tell.check("  the link shows the form", "Drona Rao" in page.text, True)
+        seen = manager.call("affiliate.affiliate", "search_count", domain)
+        tell.check("  affiliates by then", seen, 0)
+        page = visitor.submit(page, page.form("csrf_token").fields)
+        tell.check("the button answers", page.status, 200, page.url)
         fields = ["display_name", "state", "code", "link"]
-        found = manager.one(
-            "affiliate.affiliate", [("program_id", "=", self.program)], fields
-        )
+        found = manager.one("affiliate.affiliate", domain, fields)
         if not found:
             raise Broken("the application did not reach Odoo.")
         self.affiliate = found["id"]

@@ -62,11 +62,18 @@ class Affiliate(Odoo):
 
     def invitation(self):
         """The link in the mail that grants access to the portal, or None."""
+        return self.link_in_mail(r"/web/signup\?")
+
+    def confirmation(self):
+        """The link in the mail that asks to confirm the application, or None."""
+        return self.link_in_mail("/affiliates/confirm/")
+
+    def link_in_mail(self, part):
         for letter in read_letters(self.mailbox):
             if self.email not in str(letter["To"]):
                 continue
             body = letter.get_body(("html", "plain")).get_content()
-            link = re.search(r"https?://[^\s\"'<>]*/web/signup\?[^\s\"'<>]*", body)
+            link = re.search(rf"https?://[^\s\"'<>]*{part}[^\s\"'<>]*", body)
             if link:
                 return link[0].replace("&amp;", "&")
         return None
