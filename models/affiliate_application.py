@@ -7,7 +7,7 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.fields import Domain
 from odoo.tools.sql import escape_psql
 
-from ..lib import quality
+from ..lib.domains import mailbox
 from .affiliate_stripe_sync import read_committed
 
 _logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class AffiliateApplication(models.Model):
         self.create(
             {
                 **{name: values.get(name) or False for name in names},
-                "mailbox": quality.canonical(values["email"]),
+                "mailbox": mailbox(values["email"]),
                 "program_id": program.id,
                 "lang": lang,
                 "user_id": user and user.id,
