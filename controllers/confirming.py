@@ -17,6 +17,10 @@ from ..lib import traffic, visits
 from .visitor import nearest_lang, visitor_address
 
 PASS = "seen"
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
 VALID = timedelta(minutes=10)
 PAGE = Markup(
     """<!DOCTYPE html>
@@ -51,11 +55,7 @@ def ask_to_confirm(code, host):
         [
             ("Content-Type", "text/html; charset=utf-8"),
             ("X-Frame-Options", "DENY"),
-            (
-                "Content-Security-Policy",
-                "default-src 'none'; script-src 'unsafe-inline'; base-uri 'none'; "
-                "form-action 'none'; frame-ancestors 'none'",
-            ),
+            ("Content-Security-Policy", POLICY),
             ("X-Content-Type-Options", "nosniff"),
             ("Cache-Control", "no-store"),
             ("Referrer-Policy", "no-referrer-when-downgrade"),

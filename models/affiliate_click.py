@@ -226,8 +226,8 @@ class AffiliateClick(models.Model):
 
     @api.model
     def _proxies_missed(self):
-        """Return how many proxies there seem to be, where most of the visits of the last
-        day came by more than the setting says; else 0.
+        """Return how many proxies there seem to be, where most visits of the last day
+        came by more than the setting says; else 0.
 
         A visitor can pretend to come by more, so a few say nothing.
         """

@@ -297,7 +297,8 @@ class AffiliateReferral(models.Model):
                 "The customer uses a throw-away e-mail address, at %(detail)s."
             ),
             quality.SEARCH: self.env._(
-                "The customer found the affiliate's link by a search engine, %(detail)s."
+                "The customer found the affiliate's link by a search engine: "
+                "%(detail)s."
             ),
             quality.AD: self.env._(
                 "The customer came by a paid advertisement, of %(detail)s."

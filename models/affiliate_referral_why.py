@@ -91,7 +91,9 @@ class AffiliateReferral(models.Model):
             attribution.UNDATED: self.env._(
                 "Does not count: metadata has no date, and takes nobody over."
             ),
-            attribution.SEARCHED: self.env._("Does not count: found by a search engine."),
+            attribution.SEARCHED: self.env._(
+                "Does not count: found by a search engine."
+            ),
             attribution.ADVERTISED: self.env._("Does not count: paid advertising."),
             attribution.AFTER_PAYMENT: self.env._(
                 "Does not count: it came after the payment that decided."

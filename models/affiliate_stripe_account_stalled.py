@@ -21,8 +21,8 @@ _logger = logging.getLogger(__name__)
 # The process is woken by each event and runs once a minute besides.
 STALLED = timedelta(minutes=5)
 LOOK_EVERY = 60.0  # seconds, in each process
-# Accounts with events that are due and that no worker takes. A worker lives where it has
-# leased events or a part of a reading, or where the action ended well not long ago.
+# Accounts with events that are due and that no worker takes. A worker lives where it
+# has leased events or a part of a reading, or where the action ended well not long ago.
 # Events that wait for another try, and accounts that pause or stand still, are not due.
 WAITING = """
     SELECT account.id, oldest.due

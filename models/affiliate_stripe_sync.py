@@ -67,8 +67,9 @@ class AffiliateStripeSync(models.AbstractModel):
 
     @api.model
     def _hurry(self, cr, statement=None):
-        """Execute a statement for a visitor, who waits for no lock longer than PATIENCE;
-        nor does what follows on this connection until the pool lends it out again.
+        """Execute a statement for a visitor, who waits for no lock longer than
+        PATIENCE; nor does what follows on this connection until the pool lends it out
+        again.
 
         :raise psycopg2.errors.LockNotAvailable: it would have to wait longer
         """

@@ -131,9 +131,7 @@ class TestFreeTexts(MoneyCase):
         """The name of a linked record needs no access to that record."""
         self.sell(self.item())
         self.assertEqual(self.rows().invoice_line_id.display_name, SECRET)
-        readable = (
-            self.env["affiliate.commission"].with_user(self.user).fields_get()
-        )
+        readable = self.env["affiliate.commission"].with_user(self.user).fields_get()
         self.assertNotIn("invoice_line_id", readable)
 
     def test_what_was_booked_before_is_told_anew(self):

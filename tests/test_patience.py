@@ -43,8 +43,7 @@ def locked_address(case, email):
     """Another request about this address does not come to its end."""
     with locked(case) as cursor:
         cursor.execute(
-            "SELECT pg_advisory_lock("
-            "hashtext('affiliate_stripe_claim'), hashtext(%s))",
+            "SELECT pg_advisory_lock(hashtext('affiliate_stripe_claim'), hashtext(%s))",
             [email],
         )
         yield

@@ -84,7 +84,10 @@ class TestPrivacy(VisitCase):
         self.assertTrue(self.found(f"For {NAME}"))
         self.erase()
         self.assert_erased()
-        for kind, name in (("checkout_session", "line_items"), ("credit_note", "lines")):
+        for kind, name in (
+            ("checkout_session", "line_items"),
+            ("credit_note", "lines"),
+        ):
             lines = {"data": [{"id": "li_1", "description": f"For {NAME}"}]}
             self.assertEqual(
                 erasure.erase(kind, {name: lines}), {name: {"data": [{"id": "li_1"}]}}

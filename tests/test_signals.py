@@ -3,13 +3,15 @@ load links as images."""
 
 import html
 import re
+import time
 from urllib.parse import urljoin
 
 from freezegun import freeze_time
 
 from odoo.tests import tagged
 
-from ..lib import visits
+from ..controllers.confirming import PAGE, POLICY
+from .foreign_site import ForeignSiteCase
 from .test_addresses import PROXIED, ProxyCase
 from .test_links import BROWSER, SITE, TrackingCase
 from .test_policy import VisitCase
@@ -103,7 +105,9 @@ class TestWhereVisitsComeFrom(TrackingCase):
         ):
             with self.subTest(agent[:40]):
                 self.assertFalse(self.followed("DRONA29", **{"User-Agent": agent}))
-        phone = "Mozilla/5.0 (Linux; Android 9; CUBOT X19) Chrome/141.0 Mobile Safari/537"
+        phone = (
+            "Mozilla/5.0 (Linux; Android 9; CUBOT X19) Chrome/141.0 Mobile Safari/537"
+        )
         self.assertTrue(self.followed("DRONA29", **{"User-Agent": phone}))
 
 
@@ -185,8 +189,8 @@ class TestImages(ProxyCase):
         self.follow(self.onward(page), SILENT)
         self.assertEqual(self.visits(), visit)
 
-    def leads_on_uncounted(self, path, headers=SILENT):
-        answer = self.follow(path, headers)
+    def leads_on_uncounted(self, path, headers=None):
+        answer = self.follow(path, headers or SILENT)
         self.assertEqual(answer.status_code, 302, "nobody is sent in a circle")
         self.assertTrue(answer.headers["Location"].endswith("?via=DRONA29"))
         self.assertFalse(self.visits())
@@ -236,6 +240,35 @@ class TestImages(ProxyCase):
         self.env["res.lang"]._activate_lang("de_DE")
         page = self.page(headers={"Accept-Language": "xx, de;q=0.5"})
         self.assertIn("acme.example", page.text)
+
+
+class TestThePageInABrowser(ForeignSiteCase):
+    """What a browser makes of the page that leads on; the site shows it here, because
+    Chromium tells our server on this machine how it loads an address."""
+
+    def setUp(self):
+        super().setUp()
+        page = PAGE.format(url="/on?a=1&b=2", title="Acme", text="Continue to Acme")
+        self.site.pages["/a"] = (page, POLICY)
+        self.site.pages["/on"] = ("<!DOCTYPE html><title>on</title>", "")
+
+    def asked(self, path):
+        return [url for _method, url, _body in self.visitor.requests if path in url]
+
+    def test_a_visitor_is_led_on(self):
+        self.visit("/a", ready=False)
+        self.visitor.until("location.pathname == '/on'")
+        self.assertEqual(self.js("location.search"), "?a=1&b=2")
+
+    def test_what_a_page_loads_is_not(self):
+        page = '<img src="/a?1"><iframe src="/a?2"></iframe><object data="/a?3"></object>'
+        self.site.pages["/"] = (f"<!DOCTYPE html>{page}", "")
+        self.visitor.requests.clear()
+        self.visit(ready=False)
+        self.visitor.until("document.readyState == 'complete'")
+        time.sleep(1)  # for what should not happen
+        self.assertEqual(len(self.asked("/a?")), 3)
+        self.assertEqual(self.asked("/on?"), [])
 
 
 @tagged("post_install", "-at_install")

@@ -12,6 +12,11 @@ from urllib.parse import urlencode, urljoin
 from .tell import Broken
 
 TIMEOUT = 120
+# What a browser says of itself; who says less is taken for a robot.
+HEADERS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0",
+    "Sec-Fetch-Dest": "document",
+}
 
 
 @dataclass
@@ -82,7 +87,7 @@ class Browser:
     def open(self, path, data=None, headers=None):
         """GET, or POST where there is data; redirects are followed."""
         url = urljoin(self.base, path)
-        request = urllib.request.Request(url, data, headers or {})
+        request = urllib.request.Request(url, data, HEADERS | (headers or {}))
         try:
             with self.opener.open(request, timeout=TIMEOUT) as answer:
                 return Page(answer.url, answer.status, answer.read().decode())
