@@ -311,6 +311,28 @@ class TestWhoItIs(ApplicationCase):
         )
         self.assertNotEqual(self.apply_and_confirm().partner_id, contact)
 
+    def test_a_login_of_another_company_is_not_enrolled_twice(self):
+        other = self.env["res.company"].create({"name": "Other company"})
+        companies = {"company_id": other.id, "company_ids": [(6, 0, other.ids)]}
+        user = self.make_login(JANE, **companies)
+        user.partner_id.company_id = other
+        affiliate = self.apply_and_confirm()
+        self.assertNotEqual(affiliate.partner_id, user.partner_id)
+        self.applications().mailed_at = fields.Datetime.now() - timedelta(days=1)
+        self.apply()
+        (letter,) = self.run_cron()
+        self.assertIn("You have an account", letter["Subject"])
+
+    def test_who_has_applied_is_known_among_contacts_of_one_address(self):
+        affiliate = self.apply_and_confirm()
+        older = self.env["res.partner"].search([("email", "=", False)], limit=1)
+        self.assertLess(older.id, affiliate.partner_id.id)
+        older.email = JANE
+        self.applications().mailed_at = fields.Datetime.now() - timedelta(days=1)
+        self.apply()
+        (letter,) = self.run_cron()
+        self.assertIn("You have an account", letter["Subject"])
+
     def test_an_archived_login_is_for_the_manager(self):
         user = self.make_login(JANE)
         user.active = False
@@ -674,6 +696,15 @@ class TestApplyAgain(ApplicationCase):
         self.press(first)
         self.assertEqual(self.applied().motivation, "The second time")
         self.assertEqual(self.applications().mapped("state"), ["known", "confirmed"])
+
+    def test_sent_twice_before_the_mail_was_read(self):
+        self.apply()
+        path = self.link(self.run_cron()[0])
+        self.apply()
+        self.press(path)
+        self.applications().mailed_at = fields.Datetime.now() - timedelta(days=1)
+        self.assertFalse(self.run_cron(), "not told that he has an account")
+        self.assertEqual(self.applications().mapped("state"), ["confirmed", "replaced"])
 
     def test_signed_in_and_there_already(self):
         user = new_test_user(
