@@ -58,6 +58,21 @@ class TestConfirmation(ApplicationCase):
         self.assertFalse(affiliate.partner_id.user_ids)
         self.assertEqual(self.applications().state, "confirmed")
 
+    def test_a_manager_of_the_company_is_told(self):
+        other = self.env["res.company"].create({"name": "Other company"})
+        group = self.env.ref(MANAGERS)
+        group.all_user_ids.write(
+            {"company_id": other.id, "company_ids": [(6, 0, other.ids)]}
+        )
+        own = new_test_user(
+            self.env,
+            "own_manager",
+            groups=MANAGERS,
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
+        self.assertEqual(self.apply_and_confirm().activity_ids.user_id, own)
+
     def test_accepted_at_once(self):
         self.program.auto_approve_affiliates = True
         affiliate = self.apply_and_confirm()
