@@ -341,10 +341,8 @@ class AffiliateAffiliate(models.Model):
     def _ask_manager(self, summary):
         """Confirm that the application has come, and have a manager decide on it."""
         self._send("mail_template_affiliate_applied")
-        manager = self.env.ref("affiliate_stripe.group_affiliate_manager").user_ids
-        self.activity_schedule(
-            APPLICATION, summary=summary, user_id=manager[:1].id or self.env.uid
-        )
+        manager = self.program_id.stripe_account_id._manager()
+        self.activity_schedule(APPLICATION, summary=summary, user_id=manager.id)
 
     def _refused_until(self):
         """Return until when the program takes no new application of this rejected

@@ -295,7 +295,7 @@ class AffiliateApplication(models.Model):
             return "used"
         if not (self.program_id.active and self.program_id.is_published):
             return "closed"
-        owner = self._user_of(self.email).filtered("active")
+        owner = self._find_user().filtered("active")
         if owner and owner.id != user.id and _is_self_made(owner):
             return "login"
         return "open"
@@ -339,11 +339,19 @@ class AffiliateApplication(models.Model):
         affiliate = self._find_affiliate()
         values = {name: self[name] for name in ("website", "wished_code", "motivation")}
         self.write({"state": "confirmed", "confirmed_at": fields.Datetime.now()})
+        # Sent again before the mail was read: that was the same wish.
+        self.search(
+            [
+                ("state", "=", "waiting"),
+                ("mailbox", "=", self.mailbox),
+                ("program_id", "=", self.program_id.id),
+            ]
+        ).state = "replaced"
         if affiliate:
             self.affiliate_id = affiliate
             affiliate._apply_again(values)
             return
-        partner = self._find_partner() or self.env["res.partner"].create(
+        partner = self._find_partners()[:1] or self.env["res.partner"].create(
             {"name": self.name, "email": self.email, "lang": self.lang}
         )
         self.affiliate_id = self.env["affiliate.affiliate"].create(
@@ -352,38 +360,45 @@ class AffiliateApplication(models.Model):
         self.affiliate_id._handle_application()
 
     def _find_affiliate(self):
+        """Return what the owner of the mailbox is in the program already."""
         return self.env["affiliate.affiliate"].search(
             [
-                ("partner_id", "in", self._find_partner().ids),
+                ("partner_id", "in", self._find_partners().ids),
                 ("program_id", "=", self.program_id.id),
-            ]
+            ],
+            limit=1,
         )
 
-    def _find_partner(self):
-        """Return the contact of the mailbox's owner, which may be none.
+    def _find_partners(self):
+        """Return the contacts that are the owner of the mailbox, the first one to be
+        enrolled if none is; there may be none.
 
-        Known by his login, as it cannot be changed by himself; else a contact of this
-        address without any login. The e-mail of a contact proves nothing: whoever has a
-        login writes what he likes into his own and into those below his company, and
-        sees in his portal what belongs to them.
+        He is known by his login, which he cannot change himself; else by contacts of
+        this address without any login. The e-mail of a contact proves nothing: whoever
+        has a login writes what he likes into his own and into those below his company,
+        and sees in his portal what belongs to them.
         """
-        user = self.user_id or self._user_of(self.email)
-        if user:
-            partners = user.partner_id
-        else:
-            partners = self.env["res.partner"].search(
-                [("email_normalized", "=", self.email)], order="id"
-            )
-            partners = partners.filtered(lambda partner: not _is_seen(partner))
         companies = (self.env["res.company"], self.company_id)
-        return partners.filtered(lambda p: p.company_id in companies)[:1]
+        user = self.user_id or self._find_user()
+        if user and user.partner_id.company_id in companies:
+            return user.partner_id
+        partners = self.env["res.partner"].search(
+            [
+                ("email_normalized", "=", self.email),
+                ("company_id", "in", (False, self.company_id.id)),
+            ],
+            order="id",
+        )
+        return partners.filtered(lambda partner: not _is_seen(partner))
 
-    @api.model
-    def _user_of(self, email):
-        """Return the user whose login is an address, archived or not."""
+    def _find_user(self):
+        """Return the user whose login is the address, archived or not."""
         users = self.env["res.users"].with_context(active_test=False)
-        found = users.search([("login", "=ilike", escape_psql(email))], order="id")
-        return found.sorted(lambda u: (u.login != email, not u.active))[:1]
+        found = users.search([("login", "=ilike", escape_psql(self.email))], order="id")
+        # A login may be one of a single website.
+        here = (self.env["res.company"], self.company_id)
+        found = found.filtered(lambda u: u.website_id.company_id in here)
+        return found.sorted(lambda u: (u.login != self.email, not u.active))[:1]
 
     # === UPKEEP === #
 

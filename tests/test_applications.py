@@ -58,6 +58,21 @@ class TestConfirmation(ApplicationCase):
         self.assertFalse(affiliate.partner_id.user_ids)
         self.assertEqual(self.applications().state, "confirmed")
 
+    def test_a_manager_of_the_company_is_told(self):
+        other = self.env["res.company"].create({"name": "Other company"})
+        group = self.env.ref(MANAGERS)
+        group.all_user_ids.write(
+            {"company_id": other.id, "company_ids": [(6, 0, other.ids)]}
+        )
+        own = new_test_user(
+            self.env,
+            "own_manager",
+            groups=MANAGERS,
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
+        self.assertEqual(self.apply_and_confirm().activity_ids.user_id, own)
+
     def test_accepted_at_once(self):
         self.program.auto_approve_affiliates = True
         affiliate = self.apply_and_confirm()
@@ -310,6 +325,28 @@ class TestWhoItIs(ApplicationCase):
             {"name": "Jane", "email": JANE, "company_id": other.id}
         )
         self.assertNotEqual(self.apply_and_confirm().partner_id, contact)
+
+    def test_a_login_of_another_company_is_not_enrolled_twice(self):
+        other = self.env["res.company"].create({"name": "Other company"})
+        companies = {"company_id": other.id, "company_ids": [(6, 0, other.ids)]}
+        user = self.make_login(JANE, **companies)
+        user.partner_id.company_id = other
+        affiliate = self.apply_and_confirm()
+        self.assertNotEqual(affiliate.partner_id, user.partner_id)
+        self.applications().mailed_at = fields.Datetime.now() - timedelta(days=1)
+        self.apply()
+        (letter,) = self.run_cron()
+        self.assertIn("You have an account", letter["Subject"])
+
+    def test_who_has_applied_is_known_among_contacts_of_one_address(self):
+        affiliate = self.apply_and_confirm()
+        older = self.env["res.partner"].search([("email", "=", False)], limit=1)
+        self.assertLess(older.id, affiliate.partner_id.id)
+        older.email = JANE
+        self.applications().mailed_at = fields.Datetime.now() - timedelta(days=1)
+        self.apply()
+        (letter,) = self.run_cron()
+        self.assertIn("You have an account", letter["Subject"])
 
     def test_an_archived_login_is_for_the_manager(self):
         user = self.make_login(JANE)
@@ -674,6 +711,15 @@ class TestApplyAgain(ApplicationCase):
         self.press(first)
         self.assertEqual(self.applied().motivation, "The second time")
         self.assertEqual(self.applications().mapped("state"), ["known", "confirmed"])
+
+    def test_sent_twice_before_the_mail_was_read(self):
+        self.apply()
+        path = self.link(self.run_cron()[0])
+        self.apply()
+        self.press(path)
+        self.applications().mailed_at = fields.Datetime.now() - timedelta(days=1)
+        self.assertFalse(self.run_cron(), "not told that he has an account")
+        self.assertEqual(self.applications().mapped("state"), ["confirmed", "replaced"])
 
     def test_signed_in_and_there_already(self):
         user = new_test_user(
