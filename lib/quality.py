@@ -5,14 +5,15 @@ They only raise a question. A person decides (``affiliate.referral.flag``).
 
 from disposable_email_domains import blocklist
 
-SELF, COMPANY, DISPOSABLE, AD, ADDRESS, SPEED = (
+SELF, COMPANY, DISPOSABLE, AD, NO_VISIT = (
     "self",
     "company",
     "disposable",
     "ad",
-    "address",
-    "speed",
+    "no_visit",
 )
+# Of leads that are many.
+ADDRESS, SPEED, BROWSER, UNVISITED = ("address", "speed", "browser", "unvisited")
 _GMAIL = ("gmail.com", "googlemail.com")
 
 
@@ -47,13 +48,14 @@ def is_same_company(email, other, is_shared):
     return two == one or two.endswith(f".{one}")
 
 
-def doubts(emails, own, is_shared, trusted=False, ad=""):
+def doubts(emails, own, is_shared, trusted=False, ad="", weak=False):
     """Return ``{kind: what about it}`` of what looks wrong.
 
     :param emails: of the person who was brought
     :param own: the affiliate's
     :param trusted: the affiliate may buy for clients, and for himself
     :param ad: whose advertisement led to the visit that counts
+    :param weak: it was a lead without a visit that bound the person
     """
     found = {}
     if not trusted:
@@ -72,4 +74,6 @@ def doubts(emails, own, is_shared, trusted=False, ad=""):
         found[DISPOSABLE] = min(thrown_away)
     if ad:
         found[AD] = ad
+    if weak:
+        found[NO_VISIT] = ""
     return found

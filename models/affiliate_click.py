@@ -40,6 +40,8 @@ RECORD = """
                write_date = clock_timestamp() AT TIME ZONE 'UTC'
          WHERE visitor = %(was)s AND date > %(recently)s
            AND program_id = (SELECT program_id FROM code)
+           -- What stands behind a lead stays there.
+           AND NOT EXISTS (SELECT FROM affiliate_referral WHERE visitor = %(was)s)
      RETURNING code_id
     ), stored AS (  -- a new visit, unless one goes on
         INSERT INTO affiliate_click
@@ -122,7 +124,7 @@ class AffiliateClick(models.Model):
         affiliates who do not work and floods are not recorded.
 
         :param int program_id: whose code it must be; None: any programme
-        :param Reference reference: its ``visitor`` is set
+        :param Reference reference: its ``visitor`` is set, see ``_issued``
         :param Visit visit: where he landed; None: only look the code up
         :param address: of the visitor, None where it is not known
         :param str was: another id of the same visitor, made on his way here
@@ -171,6 +173,39 @@ class AffiliateClick(models.Model):
             return None
         network = visits.network_of(address)
         return hmac(self.env(su=True), "affiliate_stripe.click", network)[:32]
+
+    # === VISITORS === #
+
+    @api.model
+    def _new_visitor(self):
+        """Return a new id for a visitor, which ends with our signature."""
+        return visits.new_visitor(self._sign)
+
+    @api.model
+    def _issued(self, code, visitor=""):
+        """Return the Reference of a code and a visitor: of the one that a browser
+        names where our server has issued this id, else of a new one."""
+        known = self._believed(visits.Reference(code, visitor))
+        return visits.Reference(code, known.visitor or self._new_visitor())
+
+    @api.model
+    def _believed(self, reference):
+        """Return a Reference without its visitor where our server has not issued the id.
+
+        What has visits was issued: the key is another one in a restored database.
+        """
+        if not reference.visitor or visits.is_issued(reference.visitor, self._sign):
+            return reference
+        with self.env["affiliate.stripe.sync"]._statements() as cr:
+            cr.execute(
+                "SELECT FROM affiliate_click WHERE visitor = %s LIMIT 1",
+                [reference.visitor],
+            )
+            return reference if cr.rowcount else visits.Reference(reference.code)
+
+    @api.model
+    def _sign(self, text):
+        return hmac(self.env(su=True), "affiliate_stripe.visitor", text)
 
     @api.autovacuum
     def _gc_clicks(self):

@@ -64,6 +64,21 @@ class AffiliateProgram(models.Model):
         "addresses (gclid, gbraid, msclkid, fbclid…).",
     )
 
+    no_visit_policy = fields.Selection(
+        [
+            (attribution.ALLOW, "Accept"),
+            (attribution.HOLD, "Hold the commission until somebody has looked"),
+            (attribution.BLOCK, "Ignore the lead"),
+        ],
+        default=attribution.HOLD,
+        required=True,
+        string="Leads without a visit",
+        help="An e-mail address that comes by form or script although our server has "
+        "recorded no visit before. An affiliate could send addresses of people he never "
+        "brought. Such a lead comes after all other evidence and never takes a customer "
+        "who was in Stripe before it; this says what else happens to it.",
+    )
+
     _lead_days_positive = models.Constraint(
         "CHECK (lead_days > 0)", "A lead waits for one day at least."
     )
@@ -105,4 +120,5 @@ class AffiliateProgram(models.Model):
             expiry=self.lead_days * DAY,
             existing=self.existing_customers,
             ads=self.ad_policy,
+            weak=self.no_visit_policy,
         )

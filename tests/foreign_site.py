@@ -108,6 +108,9 @@ class ForeignSiteCase(AffiliateData, HttpCase):
         cls.drona = cls.make_affiliate("drona")
         cls.bob = cls.make_affiliate("bob")
         cls.code, cls.other = (a.code_ids.code for a in (cls.drona, cls.bob))
+        # Issued before the browsing, while the database is the test's.
+        clicks = cls.env["affiliate.click"]
+        cls.issued = iter([clicks._new_visitor() for _number in range(100)])
         cls.env.flush_all()
         cls.visitor = Visitor(cls, cls.preferences)
         cls.addClassCleanup(cls.visitor.stop)
@@ -133,6 +136,9 @@ class ForeignSiteCase(AffiliateData, HttpCase):
     @classmethod
     def make_fetch_proxy_response(cls, _case, page):
         return HttpCase.make_fetch_proxy_response(cls, page)
+
+    def new_visitor(self):
+        return next(self.issued)
 
     # --- pages of the site ---
 
@@ -179,6 +185,11 @@ class ForeignSiteCase(AffiliateData, HttpCase):
 
     def attribute(self, selector, name="href"):
         return self.js(f"document.querySelector({selector!r}).getAttribute({name!r})")
+
+    def settle(self):
+        """Wait until our server has answered, and return who the visitor is."""
+        self.visitor.until("/_/.test(affiliate.referral)")
+        return self.js("affiliate.referral")
 
     def cookie(self):
         """The reference in the site's cookie, None without."""

@@ -13,7 +13,6 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..controllers import capture
-from ..lib import visits
 from .test_attribution import AttributionCase
 from .web_common import PageCase
 
@@ -81,7 +80,7 @@ class TestForm(FormCase):
 
     def test_who_brought_him(self):
         """As asked, by a link parameter, or by the cookie, in this order."""
-        visitor = visits.new_visitor()
+        visitor = self.new_visitor()
         full = f"{self.code}_{visitor}"
         self.program.link_parameters = "via, ref"
         self.make_affiliate("bob")
@@ -294,7 +293,7 @@ class TestFrame(FormCase):
                 )
 
     def test_the_answer_tells_the_page_around(self):
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         page = self.show(embed="1", reference=reference, to="/signup", origin=SITE)
         page = self.send(status=200, page=page)
         frame, target = self.frame(page), f"{SITE}/signup?via={reference}"

@@ -4,7 +4,6 @@ import time
 
 from odoo.tests import tagged
 
-from ..lib import visits
 from .foreign_site import INSIDE, ForeignSiteCase
 
 DAY = 86400
@@ -102,7 +101,7 @@ class TestSdk(ForeignSiteCase):
     def test_by_our_own_link(self):
         """It brings the visitor's id: the visit is recorded already."""
         self.page("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.visit(f"/?a=1&via={reference}&b=2#c")
         self.assertEqual(self.cookie(), reference)
         self.assertEqual(
@@ -117,7 +116,7 @@ class TestSdk(ForeignSiteCase):
         self.page("/")
         self.visit(f"/?via={self.code}")
         own = self.cookie().partition("_")[2]
-        came = visits.new_visitor()
+        came = self.new_visitor()
         self.visit(f"/?via={self.other}_{came}")
         second = self.clicks(2)[1]
         self.assertEqual(second["reference"], f"{self.other}_{own}")
@@ -127,7 +126,7 @@ class TestSdk(ForeignSiteCase):
     def test_a_cookie_of_our_server_is_left_alone(self):
         """Safari keeps it longer than one that a script has set."""
         self.page("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.visitor.command(
             "Network.setCookie",
             name="affiliate_ref",
@@ -143,7 +142,7 @@ class TestSdk(ForeignSiteCase):
     def test_our_servers_own_cookie_is_forgotten(self):
         """It has no domain where our server is the site."""
         self.page("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.visitor.command(
             "Network.setCookie",
             name="affiliate_ref",
@@ -157,7 +156,7 @@ class TestSdk(ForeignSiteCase):
 
     def test_local_storage_is_the_second_place(self):
         self.page("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.visit("/")
         until = int((time.time() + DAY) * 1000)
         self.js(f"localStorage.affiliate_ref = '{reference} {until}'")
@@ -219,7 +218,7 @@ class TestSdk(ForeignSiteCase):
     def test_a_router_brings_a_visitor(self):
         self.page("/")
         self.visit("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.js("window.steps = history.length")
         self.js(f"history.pushState({{own: 1}}, '', '/x?via={reference}&y#z')")
         self.assertEqual(self.cookie(), reference)
@@ -233,7 +232,7 @@ class TestSdk(ForeignSiteCase):
 
     def test_a_router_goes_on_after_a_visitor_was_brought(self):
         self.page("/")
-        self.visit(f"/?via={self.code}_{visits.new_visitor()}")
+        self.visit(f"/?via={self.code}_{self.new_visitor()}")
         self.js("history.pushState({}, '', '/y')")
         self.assertEqual(
             self.js("affiliate.core.log.filter(([what]) => what === 'error').length"), 0
@@ -247,7 +246,7 @@ class TestSdk(ForeignSiteCase):
 
     def test_the_routers_state_stays(self):
         self.page("/", early="history.replaceState({own: 1}, '');")
-        self.visit(f"/?via={self.code}_{visits.new_visitor()}")
+        self.visit(f"/?via={self.code}_{self.new_visitor()}")
         self.assertEqual(self.js("history.state"), {"own": 1})
 
     def test_back(self):
