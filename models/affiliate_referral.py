@@ -281,6 +281,7 @@ class AffiliateReferral(models.Model):
     def _decide_people(self, others=()):
         for account, claims in self.grouped("stripe_account_id").items():
             self.env["affiliate.stripe.sync"]._lock(account)
+            claims.sudo()._note_visits()
             customers = self.env["affiliate.stripe.customer"].sudo()
             customers = customers.with_context(active_test=False).search(
                 [

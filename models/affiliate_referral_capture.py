@@ -218,16 +218,20 @@ class AffiliateReferral(models.Model):
             fields.Datetime.now(), days=1
         )
         late = self.env["affiliate.click"]._search([("write_date", ">=", known)])
-        visited = [("visitor", "in", late.subselect("visitor"))]
-        self.search([*visited, ("without_visit", "=", True)])._note_visits()
         ids = self.search(
-            [*visited, ("state", "in", ("lead", "customer", "expired"))]
+            [
+                ("visitor", "in", late.subselect("visitor")),
+                ("state", "in", ("lead", "customer", "expired")),
+            ]
         ).ids
         for start in range(0, len(ids), BATCH):
             self._decide_people_anew(ids[start : start + BATCH])
 
     def _note_visits(self):
-        """Take the mark of those whose visits have become known since they were left."""
+        """Take the mark of those whose visits have become known since they were left.
+
+        The lock of their account is held.
+        """
         for account, leads in self.grouped("stripe_account_id").items():
             leads = leads.filtered("without_visit")
             clicks = self._clicks_of(account, set(leads.mapped("visitor")) - {False})

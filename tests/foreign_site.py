@@ -179,17 +179,14 @@ class ForeignSiteCase(AffiliateData, HttpCase):
         self.visitor.go(address if foreign else self.site.url(address, host))
         if ready:
             self.visitor.until("window.affiliate && affiliate.key")
+            # Our server has said who the visitor is, or does not say it soon.
+            self.js("new Promise(done => affiliate('ready', () => done()))")
 
     def js(self, expression):
         return self.visitor.js(expression)
 
     def attribute(self, selector, name="href"):
         return self.js(f"document.querySelector({selector!r}).getAttribute({name!r})")
-
-    def settle(self):
-        """Wait until our server has answered, and return who the visitor is."""
-        self.visitor.until("/_/.test(affiliate.referral)")
-        return self.js("affiliate.referral")
 
     def cookie(self):
         """The reference in the site's cookie, None without."""

@@ -210,6 +210,7 @@ class TestRefused(ProxyCase):
         form = page.xpath("//form[@data-captcha]")[0]
         fields = {i.get("name"): i.get("value") or "" for i in form.xpath(".//input")}
         other = self.make_program(name="Other", signup_url="https://other.example")
+        self.visits().sudo().unlink()  # that of opening the form
         self.env.flush_all()
         for key, token in (
             (self.program.public_key, "forged"),

@@ -78,9 +78,12 @@ class TestServed(PageCase):
         config = json.loads(text[text.rindex("({") + 1 : text.rindex(")")])
         self.assertEqual(
             set(config),
-            {"key", "base", "model", "days", "parameters", "domains"}
-            | {"consent", "privacy"},
+            {"key", "base", "model", "days", "parameters", "domains"},
         )
+        self.program.write({"consent_mode": "required", "respect_privacy_signals": True})
+        self.env.flush_all()
+        for setting in ("consent", "privacy"):
+            self.assertIn(f'"{setting}":true', self.fetch().text)
 
 
 @tagged("post_install", "-at_install")

@@ -69,14 +69,13 @@
     // leads nowhere.
     const goOn = () => {
         for (const {to, done, on: later} of waiting.splice(0)) {
-            if (later) {
-                continue;
-            }
-            if (done) {
-                safe(done)({reference: api.referral});
-            }
-            if (to) {
-                location.assign(to);
+            if (!later) {
+                if (done) {
+                    safe(done)({reference: api.referral});
+                }
+                if (to) {
+                    location.assign(to);
+                }
             }
         }
     };
@@ -377,12 +376,12 @@
         },
 
         offer: (done) =>
-            Promise.resolve(api.referral)
+            Promise.resolve()
                 .then(
-                    (reference) =>
-                        reference &&
+                    () =>
+                        api.referral &&
                         ask(
-                            `offer?via=${parse(reference)[1]}&lang=${lang()}`
+                            `offer?via=${parse(api.referral)[1]}&lang=${lang()}`
                         ).then((answer) => answer.json())
                 )
                 .catch((error) => note("offer", error) && null)
@@ -414,9 +413,9 @@
         on(window, "popstate", begin);
         new MutationObserver(
             safe((changes) => {
-                for (const {addedNodes} of changes) {
-                    addedNodes.forEach((node) => node.matches && decorate(node));
-                }
+                changes.forEach(({addedNodes}) =>
+                    addedNodes.forEach((node) => node.matches && decorate(node))
+                );
             })
         ).observe(document, {childList: true, subtree: true});
     };

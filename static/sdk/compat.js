@@ -150,7 +150,7 @@
                     }),
             };
             cookies.tolt_referral = reference;
-            setTimeout(() =>
+            api("ready", () =>
                 document.dispatchEvent(new Event("toltScriptLoaded", {bubbles: true}))
             );
         },

@@ -28,7 +28,7 @@
             `The address has the code ${code}` +
                 (brought ? " and a visitor known elsewhere." : "."),
             `This visitor is ${reference} now.`,
-            config.model === "first" && !reference.startsWith(`${code}_`)
+            config.model === "first" && reference.split("_")[0] !== code
                 ? "Another affiliate was first; both visits are known to the server."
                 : "",
         ],
