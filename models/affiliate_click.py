@@ -190,7 +190,7 @@ class AffiliateClick(models.Model):
 
     @api.model
     def _believed(self, reference):
-        """Return a Reference without its visitor where our server has not issued the id.
+        """Return a Reference, without its visitor where the id is not one of ours.
 
         What has visits was issued: the key is another one in a restored database.
         """

@@ -73,10 +73,10 @@ class AffiliateProgram(models.Model):
         default=attribution.HOLD,
         required=True,
         string="Leads without a visit",
-        help="An e-mail address that comes by form or script although our server has "
-        "recorded no visit before. An affiliate could send addresses of people he never "
-        "brought. Such a lead comes after all other evidence and never takes a customer "
-        "who was in Stripe before it; this says what else happens to it.",
+        help="E-mail addresses that come by form or script although our server has "
+        "recorded no visit before: an affiliate could send those of people he never "
+        "brought. Such a lead comes after all other evidence and never takes a "
+        "customer who was in Stripe before it. Choose what else happens to it.",
     )
 
     _lead_days_positive = models.Constraint(

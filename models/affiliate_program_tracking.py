@@ -85,8 +85,9 @@ class AffiliateProgram(models.Model):
     lead_captcha = fields.Boolean(
         string="Captcha for leads by the script",
         help="Your page shows a captcha (reCAPTCHA or Cloudflare Turnstile, action "
-        "affiliate_lead) and hands over its token: affiliate('lead', {email, captcha}). "
-        "It is checked with the keys in Odoo's settings.",
+        "affiliate_lead) and hands over its token: "
+        "affiliate('lead', {email, captcha}). It is checked with the keys in Odoo's "
+        "settings.",
     )
     captcha_missing = fields.Boolean(compute="_compute_captcha_missing")
 

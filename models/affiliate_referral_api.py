@@ -36,7 +36,9 @@ class AffiliateReferral(models.Model):
         if not address:
             raise UserError(self.env._("%s is not an e-mail address.", _shown(email)))
         known = self._reference_of(reference)
-        if not known or not self._capture(program.id, address, known, attribution.SERVER):
+        if not known or not self._capture(
+            program.id, address, known, attribution.SERVER
+        ):
             raise UserError(
                 self.env._(
                     "%(reference)s is no active tracking code of %(program)s.",

@@ -283,7 +283,9 @@ class TestAttribution(unittest.TestCase):
                         self.assertEqual(decision and decision.winner.affiliate, owner)
         policy = Policy(existing="any")
         lead = saw(A, SDK, 50, policy=policy, weak=True)
-        self.assertEqual(self.reasons([sale(100)], [lead], since=49), ["created_before"])
+        self.assertEqual(
+            self.reasons([sale(100)], [lead], since=49), ["created_before"]
+        )
         self.assertEqual(
             decide([sale(100)], [replace(lead, weak=False)], 49).winner.affiliate, A
         )

@@ -29,7 +29,9 @@ class TestVisits(unittest.TestCase):
         self.assertEqual(len(made), 100)
         for visitor in made:
             self.assertRegex(visitor, r"^[A-Za-z0-9]{16,40}$")
-            self.assertEqual(str(visits.parse_reference(f"A-1_{visitor}")).count("_"), 1)
+            self.assertEqual(
+                str(visits.parse_reference(f"A-1_{visitor}")).count("_"), 1
+            )
             self.assertTrue(visits.is_issued(visitor, sign))
             self.assertFalse(visits.is_issued(visitor, lambda t: sign(t, "other")))
         for text in (

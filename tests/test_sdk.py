@@ -208,7 +208,8 @@ class TestSdk(ForeignSiteCase):
         f'<a id="theirs" href="{BUY}?client_reference_id=theirs">Buy</a>'
         '<a id="away" href="https://else.example/?a=1" data-affiliate>Away</a>'
         '<form data-affiliate="mark"></form>'
-        '<input type="hidden" name="via"><input type="hidden" name="referral" value="x">'
+        '<input type="hidden" name="via">'
+        '<input type="hidden" name="referral" value="x">'
         "<stripe-buy-button></stripe-buy-button>"
         '<stripe-pricing-table client-reference-id="theirs"></stripe-pricing-table>'
     )
@@ -244,7 +245,9 @@ class TestSdk(ForeignSiteCase):
             "affiliate('lead', {email: 'a@b.example'}, yes => window.sent = yes);",
         )
         self.visit(f"/?via={self.code}", ready=False)
-        self.visitor.until("window.affiliate && affiliate.key && document.forms[0].mark")
+        self.visitor.until(
+            "window.affiliate && affiliate.key && document.forms[0].mark"
+        )
         self.assertEqual(self.js("affiliate.referral"), self.code)
         self.assertEqual(self.decorated(), self.wanted(self.code))
         self.assertEqual(self.js("typeof who + typeof sent"), "undefinedundefined")
@@ -309,7 +312,9 @@ class TestSdk(ForeignSiteCase):
         self.page("/", f'<iframe src="{form}"></iframe>')
         self.visit(f"/?via={self.code}")
         reference = self.js("affiliate.referral")
-        self.visitor.until("document.querySelector('iframe').src.includes('reference=')")
+        self.visitor.until(
+            "document.querySelector('iframe').src.includes('reference=')"
+        )
         self.assertEqual(
             self.attribute("iframe", "src"), f"{form}&reference={reference}"
         )

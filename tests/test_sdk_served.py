@@ -80,7 +80,9 @@ class TestServed(PageCase):
             set(config),
             {"key", "base", "model", "days", "parameters", "domains"},
         )
-        self.program.write({"consent_mode": "required", "respect_privacy_signals": True})
+        self.program.write(
+            {"consent_mode": "required", "respect_privacy_signals": True}
+        )
         self.env.flush_all()
         for setting in ("consent", "privacy"):
             self.assertIn(f'"{setting}":true', self.fetch().text)

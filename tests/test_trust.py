@@ -1,4 +1,4 @@
-"""Leads anybody can make up: without a visit that our server has recorded they are weak.
+"""Leads anybody can make up: weak without a visit that our server has recorded.
 
 At the doors: posts to ``/lead``, ``/click`` and the form, as a script or an attacker
 would send them, and payments after that.
@@ -114,7 +114,9 @@ class TestWeakLeads(WeakCase):
                     self.leave(self.drona, now + left, visitor, email)
                     self.pay(int(now + 5), email)
                     row = self.rows()[-1]
-                    self.assertEqual((row.affiliate_id, row.on_hold), (self.drona, False))
+                    self.assertEqual(
+                        (row.affiliate_id, row.on_hold), (self.drona, False)
+                    )
                     blind = self.claims(email).filtered("without_visit")
                     self.assertIn("comes after all other evidence", str(blind.why))
 
@@ -152,7 +154,9 @@ class TestWeakLeads(WeakCase):
         self.assertEqual(sum(self.rows(affiliate_id=self.uma.id).mapped("amount")), 0)
         own = self.rows(affiliate_id=self.drona.id)
         self.assertEqual((own.amount, own.on_hold), (30.00, False))
-        self.assertFalse(self.flags(state="open"), "there is nothing to decide any more")
+        self.assertFalse(
+            self.flags(state="open"), "there is nothing to decide any more"
+        )
         self.assertFalse(self.uma.activity_ids)
 
     def test_a_lead_is_weak_no_more_when_its_visit_becomes_known(self):
@@ -330,7 +334,7 @@ class TestDoorsOfTheScript(TrackingCase):
             names = ("recaptcha_token_response", "turnstile_captcha")
             asked.append((action, *map(params.get, names)))
             if params.get("recaptcha_token_response") != "solved":
-                raise UserError("Suspicious activity")
+                raise UserError(self.env._("Suspicious activity"))
 
         http = type(self.env["ir.http"])
         with patch.object(http, "_verify_request_recaptcha_token", verify):
@@ -365,7 +369,9 @@ class TestDoorOfTheForm(TrackingCase):
         self.env.flush_all()
         key = (program or self.program).public_key
         page = self.url_open(
-            f"/affiliate/form/{key}", params=query, headers={**BROWSER, **(headers or {})}
+            f"/affiliate/form/{key}",
+            params=query,
+            headers={**BROWSER, **(headers or {})},
         )
         form = html.fromstring(page.text).xpath("//form[@data-captcha]")[0]
         return {i.get("name"): i.get("value") or "" for i in form.xpath(".//input")}
@@ -476,7 +482,9 @@ class TestDoorOfTheForm(TrackingCase):
         came = self.forms().visitor
         self.visit("DRONA29", own.partition("_")[2], was=came)
         self.assertTrue(self.visits(visitor=came))
-        self.forms().sudo().write({"to_decide": True, "date": moment(NEW_YEAR + 9 * DAY)})
+        self.forms().sudo().write(
+            {"to_decide": True, "date": moment(NEW_YEAR + 9 * DAY)}
+        )
         price = self.shop.price(10000)
         self.env["affiliate.click"].sudo().search([]).date = moment(NEW_YEAR - DAY)
         self.double.advance(days=10)

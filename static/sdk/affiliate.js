@@ -238,11 +238,11 @@
     // When our server has said who the visitor is, if it says so within a second.
     const soon = () => Promise.race([pending, pause(1000)]);
 
-    const name = (code, id) => (id ? `${code}_${id}` : code);
+    const join = (code, id) => (id ? `${code}_${id}` : code);
 
     const become = (code, id) => {
         seen[api.referral] = true;
-        api.referral = name(code, id);
+        api.referral = join(code, id);
     };
 
     const store = safe((renewed) => {
@@ -266,11 +266,13 @@
         busy++;
         await before;
         const [, code, known] = parse(api.referral);
-        const {reference} = await post("click", {
-            ...news,
-            reference: name(news.code, known),
-            store: news.store && mayStore(),
-        });
+        const {reference} = await post(
+            "click",
+            Object.assign({}, news, {
+                reference: join(news.code, known),
+                store: news.store && mayStore(),
+            })
+        );
         const [, , issued] = parse(reference);
         if (issued) {
             become(code, issued);
@@ -380,9 +382,9 @@
                 .then(
                     () =>
                         api.referral &&
-                        ask(
-                            `offer?via=${parse(api.referral)[1]}&lang=${lang()}`
-                        ).then((answer) => answer.json())
+                        ask(`offer?via=${parse(api.referral)[1]}&lang=${lang()}`).then(
+                            (answer) => answer.json()
+                        )
                 )
                 .catch((error) => note("offer", error) && null)
                 .then((offer) => safe(done)(offer || {})),
