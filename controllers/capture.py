@@ -68,7 +68,7 @@ class AffiliateCapture(http.Controller):
         env = request.env
         if not form.is_ours():
             return form.refuse(
-                403, env._("This form was open for too long. Please send it again.")
+                403, env._("This form is not valid any more. Please send it again.")
             )
         if not form.email:
             return form.refuse(422, form.what_is_wrong(), at_field=True)
@@ -113,8 +113,12 @@ class _Form:
 
     def record(self):
         """Record that somebody who was sent by an affiliate has opened the form: that
-        is a visit, and from now on he has an id."""
+        is a visit, and from now on he has an id. It renews no visit he has made before:
+        a popup that comes by itself would do so again and again."""
         if not self.reference or not _is_looked_at():
+            return
+        visitor = self.reference.visitor
+        if visitor and request.env["affiliate.click"]._has_visits(visitor):
             return
         recorded, _busy = record(
             self.tracking, self.reference, _visit(visits.carried(self.values))

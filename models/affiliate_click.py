@@ -194,14 +194,19 @@ class AffiliateClick(models.Model):
 
         What has visits was issued: the key is another one in a restored database.
         """
-        if not reference.visitor or visits.is_issued(reference.visitor, self._sign):
-            return reference
+        visitor = reference.visitor
+        if visitor and not visits.is_issued(visitor, self._sign):
+            if not self._has_visits(visitor):
+                return visits.Reference(reference.code)
+        return reference
+
+    @api.model
+    def _has_visits(self, visitor):
         with self.env["affiliate.stripe.sync"]._statements() as cr:
             cr.execute(
-                "SELECT FROM affiliate_click WHERE visitor = %s LIMIT 1",
-                [reference.visitor],
+                "SELECT FROM affiliate_click WHERE visitor = %s LIMIT 1", [visitor]
             )
-            return reference if cr.rowcount else visits.Reference(reference.code)
+            return bool(cr.rowcount)
 
     @api.model
     def _sign(self, text):

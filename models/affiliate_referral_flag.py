@@ -360,20 +360,24 @@ class AffiliateReferral(models.Model):
         for kind, limit, hours, same in self._crowds():
             if not limit:
                 continue
-            crowd = self.search([*self._leads_within(hours), *same])
-            people = set(crowd.mapped("email_normalized"))
-            if len(people) <= limit:
+            crowd = [*self._leads_within(hours), *same]
+            [(people, first, last)] = self._read_group(
+                crowd,
+                aggregates=["email_normalized:count_distinct", "date:min", "date:max"],
+            )
+            if people <= limit:
                 continue
-            detail = len(people)
+            detail = people
             if kind == quality.UNVISITED:
-                detail = self._unvisited_figures(crowd, people, hours)
+                detail = self._unvisited_figures(crowd, hours, people, last - first)
+            # Who is flagged already stays as he is: a crowd may be very large.
+            new = self.search([*crowd, ("flag_ids", "not any", [("kind", "=", kind)])])
+            notes = {
+                affiliate: self._flag_notes(affiliate, {kind: detail})
+                for affiliate in new.affiliate_id
+            }
             doubts += [
-                (
-                    lead,
-                    lead.affiliate_id,
-                    self._flag_notes(lead.affiliate_id, {kind: detail}),
-                )
-                for lead in crowd
+                (lead, lead.affiliate_id, notes[lead.affiliate_id]) for lead in new
             ]
         self.env["affiliate.referral.flag"]._raise(doubts)
 
@@ -414,37 +418,42 @@ class AffiliateReferral(models.Model):
             ("date", "<=", self.date),
         ]
 
-    def _unvisited_figures(self, crowd, people, hours):
+    def _unvisited_figures(self, crowd, hours, people, duration):
         """Return the sentence that lets a manager judge an affiliate's leads.
 
-        :param crowd: his leads without a visit
-        :param people: their e-mail addresses
+        :param crowd: domain of his leads without a visit
+        :param people: how many people these are
+        :param duration: from the first of them to the last
         """
+        aggregates = ["email_normalized:count_distinct"]
+        own = ("affiliate_id", "=", self.affiliate_id.id)
         [(leads,)] = self._read_group(
-            [*self._leads_within(hours), ("affiliate_id", "=", self.affiliate_id.id)],
-            aggregates=["email_normalized:count_distinct"],
+            [*self._leads_within(hours), own], aggregates=aggregates
         )
-        visited = self._read_group(
+        [(visited,)] = self._read_group(
             [
                 ("stripe_account_id", "=", self.stripe_account_id.id),
-                ("email_normalized", "in", list(people)),
+                (
+                    "email_normalized",
+                    "in",
+                    self._search(crowd).subselect("email_normalized"),
+                ),
                 ("source", "in", attribution.LEADS),
                 ("without_visit", "=", False),
             ],
-            ["email_normalized"],
+            aggregates=aggregates,
         )
-        dates = crowd.mapped("date")
         return self.env._(
             "Within %(time)s, %(count)s of %(leads)s leads of %(affiliate)s were left "
             "without a visit; %(never)s of these people never visited at all.",
             time=format_timedelta(
-                max(max(dates) - min(dates), timedelta(seconds=1)),
+                max(duration, timedelta(seconds=1)),
                 locale=babel_locale_parse(self.env.lang),
             ),
-            count=len(people),
+            count=people,
             leads=leads,
             affiliate=self.affiliate_id.partner_id.name,
-            never=len(people) - len(visited),
+            never=people - visited,
         )
 
 
@@ -468,6 +477,10 @@ class AffiliateAffiliate(models.Model):
         groups="base.group_user",
     )
 
+    lead_figures = fields.Char(
+        compute="_compute_lead_figures", groups="base.group_user"
+    )
+
     def _compute_open_flag_count(self):
         counts = dict(
             self.env["affiliate.referral.flag"]._read_group(
@@ -478,6 +491,22 @@ class AffiliateAffiliate(models.Model):
         )
         for affiliate in self:
             affiliate.open_flag_count = counts.get(affiliate, 0)
+
+    def _compute_lead_figures(self):
+        """The sentence of the newest doubt about leads without a visit."""
+        flags = self.env["affiliate.referral.flag"]
+        newest = flags._read_group(
+            [
+                ("affiliate_id", "in", self.ids),
+                ("kind", "=", quality.UNVISITED),
+                ("state", "=", OPEN),
+            ],
+            ["affiliate_id"],
+            ["id:max"],
+        )
+        notes = {affiliate: flags.browse(flag).note for affiliate, flag in newest}
+        for affiliate in self:
+            affiliate.lead_figures = notes.get(affiliate)
 
     def action_view_flags(self):
         return self._action("action_affiliate_referral_flag")

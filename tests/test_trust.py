@@ -248,6 +248,10 @@ class TestBlindPosts(ProxyCase):
         self.assertEqual(len(activity), 1)
         self.assertIn("Many leads without a visit: 45", activity.note)
         self.assertIn(flags[-1].note, activity.note)
+        self.assertEqual(self.drona.lead_figures, flags[-1].note)
+        flags.action_accept()
+        self.drona.invalidate_recordset()
+        self.assertFalse(self.drona.lead_figures)
 
     def test_the_figures_tell_honest_affiliates_apart(self):
         """Some of his people did visit, in another browser or later."""
@@ -403,7 +407,10 @@ class TestDoorOfTheForm(TrackingCase):
     def test_who_is_known_stays_known(self):
         reference = self.visit()
         self.assertEqual(self.open(reference=reference)["reference"], reference)
-        self.assertEqual(len(self.visits()), 1, "one visit goes on")
+        day_before = moment(NEW_YEAR - DAY)
+        self.visits().sudo().date = day_before
+        self.assertEqual(self.open(reference=reference)["reference"], reference)
+        self.assertEqual(self.visits().date, day_before, "no popup renews a visit")
         made_up = self.open(reference=f"DRONA29_{'x' * 22}")["reference"]
         self.assertNotIn("xxxx", made_up)
         self.assertEqual(len(self.visits()), 2)
