@@ -11,7 +11,14 @@ from odoo.tools.misc import hash_sign, verify_hash_signed
 
 from ..lib import visits
 from ..models.affiliate_referral_capture import MAX_EMAIL, email_address
-from .tracking import COOKIE, LEADS_AN_HOUR, destination, is_own
+from .tracking import (
+    COOKIE,
+    LEADS_AN_HOUR,
+    _visit,
+    destination,
+    is_own,
+    record,
+)
 from .visitor import is_flood, visitor_address, waits_for_nobody
 from .website import HONEYPOT
 
@@ -52,7 +59,10 @@ class AffiliateCapture(http.Controller):
         ``origin``; ``lang``.
         """
         form = _Form(key, values)
-        return form.wait() if is_flood("form", FORMS_A_MINUTE, 1) else form.show()
+        if is_flood("form", FORMS_A_MINUTE, 1):
+            return form.wait()
+        form.record()
+        return form.show()
 
     @http.route(
         "/affiliate/form/<string:key>",
@@ -72,7 +82,7 @@ class AffiliateCapture(http.Controller):
         env = request.env
         if not form.is_ours():
             return form.refuse(
-                403, env._("This form was open for too long. Please send it again.")
+                403, env._("This form is not valid any more. Please send it again.")
             )
         if not form.email:
             return form.refuse(422, form.what_is_wrong(), at_field=True)
@@ -125,20 +135,43 @@ class _Form:
     def text(self, name):
         return self.values.get(name, "")
 
+    def record(self):
+        """Record that somebody who was sent by an affiliate has opened the form: that
+        is a visit, and from now on he has an id. It renews no visit he has made before:
+        a popup that comes by itself would do so again and again."""
+        if not self.reference or not _is_looked_at():
+            return
+        visitor = self.reference.visitor
+        if visitor and request.env["affiliate.click"]._has_visits(visitor):
+            return
+        visit = _visit(
+            visits.carried(self.values), request.httprequest.referrer, self.text("to")
+        )
+        recorded, _busy = record(self.tracking, self.reference, visit)
+        self.reference = recorded or self.reference
+
     def is_ours(self):
         """Tell whether this is a form of ours, not one that another site made up.
 
         The session's token would be missing in a frame on a foreign site, so the form
-        has a signed one. A block of the website is stored and has none: there the
-        browser says where it was sent from.
+        has a signed one, of this program and visitor. A block of the website is stored
+        and has none: there the browser has to say where it was sent from.
         """
-        if self._is_block():
-            return _is_this_site(request.httprequest.headers.get("Origin"))
+        origin = request.httprequest.headers.get("Origin")
+        if self._is_block() or origin:
+            if not _is_this_site(origin):
+                return False
+        return self._is_block() or self._signed() == self._token_values()
+
+    def _signed(self):
+        """Return what the token was made for, None where it is none or is too old."""
         try:
-            known = verify_hash_signed(self._su(), CAPTCHA, self.text("token"))
+            return verify_hash_signed(self._su(), CAPTCHA, self.text("token"))
         except ValueError:
-            return False
-        return known == self.key
+            return None
+
+    def _token_values(self):
+        return [self.key, str(self.reference or "")]
 
     def what_is_wrong(self):
         if not self.typed:
@@ -149,7 +182,9 @@ class _Form:
 
     def show(self, status=200, **problem):
         consent = self.program.form_consent
-        token = hash_sign(self._su(), CAPTCHA, self.key, expiration_hours=TOKEN_HOURS)
+        token = hash_sign(
+            self._su(), CAPTCHA, self._token_values(), expiration_hours=TOKEN_HOURS
+        )
         return self._render(
             "form",
             status,
@@ -244,8 +279,11 @@ class _Form:
             *map(page.get, names),
             request.httprequest.cookies.get(COOKIE),
         ]
+        if "token" in self.values:
+            texts = [self.text("reference")]  # our own form says all there is
         parse = request.env["affiliate.referral"]._reference_of
-        return next(filter(None, map(parse, texts)), None)
+        reference = next(filter(None, map(parse, texts)), None)
+        return reference and request.env["affiliate.click"]._believed(reference)
 
     def _page(self):
         """Return the address of the website's page that a block is on."""
@@ -288,6 +326,13 @@ def _is_script():
 def _is_this_site(origin):
     host = visits.host_of(origin)
     return bool(host) and host == visits.host_of(request.httprequest.host_url)
+
+
+def _is_looked_at():
+    """Tell whether the form is shown in a page or frame. Another site's page can have
+    it loaded as an image, to make visits of all its readers; browsers say so."""
+    shown = ("document", "iframe", "frame")
+    return request.httprequest.headers.get("Sec-Fetch-Dest", "document") in shown
 
 
 def _protect(response, tracking):

@@ -4,6 +4,7 @@ from psycopg2.errors import LockNotAvailable
 from werkzeug.exceptions import NotFound
 
 from odoo import http
+from odoo.exceptions import UserError
 from odoo.http import request
 
 from ..lib import traffic, visits
@@ -21,6 +22,12 @@ from .visitor import (
 )
 
 COOKIE = "affiliate_ref"
+CAPTCHA = "affiliate_lead"  # what a captcha in a page says it was solved for
+# For developers, who see it on the console.
+NO_SCRIPT_LEADS = (
+    "This program takes e-mail addresses only by its form or from your server "
+    "(track_lead)."
+)
 MAX_BODY_BYTES = 8 * 1024
 LEADS_AN_HOUR = 60
 OFFERS_A_MINUTE = 60
@@ -79,9 +86,8 @@ class AffiliateTracking(http.Controller):
             raise NotFound() from None
         carried = visits.carried(parameters)
         stored = _stored_reference()
-        reference = visits.Reference(
-            asked.code, (stored and stored.visitor) or visits.new_visitor()
-        )
+        clicks = request.env["affiliate.click"]
+        reference = clicks._issued(asked.code, stored.visitor if stored else "")
         came = _is_person() and _is_followed()
         asks, referrer = False, request.httprequest.referrer
         if came and confirming.is_silent():
@@ -90,7 +96,7 @@ class AffiliateTracking(http.Controller):
             came = referrer is not None
         visit = _visit(carried, referrer, to) if came else None
         private = _wants_privacy()
-        key, known, _busy = request.env["affiliate.click"]._record(
+        key, known, _busy = clicks._record(
             None,
             reference,
             visit,
@@ -131,10 +137,13 @@ class AffiliateTracking(http.Controller):
     )
     @waits_for_nobody(_busy, hurried=True)
     def click(self, key, **_others):
-        """Record a visit that the script has seen.
+        """Record a visit that the script has seen, and say who the visitor is.
 
-        Body: JSON with ``reference url referrer was store``; 204, or 400, 403, 404,
-        429 after too many of one address, 503 where it could not be stored just now.
+        Body: JSON with ``reference url referrer was store``, where the reference has no
+        visitor's id, or one that this server has issued; another one counts as none.
+        200 and JSON with the ``reference`` to use from now on, which is the code alone
+        where no visit may be recorded; or 400, 403, 404, 429 after too many of one
+        address, 503 where it could not be stored just now.
         """
         tracking, body, status = _read(key)
         if status:
@@ -145,24 +154,15 @@ class AffiliateTracking(http.Controller):
             was = body.get("was") and visits.parse_reference(f"AFF_{body['was']}")
         except (ValueError, TypeError):
             return _answer(tracking, 400)
-        if not reference.visitor or not is_own(visit.landing_url, tracking):
+        if not is_own(visit.landing_url, tracking):
             return _answer(tracking, 400)
-        if _is_person():
-            _key, _known, busy = request.env["affiliate.click"]._record(
-                tracking["id"],
-                reference,
-                visit,
-                visitor_address(),
-                visitor_country(),
-                was=was and was.visitor,
-                private=_wants_privacy(),
-                proxies=visitor_proxies(),
-            )
-            if busy:
-                return _answer(tracking, 429 if busy == FLOOD else 503)
-        response = _answer(tracking, 204)
-        if body.get("store") is True:
-            _remember(response, tracking, reference)
+        recorded, busy = record(tracking, reference, visit, was and was.visitor)
+        if busy:
+            return _answer(tracking, 429 if busy == FLOOD else 503)
+        used = recorded or visits.Reference(reference.code)
+        response = _answer(tracking, 200, reference=str(used))
+        if recorded and body.get("store") is True:
+            _remember(response, tracking, recorded)
         return response
 
     @http.route(
@@ -179,18 +179,24 @@ class AffiliateTracking(http.Controller):
     def lead(self, key, **_others):
         """Map an e-mail address to the affiliate who brought the visitor.
 
-        Body: JSON with ``email reference``. 204 whether the address is known or not;
-        422 where it is none; 429 after too many; 503 where it could not be stored just
-        now: try again.
+        Body: JSON with ``email reference``, and ``captcha`` where the program asks for
+        it. 204 whether the address is known or not; 422 where it is none; 429 after too
+        many; 403 and JSON with the ``error`` where the program takes no leads here, or
+        the captcha was not solved; 503 where it could not be stored just now: try
+        again.
         """
         tracking, body, status = _read(key)
         if status:
             return _answer(tracking, status)
+        if not tracking["script_leads"]:
+            return _answer(tracking, 403, error=NO_SCRIPT_LEADS)
         email = email_address(body.get("email"))
         if not email:
             return _answer(tracking, 422, error="email")
         if is_flood("lead", LEADS_AN_HOUR):
             return _answer(tracking, 429)
+        if tracking["captcha"] and (suspicion := _suspicion(body.get("captcha"))):
+            return _answer(tracking, 403, error=suspicion)
         referrals = request.env["affiliate.referral"]
         referrals._capture(
             tracking["id"],
@@ -296,6 +302,48 @@ def _is_followed():
     )
 
 
+def record(tracking, reference, visit, was=None):
+    """Record a visit of whoever sent this request.
+
+    :param Reference reference: what he says of himself; an id that this server has not
+        issued counts as none
+    :param str was: another id of the same visitor, made on his way here
+    :return: (the Reference with the visitor's id, None where no visit was recorded;
+        ``FLOOD`` or ``LOCKED`` where it could not be)
+    """
+    if not _is_person():
+        return None, ""
+    clicks, private = request.env["affiliate.click"], _wants_privacy()
+    reference = clicks._issued(reference.code, reference.visitor)
+    _key, known, busy = clicks._record(
+        tracking["id"],
+        reference,
+        visit,
+        visitor_address(),
+        visitor_country(),
+        was=was,
+        private=private,
+        proxies=visitor_proxies(),
+    )
+    counted = visit and known and not busy and not (private and tracking["privacy"])
+    return reference if counted else None, busy
+
+
+def _suspicion(token):
+    """Return why Odoo's captcha takes the visitor for a robot, or None.
+
+    :param token: what the captcha in the visitor's page has given him
+    """
+    token = token if isinstance(token, str) else ""
+    # Where Odoo's own forms send it: reCAPTCHA, and Cloudflare Turnstile.
+    request.params.update(recaptcha_token_response=token, turnstile_captcha=token)
+    try:
+        request.env["ir.http"]._verify_request_recaptcha_token(CAPTCHA)
+    except UserError as suspicion:
+        return suspicion.args[0]
+    return None
+
+
 def _wants_privacy():
     headers = request.httprequest.headers
     return headers.get("Sec-GPC") == "1" or headers.get("DNT") == "1"
@@ -312,6 +360,8 @@ def _stays(stored, reference, tracking):
     counts, and it was another code of the programme, which still counts."""
     if not stored or tracking["model"] != "first" or stored.code == reference.code:
         return False
+    if stored.visitor != reference.visitor:
+        return False  # not an id of ours
     clicks = request.env["affiliate.click"]
     _key, known, _busy = clicks._record(tracking["id"], stored, None, None)
     return bool(known)

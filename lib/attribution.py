@@ -6,18 +6,22 @@ and shuffled events lead to the same owner (ARCHITECTURE.md, "Binding").
 
 from dataclasses import asdict, dataclass, field, fields, replace
 
-MANUAL, CODE, REFERENCE, METADATA, FORM, SDK, IMPORT = (
+MANUAL, CODE, REFERENCE, METADATA, FORM, SERVER, SDK, IMPORT = (
     "manual",
     "code",
     "client_reference",
     "metadata",
     "form",
+    "server",
     "sdk",
     "import",
 )
 # Evidence found in Stripe belongs to a payment by itself; the others are claims of
 # somebody who says he brought this person.
-CLAIMS = (FORM, SDK, IMPORT)
+CLAIMS = (FORM, SERVER, SDK, IMPORT)
+# Claims that anybody on the internet can make. Without a visit that our server has
+# recorded they are weak (``Candidate.weak``).
+LEADS = (FORM, SDK)
 # What a programme puts in order, the strongest first. What a person decided comes
 # before all of it; of claims, those of the form are the strongest.
 KINDS = (CODE, REFERENCE, METADATA, FORM)
@@ -29,7 +33,7 @@ DAY = 86400
 
 # Which customers a link or claim may bind.
 UNPAID, CREATED_AFTER, ANY = "unpaid", "created_after", "any"
-# What a visit from paid advertising is good for.
+# What a visit from paid advertising, or a lead without a visit, is good for.
 ALLOW, HOLD, BLOCK = "allow", "hold", "block"
 
 # Why a candidate decided nothing.
@@ -42,6 +46,9 @@ ALLOW, HOLD, BLOCK = "allow", "hold", "block"
     EXPIRED,
     OUTSIDE_WINDOW,
     KNOWN_BEFORE,
+    UNVISITED,
+    CREATED_BEFORE,
+    WEAK,
     WEAKER,
     SEEN_LATER,
     NOT_FIRST,
@@ -55,6 +62,9 @@ ALLOW, HOLD, BLOCK = "allow", "hold", "block"
     "expired",
     "outside_window",
     "known_before",
+    "unvisited",
+    "created_before",
+    "weak",
     "weaker",
     "seen_later",
     "not_first",
@@ -73,6 +83,7 @@ class Policy:
     existing: str = UNPAID
     search: str = ALLOW  # visits by way of a search engine
     ads: str = HOLD
+    weak: str = HOLD  # leads without a visit
 
 
 @dataclass(frozen=True)
@@ -87,8 +98,11 @@ class Candidate:
     ``claim`` is the id of the referral row it came from, if a person made it;
     ``history``: a manual mapping that asks for the earlier payments too; ``ad``: whose
     advertisement led to the visit; ``refused``: why it is only kept to be shown;
-    ``carrier``: what told of it, e.g. ``checkout session cs_1``. ``search``: the search
+    ``carrier``: what told of it, e.g. ``checkout session cs_1``; ``search``: the search
     engine that led to the visit, where it was no advertisement.
+
+    ``weak``: a lead without a visit, so anybody may have made it up. It comes after
+    everything else and never takes a customer who was in Stripe before it.
     """
 
     affiliate: int
@@ -107,6 +121,7 @@ class Candidate:
     ad: str = ""
     refused: str = ""
     carrier: str = ""
+    weak: bool = False
 
     def __post_init__(self):
         for name in ("seen", "until"):
@@ -182,6 +197,8 @@ def policy_from_json(values):
     values = dict(values or {})
     if not values.get("code_beats_link", True):  # how it was told once
         values.setdefault("order", link_first(Policy.order))
+    if values:  # kept when leads without a visit were like all others
+        values.setdefault("weak", ALLOW)
     names = {each.name for each in fields(Policy)}
     return Policy(**{k: v for k, v in values.items() if k in names})
 
@@ -211,6 +228,7 @@ def led_by_visits(candidates, visits):
     """Return the candidates, visits in the place of evidence that names a visitor.
 
     His visits before it count; where none was recorded, the evidence stands for itself.
+    With a visit, a lead is weak no more.
 
     :param candidates: all evidence about one person; ``affiliate`` is None where it
         names a visitor only
@@ -241,6 +259,7 @@ def led_by_visits(candidates, visits):
                 visit=visit.id,
                 search=visit.search,
                 ad=visit.ad,
+                weak=False,
             )
             for visit in before
         ]
@@ -377,6 +396,8 @@ def _objection(candidate, paid_at, first, since):
         return SEARCHED
     if candidate.ad and policy.ads == BLOCK:
         return ADVERTISED
+    if candidate.weak and policy.weak == BLOCK:
+        return UNVISITED
     if source in CLAIMS and paid_at is not None:
         if paid_at - candidate.seen > policy.expiry:
             return EXPIRED
@@ -386,28 +407,33 @@ def _objection(candidate, paid_at, first, since):
     known = {UNPAID: first, CREATED_AFTER: since}.get(policy.existing)
     if known is not None and known < candidate.at:
         return KNOWN_BEFORE
+    if candidate.weak and since is not None and since < candidate.at:
+        return CREATED_BEFORE
     return None
 
 
 def _preference(paid_at=None):
     """Return the key by which the best of valid candidates is the smallest.
 
-    What was known at the payment comes before what was seen later, so that a decision
-    lasts; then the strongest evidence; among equals the first or last contact.
+    A lead without a visit comes last, whatever the program's settings say. What was
+    known at the payment comes before what was seen later, so that a decision lasts;
+    then the strongest evidence; among equals the first or last contact.
     """
 
     def key(candidate):
         late = 0
         if paid_at is not None and not candidate.history:
             late = max(candidate.seen, paid_at)
-        return (late, _strength(candidate), *_rank(candidate))
+        return (candidate.weak, late, _strength(candidate), *_rank(candidate))
 
     return key
 
 
 def _why_weaker(candidate, winner, paid_at):
-    late, strength, *_rest = _preference(paid_at)(candidate)
-    best_late, best_strength, *_rest = _preference(paid_at)(winner)
+    weak, late, strength, *_rest = _preference(paid_at)(candidate)
+    best_weak, best_late, best_strength, *_rest = _preference(paid_at)(winner)
+    if weak != best_weak:
+        return WEAK
     if late != best_late:
         return SEEN_LATER
     if strength != best_strength:
@@ -449,6 +475,7 @@ def _rank(candidate):
         candidate.ad,
         candidate.refused,
         candidate.carrier,
+        candidate.weak,
     )
 
 

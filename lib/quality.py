@@ -7,15 +7,16 @@ from disposable_email_domains import blocklist
 
 from .domains import domain_of, mailbox, registrable
 
-SELF, COMPANY, DISPOSABLE, AD, ADDRESS, SPEED = (
+SELF, COMPANY, DISPOSABLE, AD, NO_VISIT = (
     "self",
     "company",
     "disposable",
     "ad",
-    "address",
-    "speed",
+    "no_visit",
 )
 SEARCH = "search"  # a search engine, and no advertisement, led to the visit
+# Of leads that are many.
+ADDRESS, SPEED, BROWSER, UNVISITED = ("address", "speed", "browser", "unvisited")
 
 
 def is_disposable(email):
@@ -37,7 +38,7 @@ def is_same_company(email, other, is_shared):
     return not any(map(is_shared, domains | owned))
 
 
-def doubts(emails, own, is_shared, trusted=False, ad="", search=""):
+def doubts(emails, own, is_shared, trusted=False, ad="", search="", weak=False):
     """Return ``{kind: what about it}`` of what looks wrong.
 
     :param emails: of the person who was brought
@@ -45,6 +46,7 @@ def doubts(emails, own, is_shared, trusted=False, ad="", search=""):
     :param trusted: the affiliate may buy for clients, and for himself
     :param search: the search engine that led to the visit that counts
     :param ad: whose advertisement led to it
+    :param weak: it was a lead without a visit that bound the person
     """
     found = {}
     if not trusted:
@@ -65,4 +67,6 @@ def doubts(emails, own, is_shared, trusted=False, ad="", search=""):
         found[SEARCH] = search
     if ad:
         found[AD] = ad
+    if weak:
+        found[NO_VISIT] = ""
     return found

@@ -5,12 +5,16 @@ them (sub-id, campaign, the page before) is left out where it is of no use: it n
 costs the visit.
 
 A **reference** names a visit wherever it travels (link parameter, cookie, form field,
-``client_reference_id`` at Stripe): the tracking code, and after ``_`` the random id of
-the visitor, e.g. ``DRONA29_k3v9…``. The id leads to all his visits; the code alone
-still counts where no visit could be recorded. It fits Stripe's
-``client_reference_id`` (``[A-Za-z0-9_-]``, at most 200).
+``client_reference_id`` at Stripe): the tracking code, and after ``_`` the id of the
+visitor, e.g. ``DRONA29_k3v9…``. The id leads to all his visits; the code alone still
+counts where no visit could be recorded. It fits Stripe's ``client_reference_id``
+(``[A-Za-z0-9_-]``, at most 200).
+
+Only our server issues ids: each ends with a signature of what is before it, so that
+nobody can make one up and have visits recorded under it.
 """
 
+import hmac
 import ipaddress
 import re
 import secrets
@@ -51,6 +55,7 @@ _NEAR = [
     )
 ]
 _ALPHABET = string.ascii_letters + string.digits
+RANDOM, SIGNED = 20, 12  # letters of an id, 119 bits, and of its signature, 48 bits
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,21 @@ class Visit:
     search_engine: str = ""
 
 
-def new_visitor():
-    """Return a random id of a visitor, as the script makes them too."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(22))
+def new_visitor(sign):
+    """Return a new id for a visitor.
+
+    :param sign: returns the keyed hash of a text, in letters and digits
+    """
+    text = "".join(secrets.choice(_ALPHABET) for _ in range(RANDOM))
+    return text + sign(text)[:SIGNED]
+
+
+def is_issued(visitor, sign):
+    """Tell whether an id was made by ``new_visitor`` with the same key."""
+    text, signature = visitor[:RANDOM], visitor[RANDOM:]
+    return bool(_VISITOR.fullmatch(visitor)) and hmac.compare_digest(
+        signature, sign(text)[:SIGNED]
+    )
 
 
 def parse_reference(text):

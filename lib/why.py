@@ -8,7 +8,8 @@ WON, LED_BY, MOVED = "won", "led_by", "moved"
 
 
 def timeline(explained, decided_at=None, moves=()):
-    """Return the steps of a story as dicts with ``at kind text affiliate verdict``.
+    """Return the steps of a story as dicts with ``at kind text affiliate verdict``,
+    and ``weak`` for a lead without a visit.
 
     A visit is one step, whatever carried its visitor's id; what carried it is another
     one.
@@ -57,7 +58,8 @@ def _step(candidate, reason):
     key = (kind, candidate.visit or candidate.at, candidate.affiliate, text)
     verdict = WON if reason is None else reason
     text = text or candidate.evidence
-    return key, _event(candidate.at, kind, text, candidate.affiliate, verdict)
+    step = _event(candidate.at, kind, text, candidate.affiliate, verdict)
+    return key, step | ({"weak": True} if candidate.weak else {})
 
 
 def _order(step):

@@ -51,6 +51,8 @@ RECORD = f"""{CODE}
                write_date = clock_timestamp() AT TIME ZONE 'UTC'
          WHERE visitor = %(was)s AND date > %(recently)s
            AND program_id = (SELECT program_id FROM code)
+           -- What stands behind a lead stays there.
+           AND NOT EXISTS (SELECT FROM affiliate_referral WHERE visitor = %(was)s)
      RETURNING code_id
     ), stored AS (  -- a new visit, unless one goes on
         INSERT INTO affiliate_click
@@ -140,7 +142,7 @@ class AffiliateClick(models.Model):
         affiliates who do not work and floods are not recorded.
 
         :param int program_id: whose code it must be; None: any programme
-        :param Reference reference: its ``visitor`` is set
+        :param Reference reference: its ``visitor`` is set, see ``_issued``
         :param Visit visit: where he landed; None: only look the code up
         :param address: of the visitor, None where it is not known
         :param str was: another id of the same visitor, made on his way here
@@ -246,6 +248,50 @@ class AffiliateClick(models.Model):
         if total < ENOUGH or sum(more.values()) * 2 <= total:
             return 0
         return max(more, key=more.get)
+
+    # === VISITORS === #
+
+    @api.model
+    def _new_visitor(self):
+        """Return a new id for a visitor, which ends with our signature."""
+        return visits.new_visitor(self._sign)
+
+    @api.model
+    def _issued(self, code, visitor=""):
+        """Return the Reference of a code and a visitor: of the one that a browser
+        names where our server has issued this id, else of a new one."""
+        known = self._believed(visits.Reference(code, visitor))
+        return visits.Reference(code, known.visitor or self._new_visitor())
+
+    @api.model
+    def _believed(self, reference):
+        """Return a Reference, without its visitor where the id is not one of ours.
+
+        What has visits was issued: the key is another one in a restored database.
+        """
+        visitor = reference.visitor
+        if visitor and not visits.is_issued(visitor, self._sign):
+            if not self._has_visits(visitor):
+                return visits.Reference(reference.code)
+        return reference
+
+    @api.model
+    def _has_visits(self, visitor):
+        try:
+            return bool(
+                self._ask(
+                    SQL(
+                        "SELECT 1 FROM affiliate_click WHERE visitor = %s LIMIT 1",
+                        visitor,
+                    )
+                )
+            )
+        except LockNotAvailable:
+            return False  # a visitor waits for nobody: he gets a new id
+
+    @api.model
+    def _sign(self, text):
+        return hmac(self.env(su=True), "affiliate_stripe.visitor", text)
 
     @api.autovacuum
     def _gc_clicks(self):

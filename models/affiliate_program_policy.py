@@ -78,6 +78,21 @@ class AffiliateProgram(models.Model):
         "says so (cpc, ppc, paid…).",
     )
 
+    no_visit_policy = fields.Selection(
+        [
+            (attribution.ALLOW, "Accept"),
+            (attribution.HOLD, "Hold the commission until somebody has looked"),
+            (attribution.BLOCK, "Ignore the lead"),
+        ],
+        default=attribution.HOLD,
+        required=True,
+        string="Leads without a visit",
+        help="E-mail addresses that come by form or script although our server has "
+        "recorded no visit before: an affiliate could send those of people he never "
+        "brought. Such a lead comes after all other evidence and never takes a "
+        "customer who was in Stripe before it. Choose what else happens to it.",
+    )
+
     _lead_days_positive = models.Constraint(
         "CHECK (lead_days > 0)", "A lead waits for one day at least."
     )
@@ -120,4 +135,5 @@ class AffiliateProgram(models.Model):
             existing=self.existing_customers,
             search=self.search_policy,
             ads=self.ad_policy,
+            weak=self.no_visit_policy,
         )

@@ -17,11 +17,15 @@ TRACKING_FIELDS = {
     "company_id",
     "consent_mode",
     "cookie_days",
+    "lead_captcha",
     "link_parameters",
+    "no_script_leads",
     "respect_privacy_signals",
     "signup_url",
     "track_website",
 }
+# Where Odoo keeps the secrets of its captchas.
+CAPTCHA_KEYS = ("recaptcha_private_key", "cf.turnstile_secret_key")
 _KEY = re.compile(r"[\w-]{8,64}", re.ASCII)
 
 
@@ -71,6 +75,22 @@ class AffiliateProgram(models.Model):
         "Control.",
     )
 
+    # --- e-mail addresses by the script ---
+    no_script_leads = fields.Boolean(
+        string="Leads only from our form or our server",
+        help="The script then hands in no e-mail addresses: a page that calls "
+        "affiliate('lead') is told so. What remains is the e-mail form, and track_lead "
+        "with the key of an affiliate officer.",
+    )
+    lead_captcha = fields.Boolean(
+        string="Captcha for leads by the script",
+        help="Your page shows a captcha (reCAPTCHA or Cloudflare Turnstile, action "
+        "affiliate_lead) and hands over its token: "
+        "affiliate('lead', {email, captcha}). It is checked with the keys in Odoo's "
+        "settings.",
+    )
+    captcha_missing = fields.Boolean(compute="_compute_captcha_missing")
+
     addresses_hidden = fields.Boolean(compute="_compute_addresses_hidden")
     proxies_missed = fields.Integer(compute="_compute_proxies_missed")
 
@@ -102,6 +122,14 @@ class AffiliateProgram(models.Model):
 
     def _compute_proxies_missed(self):
         self.proxies_missed = self.env["affiliate.click"]._proxies_missed()
+
+    @api.depends("lead_captcha")
+    def _compute_captcha_missing(self):
+        """Odoo lets everybody pass where it has no key to check a captcha with."""
+        parameters = self.env["ir.config_parameter"].sudo()
+        has_key = any(map(parameters.get_param, CAPTCHA_KEYS))
+        for program in self:
+            program.captcha_missing = program.lead_captcha and not has_key
 
     # === CONSTRAINT METHODS === #
 
@@ -167,7 +195,9 @@ class AffiliateProgram(models.Model):
         """Return what public requests need to know of a programme, or None.
 
         :return: dict with ``id base site domains model days parameters consent
-            privacy``; ``base`` is the public address kept for this Odoo, or empty
+            privacy``; ``base`` is the public address kept for this Odoo, or empty;
+            ``script_leads`` (whether the script may hand in e-mail addresses) and
+            ``captcha`` (whether it needs a solved one for that)
         """
         self.env["affiliate.stripe.sync"]._hurry(self.env.cr)  # a visitor asks
         known = [("public_key", "=", public_key)] if is_key(public_key) else []
@@ -184,6 +214,8 @@ class AffiliateProgram(models.Model):
             "parameters": tuple(program._link_parameters()),
             "consent": program.consent_mode == "required",
             "privacy": program.respect_privacy_signals,
+            "script_leads": not program.no_script_leads,
+            "captcha": program.lead_captcha,
         }
 
     @api.model

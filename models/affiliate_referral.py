@@ -5,12 +5,13 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import email_normalize
 
+from ..lib import attribution
 from ..lib.domains import one_spelling
 from ..lib.roles import MANAGER
 from ..tools.access import needs
 
 # Referral rows somebody made, as opposed to those read from Stripe's objects.
-CLAIM_SOURCES = ("manual", "form", "sdk", "import")
+CLAIM_SOURCES = ("manual", *attribution.CLAIMS)
 # What a claim says; the binding of a customer is changed by new facts only.
 CLAIM_FIELDS = {"email", "affiliate_id", "code_id", "date", "include_history"}
 
@@ -61,6 +62,7 @@ class AffiliateReferral(models.Model):
             ("client_reference", "Link (client_reference_id)"),
             ("metadata", "Metadata"),
             ("form", "E-mail form"),
+            ("server", "Your server"),
             ("sdk", "Script"),
             ("import", "Import"),
         ],
@@ -86,6 +88,14 @@ class AffiliateReferral(models.Model):
         copy=False,
         index="btree_not_null",
         help="Of the browser in which the person left the e-mail; leads to the visits.",
+    )
+    # Stored with the lead: visits are forgotten one day, and leads are counted by it.
+    without_visit = fields.Boolean(
+        string="Without a visit",
+        readonly=True,
+        copy=False,
+        help="This e-mail address came by form or script, and our server had recorded "
+        "no visit by the affiliate's link before. Anybody could have sent it.",
     )
     # Keyed, as of visits.
     ip_hash = fields.Char(readonly=True, copy=False, index="btree_not_null")
@@ -127,6 +137,7 @@ class AffiliateReferral(models.Model):
 
     _token_uniq = models.UniqueIndex("(token)")
     _affiliate_date_idx = models.Index("(affiliate_id, date)")
+    _without_visit_idx = models.Index("(affiliate_id, date) WHERE without_visit")
 
     def init(self):
         # One binding a customer, for any number of workers.
@@ -260,6 +271,7 @@ class AffiliateReferral(models.Model):
     def _decide_people(self, others=()):
         for account, claims in self.grouped("stripe_account_id").items():
             self.env["affiliate.stripe.sync"]._lock(account)
+            claims.sudo()._note_visits()
             customers = self.env["affiliate.stripe.customer"].sudo()
             customers = customers.with_context(active_test=False).search(
                 [

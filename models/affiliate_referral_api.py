@@ -1,6 +1,7 @@
 from odoo import api, models
 from odoo.exceptions import UserError
 
+from ..lib import attribution
 from ..lib.domains import one_spelling
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_text import is_stripe_id
@@ -13,7 +14,8 @@ class AffiliateReferral(models.Model):
     """For businesses that track on their own server: JSON-2 instead of our script.
 
     ``POST /json/2/affiliate.referral/track_lead`` and ``…/track_customer`` with the API
-    key of a user who is an affiliate officer. Safe to repeat.
+    key of a user who is an affiliate officer. Safe to repeat. What your own server says
+    is believed as it is: it needs no visit (``attribution.LEADS``).
     """
 
     _inherit = "affiliate.referral"
@@ -36,7 +38,9 @@ class AffiliateReferral(models.Model):
         if not address:
             raise UserError(self.env._("%s is not an e-mail address.", _shown(email)))
         known = self._reference_of(reference)
-        if not known or not self._capture(program.id, address, known, "sdk"):
+        if not known or not self._capture(
+            program.id, address, known, attribution.SERVER
+        ):
             raise UserError(
                 self.env._(
                     "%(reference)s is no active tracking code of %(program)s.",

@@ -343,6 +343,7 @@ class AffiliateReferral(models.Model):
             policy=policies.of(self.affiliate_id.program_id),
             visitor=self.visitor or "",
             carrier=self.email or "",
+            weak=self.without_visit,
         )
 
 

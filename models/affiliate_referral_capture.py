@@ -40,8 +40,9 @@ class AffiliateReferral(models.Model):
 
         :param int program_id: the programme of form or script
         :param str email: normalised address
-        :param Reference reference: who brought the visitor, None where nobody did
-        :param str source: ``form`` or ``sdk``
+        :param Reference reference: who brought the visitor, None where nobody did. An
+            id that our server has not issued is left out.
+        :param str source: ``form``, ``sdk`` or ``server``
         :param address: of the visitor, None where it is not known
         :return: whether it is mapped now; never to be told to the visitor
         :raise psycopg2.errors.LockNotAvailable: nothing is stored, because somebody has
@@ -49,6 +50,7 @@ class AffiliateReferral(models.Model):
         """
         if not reference:
             return False
+        reference = self.env["affiliate.click"]._believed(reference)
         sync = self.env["affiliate.stripe.sync"]
         with sync._transaction() as own:
             sync._hurry(own.env.cr)
@@ -57,9 +59,12 @@ class AffiliateReferral(models.Model):
             referrals = own.env[self._name]
             now = referrals._lock_email(email)
             winner = referrals._brought_by(program, reference, now)
+            if not winner:
+                return False
+            weak = source in attribution.LEADS and not winner.visit
             claims = referrals._claims_for(account, email)
-            if not winner or claims._say(winner, reference.visitor, now):
-                return bool(winner)
+            if claims._say(winner, reference.visitor, now, weak):
+                return True
             # Of an affiliate's claims for an address, one waits.
             claims.filtered(
                 lambda c: c.affiliate_id.id == winner.affiliate and c.state == "lead"
@@ -71,6 +76,7 @@ class AffiliateReferral(models.Model):
                     "code_id": winner.code,
                     "source": source,
                     "visitor": reference.visitor or False,
+                    "without_visit": weak,
                     "date": now,
                     "ip_hash": own.env["affiliate.click"]._hash(address),
                     "to_decide": True,
@@ -122,24 +128,27 @@ class AffiliateReferral(models.Model):
             ]
         )
 
-    def _say(self, winner, visitor, now):
+    def _say(self, winner, visitor, now, weak=False):
         """Tell whether these rows of one address, the newest first, say already what
         a new claim would.
 
         Only the newest contact can make a repeated one needless, and only while the
-        visitor has not come again since; a claim that waited too long is over.
+        visitor has not come again since; a claim that waited too long is over. A lead
+        without a visit (``weak``) never stands in the way of a claim with more behind
+        it.
         """
         own = self.filtered(lambda r: r.affiliate_id.id == winner.affiliate)
         settled = own.filtered(
             lambda r: r.state in ("customer", "rejected") or r.source == "manual"
         )
-        if settled or len(own) >= MAX_CLAIMS:
+        alike = own.filtered(lambda r: r.without_visit <= weak)
+        if settled or len(alike) >= MAX_CLAIMS:
             return True
         newest = self.filtered(lambda r: r.source in attribution.CLAIMS)[:1]
         over = newest.state != "lead" or now - newest.date > timedelta(
             days=newest.program_id.lead_days
         )
-        if over or newest not in own or (newest.visitor or "") != visitor:
+        if over or newest not in alike or (newest.visitor or "") != visitor:
             return False
         return not self.env["affiliate.click"].search_count(
             [
@@ -186,6 +195,7 @@ class AffiliateReferral(models.Model):
     def _decide_new(self):
         """Work out what follows from new claims of one account, whose lock is held."""
         new = self.exists().filtered("to_decide")
+        new._note_visits()
         policies = Policies()
         for lead in new:
             candidate = lead._to_candidate(policies)
@@ -235,6 +245,21 @@ class AffiliateReferral(models.Model):
         ).ids
         for start in range(0, len(ids), BATCH):
             self._decide_people_anew(ids[start : start + BATCH])
+
+    def _note_visits(self):
+        """Take the mark of those whose visits have become known since they were left.
+
+        The lock of their account is held.
+        """
+        for account, leads in self.grouped("stripe_account_id").items():
+            leads = leads.filtered("without_visit")
+            clicks = self._clicks_of(account, set(leads.mapped("visitor")) - {False})
+            leads.filtered(
+                lambda lead, clicks=clicks: any(
+                    unix(click.date) <= unix(lead.date)
+                    for click in clicks.get(lead.visitor, ())
+                )
+            ).without_visit = False
 
     @api.autovacuum
     def _gc_leads(self):

@@ -1,9 +1,12 @@
 from collections import defaultdict
+from datetime import timedelta
 
+from babel.dates import format_timedelta
 from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import babel_locale_parse
 
 from odoo.addons.iap.tools.iap_tools import mail_prepare_for_domain_search
 
@@ -59,6 +62,9 @@ class AffiliateReferralFlag(models.Model):
             (quality.AD, "Paid advertising"),
             (quality.ADDRESS, "Many leads from one address"),
             (quality.SPEED, "Many leads in a short time"),
+            (quality.NO_VISIT, "Lead without a visit"),
+            (quality.UNVISITED, "Many leads without a visit"),
+            (quality.BROWSER, "Many leads from one browser"),
         ],
         required=True,
         readonly=True,
@@ -180,17 +186,23 @@ class AffiliateReferralFlag(models.Model):
         )
         flags._tell_managers()
 
-    def _tell_managers(self):
-        """Have one activity an affiliate while there is something to look at."""
-        affiliates = self.affiliate_id.sudo()
+    def _tell_managers(self, affiliates=None):
+        """Have one activity an affiliate while there is something to look at.
+
+        :param affiliates: those of whom, if not those of these flags
+        """
+        affiliates = (affiliates or self.affiliate_id).sudo()
         kinds = dict(self._fields["kind"]._description_selection(self.env))
         told = defaultdict(list)
-        for affiliate, kind, count in self.sudo()._read_group(
+        for affiliate, kind, count, newest in self.sudo()._read_group(
             [("affiliate_id", "in", affiliates.ids), ("state", "=", OPEN)],
             ["affiliate_id", "kind"],
-            ["__count"],
+            ["__count", "id:max"],
         ):
             told[affiliate].append(f"{kinds[kind]}: {count}")
+            if kind == quality.UNVISITED:
+                # The newest has the figures of all of them.
+                told[affiliate].append(self.sudo().browse(newest).note)
         summary = self.env._("Referrals to look at")
         for affiliate in affiliates:
             activity = affiliate.activity_search(
@@ -240,6 +252,7 @@ class AffiliateReferral(models.Model):
     @api.model
     def _flag_people(self, cases):
         """Raise flags about people who were just bound, or brought."""
+        self._withdraw_flags(cases)
         self._flag(
             [
                 (
@@ -253,6 +266,30 @@ class AffiliateReferral(models.Model):
                 if case.decision.winner.source != attribution.MANUAL
             ]
         )
+
+    @api.model
+    def _withdraw_flags(self, cases):
+        """Take back the doubt about a lead without a visit where it is over: a visit of
+        this person has become known. What a manager decided stays."""
+        rows, doubtful = self.browse(), set()
+        for case in cases:
+            rows |= case.person.referral_ids | self.browse(case.claim_ids)
+            if case.decision and case.decision.winner.weak:
+                doubtful.add((case.referral.id, case.decision.winner.affiliate))
+        flags = self.env["affiliate.referral.flag"].search(
+            [
+                ("referral_id", "in", rows.ids),
+                ("kind", "=", quality.NO_VISIT),
+                ("state", "=", OPEN),
+            ]
+        )
+        flags = flags.filtered(
+            lambda flag: (flag.referral_id.id, flag.affiliate_id.id) not in doubtful
+        )
+        if flags:
+            affiliates = flags.affiliate_id
+            flags.unlink()
+            self.env["affiliate.referral.flag"]._tell_managers(affiliates)
 
     @api.model
     def _flag(self, brought):
@@ -278,6 +315,11 @@ class AffiliateReferral(models.Model):
                 if winner.policy.search == attribution.HOLD
                 else "",
                 ad=winner.ad if winner.policy.ads == attribution.HOLD else "",
+                # Before the first payment there is nothing to hold, and what becomes
+                # known until then may be better.
+                weak=winner.weak
+                and winner.policy.weak == attribution.HOLD
+                and referral.state == "customer",
             )
             doubts.append((referral, affiliate, self._flag_notes(affiliate, found)))
         self.env["affiliate.referral.flag"]._raise(doubts)
@@ -303,12 +345,20 @@ class AffiliateReferral(models.Model):
             quality.AD: self.env._(
                 "The customer came by a paid advertisement, of %(detail)s."
             ),
+            quality.NO_VISIT: self.env._(
+                "The e-mail address came without a visit by a link of %(affiliate)s: "
+                "anybody could have sent it."
+            ),
             quality.ADDRESS: self.env._(
                 "%(detail)s leads came from one internet address within a day."
             ),
             quality.SPEED: self.env._(
                 "%(affiliate)s brought %(detail)s leads within an hour."
             ),
+            quality.BROWSER: self.env._(
+                "%(detail)s leads came from one browser within a day."
+            ),
+            quality.UNVISITED: "%(detail)s",
         }
         name = affiliate.partner_id.name
         return {
@@ -319,43 +369,105 @@ class AffiliateReferral(models.Model):
     def _flag_crowd(self):
         """Raise flags where a lead is one of too many, about all of them."""
         self.ensure_one()
-        program = self.program_id
         doubts = []
-        for kind, limit, hours, same in (
+        for kind, limit, hours, same in self._crowds():
+            if not limit:
+                continue
+            crowd = [*self._leads_within(hours), *same]
+            [(people, first, last)] = self._read_group(
+                crowd,
+                aggregates=["email_normalized:count_distinct", "date:min", "date:max"],
+            )
+            if people <= limit:
+                continue
+            detail = people
+            if kind == quality.UNVISITED:
+                detail = self._unvisited_figures(crowd, hours, people, last - first)
+            # Who is flagged already stays as he is: a crowd may be very large.
+            new = self.search([*crowd, ("flag_ids", "not any", [("kind", "=", kind)])])
+            notes = {
+                affiliate: self._flag_notes(affiliate, {kind: detail})
+                for affiliate in new.affiliate_id
+            }
+            doubts += [
+                (lead, lead.affiliate_id, notes[lead.affiliate_id]) for lead in new
+            ]
+        self.env["affiliate.referral.flag"]._raise(doubts)
+
+    def _crowds(self):
+        """Return ``[(kind, how many are allowed, hours, what they have in common)]``
+        of what this lead may be one of many."""
+        program = self.program_id
+        own = ("affiliate_id", "=", self.affiliate_id.id)
+        return [
             (
                 quality.ADDRESS,
                 program.max_leads_per_address if self.ip_hash else 0,
                 24,
-                ("ip_hash", "=", self.ip_hash),
+                [("ip_hash", "=", self.ip_hash)],
+            ),
+            (quality.SPEED, program.max_leads_per_hour, 1, [own]),
+            (
+                quality.BROWSER,
+                program.max_leads_per_browser if self.visitor else 0,
+                24,
+                [("visitor", "=", self.visitor)],
             ),
             (
-                quality.SPEED,
-                program.max_leads_per_hour,
-                1,
-                ("affiliate_id", "=", self.affiliate_id.id),
+                quality.UNVISITED,
+                program.max_leads_without_visit if self.without_visit else 0,
+                24,
+                [own, ("without_visit", "=", True)],
             ),
-        ):
-            since = fields.Datetime.subtract(self.date, hours=hours)
-            crowd = limit and self.search(
-                [
-                    same,
-                    ("stripe_account_id", "=", self.stripe_account_id.id),
-                    ("source", "in", (attribution.FORM, attribution.SDK)),
-                    ("date", ">", since),
-                    ("date", "<=", self.date),
-                ]
-            )
-            people = limit and len(set(crowd.mapped("email_normalized")))
-            if people > limit:
-                doubts += [
-                    (
-                        lead,
-                        lead.affiliate_id,
-                        self._flag_notes(lead.affiliate_id, {kind: people}),
-                    )
-                    for lead in crowd
-                ]
-        self.env["affiliate.referral.flag"]._raise(doubts)
+        ]
+
+    def _leads_within(self, hours):
+        """Return the domain of all leads of the time before this one."""
+        since = fields.Datetime.subtract(self.date, hours=hours)
+        return [
+            ("stripe_account_id", "=", self.stripe_account_id.id),
+            ("source", "in", attribution.LEADS),
+            ("date", ">", since),
+            ("date", "<=", self.date),
+        ]
+
+    def _unvisited_figures(self, crowd, hours, people, duration):
+        """Return the sentence that lets a manager judge an affiliate's leads.
+
+        :param crowd: domain of his leads without a visit
+        :param people: how many people these are
+        :param duration: from the first of them to the last
+        """
+        aggregates = ["email_normalized:count_distinct"]
+        own = ("affiliate_id", "=", self.affiliate_id.id)
+        [(leads,)] = self._read_group(
+            [*self._leads_within(hours), own], aggregates=aggregates
+        )
+        [(visited,)] = self._read_group(
+            [
+                ("stripe_account_id", "=", self.stripe_account_id.id),
+                (
+                    "email_normalized",
+                    "in",
+                    self._search(crowd).subselect("email_normalized"),
+                ),
+                ("source", "in", attribution.LEADS),
+                ("without_visit", "=", False),
+            ],
+            aggregates=aggregates,
+        )
+        return self.env._(
+            "Within %(time)s, %(count)s of %(leads)s leads of %(affiliate)s were left "
+            "without a visit; %(never)s of these people never visited at all.",
+            time=format_timedelta(
+                max(duration, timedelta(seconds=1)),
+                locale=babel_locale_parse(self.env.lang),
+            ),
+            count=people,
+            leads=leads,
+            affiliate=self.affiliate_id.partner_id.name,
+            never=people - visited,
+        )
 
 
 class AffiliateAffiliate(models.Model):
@@ -379,6 +491,10 @@ class AffiliateAffiliate(models.Model):
         groups="base.group_user",
     )
 
+    lead_figures = fields.Char(
+        compute="_compute_lead_figures", groups="base.group_user"
+    )
+
     def _compute_open_flag_count(self):
         counts = dict(
             self.env["affiliate.referral.flag"]._read_group(
@@ -389,6 +505,22 @@ class AffiliateAffiliate(models.Model):
         )
         for affiliate in self:
             affiliate.open_flag_count = counts.get(affiliate, 0)
+
+    def _compute_lead_figures(self):
+        """The sentence of the newest doubt about leads without a visit."""
+        flags = self.env["affiliate.referral.flag"]
+        newest = flags._read_group(
+            [
+                ("affiliate_id", "in", self.ids),
+                ("kind", "=", quality.UNVISITED),
+                ("state", "=", OPEN),
+            ],
+            ["affiliate_id"],
+            ["id:max"],
+        )
+        notes = {affiliate: flags.browse(flag).note for affiliate, flag in newest}
+        for affiliate in self:
+            affiliate.lead_figures = notes.get(affiliate)
 
     @needs("read")
     def action_view_flags(self):
@@ -408,6 +540,18 @@ class AffiliateProgram(models.Model):
         string="Leads of one affiliate an hour",
         default=50,
         help="More of them are held for review. 0: no limit.",
+    )
+    max_leads_per_browser = fields.Integer(
+        string="Leads from one browser",
+        default=5,
+        help="More of them within a day, from one visitor's browser, are held for "
+        "review. 0: no limit.",
+    )
+    max_leads_without_visit = fields.Integer(
+        string="Leads of one affiliate without a visit",
+        default=10,
+        help="More of them within a day are held for review, and the affiliate is "
+        "shown with figures. 0: no limit.",
     )
 
 

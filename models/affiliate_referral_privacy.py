@@ -98,7 +98,12 @@ class AffiliateReferral(models.Model):
             # The visits still count in statistics, as somebody's.
             self.env["affiliate.click"].sudo().search(
                 [("visitor", "=", visitor)]
-            ).write({"visitor": visits.new_visitor(), "ip_hash": False})
+            ).write(
+                {
+                    "visitor": self.env["affiliate.click"]._new_visitor(),
+                    "ip_hash": False,
+                }
+            )
         rows.customer_ids._erase()
         rows.customer_ids._forget_payloads()
         for row in rows:

@@ -37,6 +37,7 @@ class AffiliateReferral(models.Model):
         affiliates = self.env["affiliate.affiliate"].sudo().browse(ids).exists()
         names = {affiliate.id: affiliate.display_name for affiliate in affiliates}
         kinds, verdicts = self._why_kinds(), self._why_verdicts()
+        unvisited = self.env._("Our server had recorded no visit before this lead.")
         return [
             {
                 "date": moment(step["at"]),
@@ -46,7 +47,15 @@ class AffiliateReferral(models.Model):
                 "text": step["text"],
                 "won": step["verdict"] in (why.WON, why.MOVED),
                 "lost": step["verdict"] not in (why.WON, why.MOVED, why.LED_BY, None),
-                "verdict": verdicts.get(step["verdict"], ""),
+                "verdict": " ".join(
+                    filter(
+                        None,
+                        [
+                            verdicts.get(step["verdict"]),
+                            unvisited if step.get("weak") else "",
+                        ],
+                    )
+                ),
             }
             for step in story
         ]
@@ -106,6 +115,16 @@ class AffiliateReferral(models.Model):
             ),
             attribution.KNOWN_BEFORE: self.env._(
                 "Does not count: the person was a customer before."
+            ),
+            attribution.UNVISITED: self.env._(
+                "Does not count: the program ignores leads without a visit."
+            ),
+            attribution.CREATED_BEFORE: self.env._(
+                "Does not count: a lead without a visit takes nobody who was in Stripe "
+                "before it."
+            ),
+            attribution.WEAK: self.env._(
+                "Lost: a lead without a visit comes after all other evidence."
             ),
             attribution.WEAKER: self.env._("Lost to stronger evidence."),
             attribution.SEEN_LATER: self.env._(

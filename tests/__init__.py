@@ -83,6 +83,7 @@ from . import (
     test_tricky_invoices,
     test_tricky_money_back,
     test_tricky_subscriptions,
+    test_trust,
     test_upkeep,
     test_versions,
     test_visits,

@@ -57,6 +57,10 @@ class StripeCase(AccountTestInvoicingCommon, HttpCase):
         account.sudo().polled_until = False
         return account
 
+    def new_visitor(self):
+        """An id as our server issues them."""
+        return self.env["affiliate.click"]._new_visitor()
+
     # --- the programme --------------------------------------------------------------
 
     def make_program(self, rate=30.0, discount=0.0, rules=None, **values):

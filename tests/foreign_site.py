@@ -108,6 +108,9 @@ class ForeignSiteCase(AffiliateData, HttpCase):
         cls.drona = cls.make_affiliate("drona")
         cls.bob = cls.make_affiliate("bob")
         cls.code, cls.other = (a.code_ids.code for a in (cls.drona, cls.bob))
+        # Issued before the browsing, while the database is the test's.
+        clicks = cls.env["affiliate.click"]
+        cls.issued = iter([clicks._new_visitor() for _number in range(100)])
         cls.env.flush_all()
         cls.visitor = Visitor(cls, cls.preferences)
         cls.addClassCleanup(cls.visitor.stop)
@@ -133,6 +136,9 @@ class ForeignSiteCase(AffiliateData, HttpCase):
     @classmethod
     def make_fetch_proxy_response(cls, _case, page):
         return HttpCase.make_fetch_proxy_response(cls, page)
+
+    def new_visitor(self):
+        return next(self.issued)
 
     # --- pages of the site ---
 
@@ -173,6 +179,8 @@ class ForeignSiteCase(AffiliateData, HttpCase):
         self.visitor.go(address if foreign else self.site.url(address, host))
         if ready:
             self.visitor.until("window.affiliate && affiliate.key")
+            # Our server has said who the visitor is, or does not say it soon.
+            self.js("new Promise(done => affiliate('ready', () => done()))")
 
     def js(self, expression):
         return self.visitor.js(expression)

@@ -44,7 +44,7 @@ class TestFloods(ProxyCase):
         return statuses.count(passing)
 
     def click(self, _number, headers):
-        body = {"reference": f"DRONA29_{visits.new_visitor()}", "url": f"{SITE}/"}
+        body = {"reference": f"DRONA29_{self.new_visitor()}", "url": f"{SITE}/"}
         return self.send("click", body, headers=headers).status_code
 
     def lead(self, number, headers):
@@ -65,7 +65,7 @@ class TestFloods(ProxyCase):
         return self.follow("DRONA29", headers).status_code
 
     def test_visits(self):
-        self.assertEqual(self.flood(self.click), VISITS_A_MINUTE)
+        self.assertEqual(self.flood(self.click, 200), VISITS_A_MINUTE)
         self.assertEqual(len(self.visits()), VISITS_A_MINUTE + 2)
 
     def test_leads(self):
@@ -90,7 +90,7 @@ class TestFloods(ProxyCase):
 @tagged("post_install", "-at_install")
 class TestRefused(ProxyCase):
     def good(self, what):
-        body = {"reference": f"DRONA29_{visits.new_visitor()}"}
+        body = {"reference": f"DRONA29_{self.new_visitor()}"}
         if what == "lead":
             return {**body, "email": "jane@example.com"}
         return {**body, "url": f"{SITE}/"}
@@ -191,9 +191,8 @@ class TestRefused(ProxyCase):
                 self.assertLess(answer.status_code, 500)
         for what in ("click", "lead"):
             with self.subTest(what), self.assertNoLogs("odoo.http", "WARNING"):
-                self.assertEqual(
-                    self.send(f"{what}?ver=6.8", self.good(what)).status_code, 204
-                )
+                answer = self.send(f"{what}?ver=6.8", self.good(what))
+                self.assertTrue(answer.ok)
 
     def test_html_beside_a_visit_is_left_out(self):
         marks = ("sub", "sub_id", *visits.UTM, "utm_term", "gclid")
@@ -211,6 +210,7 @@ class TestRefused(ProxyCase):
         form = page.xpath("//form[@data-captcha]")[0]
         fields = {i.get("name"): i.get("value") or "" for i in form.xpath(".//input")}
         other = self.make_program(name="Other", signup_url="https://other.example")
+        self.visits().sudo().unlink()  # that of opening the form
         self.env.flush_all()
         for key, token in (
             (self.program.public_key, "forged"),

@@ -11,7 +11,6 @@ from odoo.tests import tagged
 from odoo.tools import config
 
 from ..controllers import visitor
-from ..lib import visits
 from .test_links import SITE, TrackingCase
 
 PROXIED = {
@@ -31,7 +30,7 @@ class ProxyCase(TrackingCase):
         config["proxy_mode"] = known
 
     def come(self, headers, code="DRONA29"):
-        body = {"reference": f"{code}_{visits.new_visitor()}", "url": f"{SITE}/"}
+        body = {"reference": f"{code}_{self.new_visitor()}", "url": f"{SITE}/"}
         return self.send("click", body, headers=headers).status_code
 
 
@@ -214,7 +213,7 @@ class TestAddresses(ProxyCase):
             clicks._hash("2001:db8:1:2::3"), clicks._hash("2001:db8:1:3::3")
         )
         self.behind_a_proxy()
-        reference = f"DRONA29_{visits.new_visitor()}"
+        reference = f"DRONA29_{self.new_visitor()}"
         for number in range(2):
             network = {**PROXIED, "X-Forwarded-For": f"2001:db8::{number + 1}"}
             body = {"email": f"x{number}@example.com", "reference": reference}

@@ -4,7 +4,8 @@ Each history is played twice against one double. First live, every event deliver
 order as it happens. Then the database forgets everything but its affiliates, their
 claims and visits, and the same events arrive in random order, some twice, some never,
 some visits become known last, and the claims after all that, left to the background as
-when the account is busy. Then both ledgers must be equal.
+when the account is busy. Then both ledgers must be equal. Some claims are leads without
+a visit, which give way to everything else.
 """
 
 import os
@@ -258,24 +259,36 @@ class TestAnyOrder(StripeCase):
         ]
         self.promotions = [self.promotion(affiliate) for affiliate in self.affiliates]
         self.codes = [affiliate.code for affiliate in self.affiliates]
-        self.claimed = ["lead@example.com", "late@example.com"]
-        for email, affiliate, at in zip(
-            self.claimed,
-            self.affiliates,
-            (NEW_YEAR - DAY, NEW_YEAR + 20 * DAY),
-            strict=True,
-        ):
+        self.make_leads()
+        self.make_visits()
+        self.env.flush_all()
+
+    def make_leads(self):
+        """Some have visits, which are known last at times; others nobody can prove,
+        also for somebody whom another affiliate has brought."""
+        known, other, nobody = "visitor000000001", "visitor000000002", False
+        leads = (
+            ("lead@example.com", 0, -1, known),
+            ("late@example.com", 1, 20, known),
+            ("blind@example.com", 0, -1, nobody),
+            ("blind.late@example.com", 1, 20, nobody),
+            ("both@example.com", 1, -3, nobody),
+            ("both@example.com", 0, 3, other),
+            ("both.late@example.com", 0, 1, nobody),
+            ("both.late@example.com", 1, 31, other),
+        )
+        self.claimed = list(dict.fromkeys(email for email, *_lead in leads))
+        for email, number, day, visitor in leads:
             self.env["affiliate.referral"].create(
                 {
                     "email": email,
-                    "affiliate_id": affiliate.id,
-                    "date": moment(at),
+                    "affiliate_id": self.affiliates[number].id,
+                    "date": moment(NEW_YEAR + day * DAY),
                     "source": "form",
-                    "visitor": "visitor000000001",
+                    "visitor": visitor,
+                    "without_visit": True,
                 }
             )
-        self.make_visits()
-        self.env.flush_all()
 
     def make_visits(self):
         """Two visitors: one came by both affiliates' links, also before the leads."""
@@ -309,6 +322,7 @@ class TestAnyOrder(StripeCase):
                 "existing_customers": history.random.choice(
                     ["unpaid", "created_after", "any"]
                 ),
+                "no_visit_policy": history.random.choice(["allow", "hold", "block"]),
             }
         )
         events = []
@@ -374,7 +388,8 @@ class TestAnyOrder(StripeCase):
         )
         self.env.cr.execute(
             "UPDATE affiliate_referral"
-            "   SET state = 'lead', decided_at = NULL, evidence = NULL"
+            "   SET state = 'lead', decided_at = NULL, evidence = NULL,"
+            "       without_visit = (source = 'form')"
         )
         self.env.cr.execute("UPDATE affiliate_stripe_account SET polled_until = NULL")
         for table in mirror:

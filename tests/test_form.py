@@ -13,7 +13,6 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..controllers import capture
-from ..lib import visits
 from .test_attribution import AttributionCase
 from .web_common import PageCase
 
@@ -72,8 +71,11 @@ class FormCase(PageCase):
 
 class TestForm(FormCase):
     def test_an_address_is_taken_and_leads_on(self):
-        answer = self.send(" Jane <JANE@Example.com> ", page=self.show(via=self.code))
-        self.assertEqual(self.target(answer), (f"{SITE}/pricing", {"via": self.code}))
+        page = self.show(via=self.code)
+        answer = self.send(" Jane <JANE@Example.com> ", page=page)
+        reference = self.fields(page)["reference"]
+        self.assertTrue(reference.startswith(f"{self.code}_"), "he has an id now")
+        self.assertEqual(self.target(answer), (f"{SITE}/pricing", {"via": reference}))
         self.assertEqual(answer.headers["Cache-Control"], "no-store")
         lead = self.leads()
         self.assertEqual(lead.email_normalized, "jane@example.com")
@@ -81,7 +83,7 @@ class TestForm(FormCase):
 
     def test_who_brought_him(self):
         """As asked, by a link parameter, or by the cookie, in this order."""
-        visitor = visits.new_visitor()
+        visitor = self.new_visitor()
         full = f"{self.code}_{visitor}"
         self.program.link_parameters = "via, ref"
         self.make_affiliate("bob")
@@ -98,7 +100,10 @@ class TestForm(FormCase):
                 page = self.show(**query)
                 self.opener.cookies.clear()
                 answer = self.send(f"x{number}@example.com", page=page)
-                self.assertEqual(self.target(answer)[1].get("via"), brought)
+                via = self.target(answer)[1].get("via")
+                if brought == self.code:
+                    via = via.partition("_")[0]  # and the id of a new visitor
+                self.assertEqual(via, brought)
         self.assertEqual(len(self.leads()), 3)
 
     def test_nobody_brought_him(self):
@@ -124,8 +129,8 @@ class TestForm(FormCase):
                 {
                     "plan": "pro",
                     "email": "jane+1@example.com",
-                    "client_reference_id": self.code,
-                    "via": self.code,
+                    "client_reference_id": self.fields(page)["reference"],
+                    "via": self.fields(page)["reference"],
                 },
             ),
         )
@@ -168,13 +173,15 @@ class TestForm(FormCase):
             "a\0b@c.io",
         ):
             with self.subTest(email):
-                page = self.send(email, 422, page=self.show(via=self.code, to="/x"))
+                opened = self.show(via=self.code, to="/x")
+                page = self.send(email, 422, page=opened)
                 field = html.fromstring(page.text).xpath("//input[@name='email']")[0]
                 self.assertEqual(field.get("aria-invalid"), "true")
                 self.assertIn("affiliate_email_error", field.get("aria-describedby"))
                 self.assertIn("e-mail address", self.problem(page))
-                self.assertEqual(self.fields(page)["to"], "/x")
-                self.assertEqual(self.fields(page)["reference"], self.code)
+                for name in ("to", "reference"):
+                    known = self.fields(opened)[name]
+                    self.assertEqual(self.fields(page)[name], known)
         self.assertFalse(self.leads())
 
     def test_what_was_typed_stays(self):
@@ -294,7 +301,7 @@ class TestFrame(FormCase):
                 )
 
     def test_the_answer_tells_the_page_around(self):
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         page = self.show(embed="1", reference=reference, to="/signup", origin=SITE)
         page = self.send(status=200, page=page)
         frame, target = self.frame(page), f"{SITE}/signup?via={reference}"
@@ -327,7 +334,7 @@ class TestHostile(FormCase):
                 page = self.post(data, 403)
                 self.assertIn("Please send it again", self.problem(page))
                 self.assertEqual(self.fields(page)["email"], "jane@example.com")
-                self.assertEqual(self.fields(page)["reference"], self.code)
+                self.assertEqual(self.fields(page)["reference"], good["reference"])
         self.assertFalse(self.leads())
         self.send(page=page)
         self.assertTrue(self.leads(), "the fresh form works")
@@ -397,7 +404,8 @@ class TestHostile(FormCase):
         self.assertIn("many addresses in a short time", self.problem(page))
         self.assertEqual(self.fields(page)["email"], "x2@example.com")
         links = html.fromstring(page.text).xpath("//*[@role='alert']//a/@href")
-        self.assertEqual(links, [f"{SITE}/pricing?via={self.code}"])
+        reference = self.fields(page)["reference"]
+        self.assertEqual(links, [f"{SITE}/pricing?via={reference}"])
         self.assertEqual(len(self.leads()), 2)
 
     def test_captcha(self):
@@ -461,7 +469,9 @@ class TestBoundPeople(AttributionCase):
         )
         self.deliver()
         self.assert_owner(self.drona, 24.00)
-        url = f"/affiliate/form/{self.program.public_key}?via={self.uma.code}"
+        # One visitor: the answer to another one leads on with another id.
+        reference = f"{self.uma.code}_{self.new_visitor()}"
+        url = f"/affiliate/form/{self.program.public_key}?via={reference}"
         answers = []
         for email in ("jane@example.com", "new@example.com", "new@example.com"):
             page = html.fromstring(self.url_open(url).text)

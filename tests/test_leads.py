@@ -119,13 +119,13 @@ class TestLeftAgain(LeadCase):
 
     def test_there_is_an_end_to_it(self):
         for number in range(60):
-            self.leave(self.drona, number, visits.new_visitor())
+            self.leave(self.drona, number, self.new_visitor())
         self.assertEqual(len(self.claims()), 20)
 
     def test_one_person_is_no_crowd(self):
         self.program.write({"max_leads_per_address": 2, "max_leads_per_hour": 2})
         for number in range(5):
-            self.leave(self.drona, number / 1000, visits.new_visitor())
+            self.leave(self.drona, number / 1000, self.new_visitor())
         self.assertFalse(self.claims().flag_ids)
 
     def test_a_doubt_is_one_of_the_person(self):

@@ -1,6 +1,7 @@
 """Who brought this customer: a pure function of facts and their times."""
 
 import unittest
+from dataclasses import replace
 from itertools import permutations
 
 from hypothesis import given
@@ -15,6 +16,7 @@ from odoo.addons.affiliate_stripe.lib.attribution import (
     METADATA,
     REFERENCE,
     SDK,
+    SERVER,
     Candidate,
     Move,
     Policy,
@@ -87,7 +89,7 @@ class TestAttribution(unittest.TestCase):
         self.assertEqual(decision.decided_at, 200)
 
     def test_strongest_first(self):
-        order = [MANUAL, CODE, REFERENCE, METADATA, FORM, SDK, IMPORT]
+        order = [MANUAL, CODE, REFERENCE, METADATA, FORM, SERVER, SDK, IMPORT]
         for strong, weak in zip(order, order[1:], strict=False):
             with self.subTest(strong=strong, weak=weak):
                 decision = decide([sale(100)], [saw(B, weak, 1), saw(A, strong, 90)])
@@ -109,7 +111,7 @@ class TestAttribution(unittest.TestCase):
         self.assert_owner(decide([sale(100)], codes), A, "in_100")
 
     def test_a_claim_after_a_payment_does_not_bind(self):
-        for source in (FORM, SDK, IMPORT):
+        for source in (FORM, SERVER, SDK, IMPORT):
             with self.subTest(source):
                 sales = [sale(100), sale(200)]
                 self.assertIsNone(decide(sales, [saw(A, source, 150)]))
@@ -244,6 +246,93 @@ class TestAttribution(unittest.TestCase):
         self.assertEqual(self.reasons([sale(100)], [click]), ["searched"])
         self.assertEqual(policy_from_json({"ads": "block"}).search, "allow")
 
+    # --- leads without a visit ---
+
+    def test_a_lead_without_a_visit_comes_after_everything_else(self):
+        """Whatever the program's settings and the times say."""
+        for policy in (
+            Policy(),
+            LAST,
+            Policy(order="form,code,client_reference,metadata"),
+            Policy(weak="allow"),
+        ):
+            for source in (CODE, REFERENCE, METADATA, FORM, SERVER, SDK, IMPORT):
+                for at, seen in ((1, 1), (90, 90), (90, 300)):
+                    with self.subTest(policy=policy, source=source, at=at, seen=seen):
+                        weak = saw(A, FORM, 50, policy=policy, weak=True)
+                        other = saw(B, source, at, policy=policy, seen=seen)
+                        for both in ([weak, other], [other, weak]):
+                            decision = decide([sale(100)], both)
+                            self.assert_owner(decision, B, "in_100")
+                            reasons = dict(explain([sale(100)], both, decision))
+                            self.assertEqual(reasons, {other: None, weak: "weak"})
+                        waiting = decide([], [weak, other])
+                        self.assertEqual(waiting.winner, other)
+
+    def test_among_leads_without_a_visit_the_first(self):
+        leads = [saw(A, FORM, 10, weak=True), saw(B, FORM, 20, weak=True)]
+        self.assert_owner(decide([sale(100)], leads), A, "in_100")
+
+    def test_an_earlier_payment_still_decides(self):
+        """A code typed at a later payment takes nobody away, as ever."""
+        evidence = [saw(A, FORM, 10, weak=True), saw(B, CODE, 200)]
+        self.assert_owner(
+            decide([sale(100), sale(200)], evidence), A, "in_100", "in_200"
+        )
+
+    def test_a_lead_without_a_visit_takes_nobody_who_was_in_stripe_before(self):
+        for existing in ("unpaid", "created_after", "any"):
+            policy = Policy(existing=existing, weak="allow")
+            for since, owner in ((49, None), (50, A), (51, A), (None, A)):
+                with self.subTest(existing=existing, since=since):
+                    lead = saw(A, SDK, 50, policy=policy, weak=True)
+                    for sales in ([sale(100)], []):
+                        decision = decide(sales, [lead], since)
+                        self.assertEqual(decision and decision.winner.affiliate, owner)
+        policy = Policy(existing="any")
+        lead = saw(A, SDK, 50, policy=policy, weak=True)
+        self.assertEqual(
+            self.reasons([sale(100)], [lead], since=49), ["created_before"]
+        )
+        self.assertEqual(
+            decide([sale(100)], [replace(lead, weak=False)], 49).winner.affiliate, A
+        )
+
+    def test_leads_without_a_visit_are_ignored_where_the_program_says_so(self):
+        for weak, owner in (("allow", A), ("hold", A), ("block", None)):
+            lead = saw(A, FORM, 50, policy=Policy(weak=weak), weak=True)
+            decision = decide([sale(100)], [lead])
+            self.assertEqual(decision and decision.winner.affiliate, owner)
+        self.assertEqual(self.reasons([sale(100)], [lead]), ["unvisited"])
+        self.assertIsNone(decide([], [lead]))
+        visited = replace(lead, weak=False)
+        self.assertEqual(decide([sale(100)], [visited]).winner, visited)
+
+    def test_a_visit_makes_a_lead_a_strong_one(self):
+        lead = {"weak": True, "affiliate": A}
+        self.assertEqual([c.weak for c in self.brought(20, **lead)], [True])
+        self.assertEqual([c.weak for c in self.brought(20, (A, 30), **lead)], [True])
+        self.assertEqual([c.weak for c in self.brought(20, (B, 3), **lead)], [False])
+
+    def test_a_visit_that_becomes_known_later_takes_the_person(self):
+        lead = self.brought(20, affiliate=A, claim=7, weak=True)
+        kept = [decide([sale(25 * DAY)], lead).winner]
+        self.assertTrue(kept[0].weak)
+        visit = Visit(1, B, B, 10 * DAY, "visit")
+        known = led_by_visits([saw(B, FORM, 40 * DAY, visitor="w")], {"w": [visit]})
+        decision = decide([sale(25 * DAY)], keep(kept, [*lead, *known]))
+        self.assert_owner(decision, B, f"in_{25 * DAY}")
+
+    def test_who_was_bound_before_there_were_weak_leads_stays_so(self):
+        """What was kept then knows nothing of them."""
+        kept = saw(A, FORM, 10, claim=7).to_json()
+        del kept["weak"], kept["policy"]["weak"]
+        kept = Candidate.from_json(kept)
+        self.assertEqual((kept.weak, kept.policy.weak), (False, "allow"))
+        now = [saw(A, FORM, 10, claim=7, weak=True), saw(B, FORM, 5, claim=8)]
+        later = keep([kept], [now[0], replace(now[1], at=50, seen=50, until=50)])
+        self.assert_owner(decide([sale(100)], later, since=1), A, "in_100")
+
     def test_why_the_others_lost(self):
         winner = saw(A, REFERENCE, 50)
         for other, why in (
@@ -322,8 +411,10 @@ class TestAttribution(unittest.TestCase):
             self.assertEqual(link_first(order), with_link or order)
 
     def test_policies_of_customers_who_were_bound_before_there_was_an_order(self):
-        self.assertEqual(policy_from_json({"code_beats_link": True}), Policy())
-        self.assertEqual(policy_from_json({"code_beats_link": False}), LINK_FIRST)
+        self.assertEqual(policy_from_json({}), Policy())
+        for code_beats_link, known in ((True, Policy()), (False, LINK_FIRST)):
+            kept = policy_from_json({"code_beats_link": code_beats_link})
+            self.assertEqual(kept, replace(known, weak="allow"))
         kept = {"order": "form,metadata,client_reference,code", "last_wins": True}
         self.assertEqual(policy_from_json(kept).order, kept["order"])
 
@@ -342,9 +433,11 @@ class TestAttribution(unittest.TestCase):
                 last_wins=st.booleans(),
                 window=st.integers(1, 5),
                 existing=st.sampled_from(["unpaid", "created_after", "any"]),
+                weak=st.sampled_from(["allow", "hold", "block"]),
             ),
             after=st.integers(0, 5),
             evidence=st.sampled_from(["x", "y"]),
+            weak=st.booleans(),
         ),
         max_size=7,
     )

@@ -7,6 +7,7 @@ from odoo.addons.affiliate_stripe.lib.quality import (
     AD,
     COMPANY,
     DISPOSABLE,
+    NO_VISIT,
     SEARCH,
     SELF,
     doubts,
@@ -108,6 +109,8 @@ class TestQuality(unittest.TestCase):
         self.assertEqual(self.doubts("drona@acme.io", trusted=True), set())
         self.assertEqual(self.doubts("x@mailinator.com", trusted=True), {DISPOSABLE})
         self.assertEqual(self.doubts("jane@other.io", ad="Google Ads"), {AD})
+        weak = self.doubts("jane@other.io", weak=True, trusted=True)
+        self.assertEqual(weak, {NO_VISIT})
         self.assertEqual(
             self.doubts("d.rona@gmail.com", own=["drona@googlemail.com"]), {SELF}
         )

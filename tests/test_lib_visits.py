@@ -1,5 +1,6 @@
 """What browsers send: addresses, references, marks; parsed or left out, never fatal."""
 
+import hmac
 import unittest
 
 from odoo.addons.affiliate_stripe.lib import visits
@@ -19,6 +20,25 @@ class TestVisits(unittest.TestCase):
         self.assertEqual((visit.utm_source, visit.utm_medium), ("", ""))
         self.assertEqual(visit.utm_campaign, "x" * 100)
         self.assertEqual(visit.referrer, "some_user.livejournal.com")
+
+    def test_only_who_has_the_key_makes_ids(self):
+        def sign(text, key="key"):
+            return hmac.new(key.encode(), text.encode(), "sha256").hexdigest()
+
+        made = {visits.new_visitor(sign) for _number in range(100)}
+        self.assertEqual(len(made), 100)
+        for visitor in made:
+            self.assertRegex(visitor, r"^[A-Za-z0-9]{16,40}$")
+            self.assertEqual(
+                str(visits.parse_reference(f"A-1_{visitor}")).count("_"), 1
+            )
+            self.assertTrue(visits.is_issued(visitor, sign))
+            self.assertFalse(visits.is_issued(visitor, lambda t: sign(t, "other")))
+        for text in (
+            *("", visitor[:20], visitor[:-1], visitor + "0", visitor[20:]),
+            *(visitor[1:] + "0", "ä" * 32, "x" * 22, "\ud800" * 32),
+        ):
+            self.assertFalse(visits.is_issued(text, sign), text)
 
     def test_a_page_before_that_is_no_address_is_left_out(self):
         for referrer in (None, "", "<b>", "android-app://x", "https://a:b/", ["x"], 7):

@@ -8,7 +8,6 @@ from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..lib import visits
 from .common import StripeCase
 
 BROWSER = {
@@ -51,11 +50,11 @@ class TrackingCase(StripeCase):
         )
 
     def visit(self, code="DRONA29", visitor=None, url=f"{SITE}/pricing", **body):
-        visitor = visitor or visits.new_visitor()
+        visitor = visitor or self.new_visitor()
         reference = f"{code}_{visitor}"
         answer = self.send("click", {"reference": reference, "url": url, **body})
-        self.assertEqual(answer.status_code, 204, answer.text)
-        return reference
+        self.assertEqual(answer.status_code, 200, answer.text)
+        return answer.json()["reference"]
 
     def leads(self):
         self.env.invalidate_all()
@@ -151,12 +150,12 @@ class TestVisits(TrackingCase):
     def test_one_visitor_keeps_one_id(self):
         answer = self.follow("DRONA29")
         on_the_way = self.visits().visitor
-        own = visits.new_visitor()
+        own = self.new_visitor()
         self.visit(visitor=own, was=on_the_way)
         self.assertEqual(self.visits().visitor, own, answer.headers)
 
     def test_refused(self):
-        good = {"reference": f"DRONA29_{visits.new_visitor()}", "url": f"{SITE}/"}
+        good = {"reference": f"DRONA29_{self.new_visitor()}", "url": f"{SITE}/"}
         for status, body, options in (
             (403, good, {"origin": "https://evil.example"}),
             (403, good, {"origin": None}),
@@ -168,7 +167,6 @@ class TestVisits(TrackingCase):
             (400, b"\xff\xfe", {}),
             (400, "[" * 5000, {}),
             (400, {**good, "reference": "<script>"}, {}),
-            (400, {**good, "reference": "DRONA29"}, {}),
             (400, {**good, "reference": 7}, {}),
             (400, {**good, "url": "https://evil.example/"}, {}),
             (400, {**good, "url": "javascript:alert(1)"}, {}),
@@ -181,6 +179,59 @@ class TestVisits(TrackingCase):
                 self.assertEqual(answer.status_code, status)
         self.assertFalse(self.visits())
 
+    def test_our_server_says_who_the_visitor_is(self):
+        """It issues an id, and believes in no other: whoever makes one up gets a new
+        one."""
+        own = self.visit()
+        self.assertRegex(own, r"^DRONA29_[A-Za-z0-9]{20}[0-9a-f]{12}$")
+        visitor = own.partition("_")[2]
+        self.assertEqual(self.visit(visitor=visitor), own)
+        self.assertEqual(self.visits().visitor, visitor)
+        for made_up in (
+            "x" * 22,
+            visitor[::-1],
+            visitor[:-1] + ("0" if visitor[-1] != "0" else "1"),
+            visitor.swapcase(),
+            "A" + visitor[1:],
+            visitor[:31],
+            visitor + "0",
+        ):
+            with self.subTest(made_up):
+                known = self.visits()
+                issued = self.visit(visitor=made_up).partition("_")[2]
+                self.assertNotIn(issued, (made_up, visitor))
+                self.assertEqual((self.visits() - known).visitor, issued)
+                self.assertFalse(self.visits(visitor=made_up))
+        bare = self.send("click", {"reference": "BOB30", "url": f"{SITE}/"}).json()
+        self.assertEqual(bare["reference"], f"BOB30_{self.visits()[-1].visitor}")
+
+    def test_ids_of_a_database_that_was_restored_are_known_by_their_visits(self):
+        reference = self.visit()
+        parameters = self.env["ir.config_parameter"].sudo()
+        parameters.set_param("database.secret", "another one")
+        self.assertEqual(self.visit(visitor=reference.partition("_")[2]), reference)
+        self.assertEqual(len(self.visits()), 1)
+
+    def test_who_is_not_recorded_gets_no_id(self):
+        body = {"reference": "DRONA29", "url": f"{SITE}/", "store": True}
+        self.program.respect_privacy_signals = True
+        for headers in ({"User-Agent": "Googlebot/2.1"}, {"DNT": "1"}):
+            answer = self.send("click", body, headers=headers)
+            self.assertEqual(answer.json(), {"reference": "DRONA29"})
+            self.assertNotIn("Set-Cookie", answer.headers)
+        answer = self.send("click", {**body, "reference": "NOBODY1"})
+        self.assertEqual(answer.json(), {"reference": "NOBODY1"})
+        self.assertFalse(self.visits())
+
+    def test_a_link_believes_no_made_up_cookie(self):
+        made_up = f"BOB30_{'x' * 22}"
+        self.opener.cookies.set("affiliate_ref", made_up, domain="127.0.0.1")
+        answer = self.follow("DRONA29")
+        visitor = self.visits().visitor
+        self.assertNotEqual(visitor, "x" * 22)
+        self.assertIn(f"via=DRONA29_{visitor}", answer.headers["Location"])
+        self.assertIn(f"affiliate_ref=DRONA29_{visitor}", str(answer.headers))
+
     def test_another_programmes_code_is_not_counted(self):
         other = self.make_program(name="Other", signup_url="https://other.example")
         self.make_affiliate(other, "Cleo Otto")
@@ -191,7 +242,7 @@ class TestVisits(TrackingCase):
     def test_a_flood_is_not_recorded_and_hinders_nobody(self):
         for _number in range(60):
             self.visit()
-        one_more = {"reference": f"DRONA29_{visits.new_visitor()}", "url": f"{SITE}/"}
+        one_more = {"reference": f"DRONA29_{self.new_visitor()}", "url": f"{SITE}/"}
         self.assertEqual(self.send("click", one_more).status_code, 429)
         self.assertEqual(self.follow("DRONA29").status_code, 302, "who came goes on")
         self.assertEqual(len(self.visits()), 60)
@@ -231,7 +282,7 @@ class TestLeads(TrackingCase):
         self.assertEqual(lead.email_normalized, "jane.doe@example.com")
 
     def test_without_a_visit_the_code_counts(self):
-        for reference in ("BOB30", f"BOB30_{visits.new_visitor()}"):
+        for reference in ("BOB30", f"BOB30_{self.new_visitor()}"):
             self.send("lead", {"email": "x@example.com", "reference": reference})
         self.assertEqual(self.leads().affiliate_id, self.bob)
 

@@ -10,7 +10,6 @@ from odoo.sql_db import connection_info_for
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..lib import visits
 from .foreign_site import ForeignSiteCase
 from .test_form import FormCase
 from .test_links import SITE, TrackingCase
@@ -61,7 +60,7 @@ class TestLinksWaitForNobody(TrackingCase):
         self.assertEqual(len(self.visits()), 1)
 
     def test_a_script_is_told_that_a_visit_was_not_stored(self):
-        body = {"reference": f"DRONA29_{visits.new_visitor()}", "url": f"{SITE}/"}
+        body = {"reference": f"DRONA29_{self.new_visitor()}", "url": f"{SITE}/"}
         with locked(self, "affiliate_click"):
             answer = self.send("click", body)
         self.assertEqual(answer.status_code, 503)
@@ -162,7 +161,7 @@ class TestPreflightOfABrowser(ForeignSiteCase):
         self.page(tag=False)
         self.visit(ready=False)
         base = f"{self.base_url()}/affiliate/v1/{self.key}"
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         for what, body in (
             ("click", {"reference": reference, "url": self.site.url()}),
             ("lead", {"reference": reference, "email": "jane@example.com"}),

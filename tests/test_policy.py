@@ -10,7 +10,7 @@ from .test_attribution import DAY, AttributionCase
 class VisitCase(AttributionCase):
     def setUp(self):
         super().setUp()
-        self.visitor = visits.new_visitor()
+        self.visitor = self.new_visitor()
 
     def visit(self, affiliate, day, visitor=None, **values):
         return (
@@ -191,7 +191,7 @@ class TestVisitsAsEvidence(VisitCase):
         self.program.evidence_order = "form,metadata,client_reference,code"
         self.assertFalse(self.program.code_beats_link)
         zoe = self.make_affiliate(self.program, "Zoe Lee")
-        self.lead(zoe, 0, visits.new_visitor())
+        self.lead(zoe, 0, self.new_visitor())
         self.clicked_and_used_a_code()
         self.assert_owner(zoe, 30.00, source="form")
 
@@ -244,7 +244,7 @@ class TestVisitsAsEvidence(VisitCase):
 
     def test_what_is_seen_after_the_payment_takes_nobody_away(self):
         """An older visit becomes known when another browser leaves the e-mail."""
-        self.visit(self.uma, 5, visitor := visits.new_visitor())
+        self.visit(self.uma, 5, visitor := self.new_visitor())
         self.visit(self.drona, 10)
         self.buy(20, self.drona)
         self.lead(self.uma, 30, visitor)
@@ -253,7 +253,7 @@ class TestVisitsAsEvidence(VisitCase):
 
     def test_visits_that_become_known_late(self):
         """Another id of the visitor turns out to be his: see ``_record``."""
-        visit = self.visit(self.drona, 0, visits.new_visitor())
+        visit = self.visit(self.drona, 0, self.new_visitor())
         self.visit(self.uma, 1)
         self.lead(self.uma, 2)
         self.pay(3)

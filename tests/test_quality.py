@@ -5,7 +5,6 @@ from datetime import timedelta
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
-from ..lib import visits
 from .test_links import TrackingCase
 from .test_policy import VisitCase
 
@@ -300,7 +299,7 @@ class TestManyLeads(TrackingCase):
         self.assertEqual(self.kinds(), ["speed"] * 3)
 
     def test_a_lead_with_the_affiliates_address(self):
-        reference = f"DRONA29_{visits.new_visitor()}"
+        reference = f"DRONA29_{self.new_visitor()}"
         body = {"email": "drona@partners.example", "reference": reference}
         self.send("lead", body)
         self.assertEqual(self.kinds(), ["self"])

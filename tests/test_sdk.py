@@ -4,7 +4,6 @@ import time
 
 from odoo.tests import tagged
 
-from ..lib import visits
 from .foreign_site import INSIDE, ForeignSiteCase
 
 DAY = 86400
@@ -21,8 +20,9 @@ class TestSdk(ForeignSiteCase):
         self.page("/", f'<a id="buy" href="{BUY}">Buy</a>')
         self.visit(f"/?via={self.code.lower()}&utm_source=a{{b}}|c")
         [click] = self.clicks(1)
-        reference = click["reference"]
-        self.assertRegex(reference, rf"^{self.code}_[a-z0-9]{{22}}$")
+        self.assertEqual(click["reference"], self.code)
+        reference = self.js("affiliate.referral")
+        self.assertRegex(reference, rf"^{self.code}_[A-Za-z0-9]{{32}}$")
         self.assertEqual(self.cookie(), reference)
         self.assertTrue(self.js("localStorage.affiliate_ref").startswith(reference))
         self.assertEqual(self.js("affiliate.referral"), reference)
@@ -102,7 +102,7 @@ class TestSdk(ForeignSiteCase):
     def test_by_our_own_link(self):
         """It brings the visitor's id: the visit is recorded already."""
         self.page("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.visit(f"/?a=1&via={reference}&b=2#c")
         self.assertEqual(self.cookie(), reference)
         self.assertEqual(
@@ -117,7 +117,7 @@ class TestSdk(ForeignSiteCase):
         self.page("/")
         self.visit(f"/?via={self.code}")
         own = self.cookie().partition("_")[2]
-        came = visits.new_visitor()
+        came = self.new_visitor()
         self.visit(f"/?via={self.other}_{came}")
         second = self.clicks(2)[1]
         self.assertEqual(second["reference"], f"{self.other}_{own}")
@@ -127,7 +127,7 @@ class TestSdk(ForeignSiteCase):
     def test_a_cookie_of_our_server_is_left_alone(self):
         """Safari keeps it longer than one that a script has set."""
         self.page("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.visitor.command(
             "Network.setCookie",
             name="affiliate_ref",
@@ -143,7 +143,7 @@ class TestSdk(ForeignSiteCase):
     def test_our_servers_own_cookie_is_forgotten(self):
         """It has no domain where our server is the site."""
         self.page("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.visitor.command(
             "Network.setCookie",
             name="affiliate_ref",
@@ -157,7 +157,7 @@ class TestSdk(ForeignSiteCase):
 
     def test_local_storage_is_the_second_place(self):
         self.page("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.visit("/")
         until = int((time.time() + DAY) * 1000)
         self.js(f"localStorage.affiliate_ref = '{reference} {until}'")
@@ -193,13 +193,133 @@ class TestSdk(ForeignSiteCase):
         self.assertFalse(self.clicks())
         self.js("document.dispatchEvent(new Event('prerenderingchange'))")
         self.assertEqual(len(self.clicks(1)), 1)
-        self.assertTrue(self.js("who && who === late"))
+        self.visitor.until("window.who && who === late && who.includes('_')")
 
     def test_twice_on_a_page(self):
         source = f"{self.base_url()}/affiliate/sdk/{self.key}.js"
         self.page("/", f'<script src="{source}"></script>')
         self.visit(f"/?via={self.code}")
         self.assertEqual(len(self.clicks(1)), 1)
+
+    # === OUR SERVER SAYS WHO THE VISITOR IS === #
+
+    DECORATED = (
+        f'<a id="buy" href="{BUY}">Buy</a>'
+        f'<a id="theirs" href="{BUY}?client_reference_id=theirs">Buy</a>'
+        '<a id="away" href="https://else.example/?a=1" data-affiliate>Away</a>'
+        '<form data-affiliate="mark"></form>'
+        '<input type="hidden" name="via">'
+        '<input type="hidden" name="referral" value="x">'
+        "<stripe-buy-button></stripe-buy-button>"
+        '<stripe-pricing-table client-reference-id="theirs"></stripe-pricing-table>'
+    )
+
+    def decorated(self):
+        """All references on the page, ours and those of others."""
+        return self.js(
+            "[buy.search, theirs.search, away.search, document.forms[0].mark.value,"
+            "...[...document.querySelectorAll('body > input')].map(e => e.value),"
+            "...[...document.querySelectorAll('stripe-buy-button,stripe-pricing-table')]"
+            ".map(e => e.getAttribute('client-reference-id'))]"
+        )
+
+    def wanted(self, reference):
+        return [
+            f"?client_reference_id={reference}",
+            "?client_reference_id=theirs",
+            f"?a=1&via={reference}",
+            reference,
+            reference,
+            "x",
+            reference,
+            "theirs",
+        ]
+
+    def test_the_bare_code_until_our_server_answers(self):
+        """Then the whole reference, in the place of ours and of no one else's."""
+        self.visitor.silent = ("/click",)
+        self.page(
+            "/",
+            self.DECORATED,
+            early="affiliate('ready', who => window.who = who);"
+            "affiliate('lead', {email: 'a@b.example'}, yes => window.sent = yes);",
+        )
+        self.visit(f"/?via={self.code}", ready=False)
+        self.visitor.until(
+            "window.affiliate && affiliate.key && document.forms[0].mark"
+        )
+        self.assertEqual(self.js("affiliate.referral"), self.code)
+        self.assertEqual(self.decorated(), self.wanted(self.code))
+        self.assertEqual(self.js("typeof who + typeof sent"), "undefinedundefined")
+        self.visitor.until("window.who && window.sent")
+        self.assertEqual(self.js("who"), self.code, "it went on after a second")
+        [lead] = self.visitor.sent("lead")
+        self.assertEqual(lead["reference"], self.code)
+        # The next page asks again, and gets an answer.
+        self.visitor.silent = ()
+        self.visit("/")
+        reference = self.js("affiliate.referral")
+        self.assertRegex(reference, f"^{self.code}_")
+        self.assertEqual(self.decorated(), self.wanted(reference))
+        self.assertEqual(self.cookie(), reference)
+        self.assertEqual(self.js("who"), reference)
+        self.js("affiliate('lead', {email: 'c@d.example'}, yes => window.sent = 2)")
+        self.visitor.until("window.sent === 2")
+        self.assertEqual(self.visitor.sent("lead")[-1]["reference"], reference)
+
+    def test_our_server_cannot_be_reached(self):
+        self.visitor.refused = ("/affiliate/v1/",)
+        self.page("/", self.DECORATED)
+        self.visit(f"/?via={self.code}")
+        self.assertEqual(self.js("affiliate.referral"), self.code)
+        self.assertEqual(self.decorated(), self.wanted(self.code))
+        self.assertEqual(self.cookie(), self.code)
+        self.assertIs(self.ask("'lead', {email: 'a@b.example'}"), False)
+
+    def test_a_made_up_id_is_replaced(self):
+        made_up = f"{self.code}_{'x' * 22}"
+        self.page("/", self.DECORATED)
+        for place in ("cookie", "address"):
+            with self.subTest(place):
+                self.visit("/")
+                if place == "cookie":
+                    self.js(f"document.cookie = 'affiliate_ref={made_up}'")
+                    self.visit(f"/?via={self.other}")
+                else:
+                    self.visit(f"/?via={made_up}")
+                    self.visit(f"/?via={self.other}")
+                reference = self.js("affiliate.referral")
+                self.assertRegex(reference, f"^{self.code}_")
+                self.assertNotIn("xxx", reference)
+                self.assertEqual(self.decorated(), self.wanted(reference))
+                self.assertEqual(self.cookie(), reference)
+                self.visitor.forget()
+
+    def test_two_codes_at_once_are_one_visitor(self):
+        self.page("/", early=f"history.replaceState({{}}, '', '?via={self.other}');")
+        self.program.attribution_model = "last"
+        self.visit("/")
+        self.js(f"history.pushState({{}}, '', '?via={self.code}')")
+        self.js("new Promise(done => affiliate('ready', () => done()))")
+        self.clicks(2)
+        self.leave()
+        visits = self.env["affiliate.click"].search([])
+        self.assertEqual(len(visits), 2)
+        self.assertEqual(len(set(visits.mapped("visitor"))), 1)
+
+    def test_the_form_in_a_page_is_loaded_once_when_it_is_known_for_whom(self):
+        form = f"{self.base_url()}/affiliate/form/{self.key}?embed=1"
+        self.page("/", f'<iframe src="{form}"></iframe>')
+        self.visit(f"/?via={self.code}")
+        reference = self.js("affiliate.referral")
+        self.visitor.until(
+            "document.querySelector('iframe').src.includes('reference=')"
+        )
+        self.assertEqual(
+            self.attribute("iframe", "src"), f"{form}&reference={reference}"
+        )
+        self.leave()
+        self.assertEqual(len(self.env["affiliate.click"].search([])), 1)
 
     # === SINGLE-PAGE APPLICATIONS === #
 
@@ -219,7 +339,7 @@ class TestSdk(ForeignSiteCase):
     def test_a_router_brings_a_visitor(self):
         self.page("/")
         self.visit("/")
-        reference = f"{self.code}_{visits.new_visitor()}"
+        reference = f"{self.code}_{self.new_visitor()}"
         self.js("window.steps = history.length")
         self.js(f"history.pushState({{own: 1}}, '', '/x?via={reference}&y#z')")
         self.assertEqual(self.cookie(), reference)
@@ -233,7 +353,7 @@ class TestSdk(ForeignSiteCase):
 
     def test_a_router_goes_on_after_a_visitor_was_brought(self):
         self.page("/")
-        self.visit(f"/?via={self.code}_{visits.new_visitor()}")
+        self.visit(f"/?via={self.code}_{self.new_visitor()}")
         self.js("history.pushState({}, '', '/y')")
         self.assertEqual(
             self.js("affiliate.core.log.filter(([what]) => what === 'error').length"), 0
@@ -247,7 +367,7 @@ class TestSdk(ForeignSiteCase):
 
     def test_the_routers_state_stays(self):
         self.page("/", early="history.replaceState({own: 1}, '');")
-        self.visit(f"/?via={self.code}_{visits.new_visitor()}")
+        self.visit(f"/?via={self.code}_{self.new_visitor()}")
         self.assertEqual(self.js("history.state"), {"own": 1})
 
     def test_back(self):
@@ -469,6 +589,15 @@ class TestSdk(ForeignSiteCase):
             self.visitor.sent("lead")[0],
             {"email": "jane@doe.example", "reference": self.cookie()},
         )
+        self.assertIs(
+            self.ask("'lead', {email: 'jane@doe.example', captcha: 'solved'}"), True
+        )
+        self.assertEqual(self.visitor.sent("lead")[-1]["captcha"], "solved")
+        self.leave()
+        self.program.no_script_leads = True
+        self.visit(f"/?via={self.code}")
+        self.assertIs(self.ask("'lead', {email: 'no@doe.example'}"), False)
+        self.assertEqual(len(self.visitor.sent("lead")), 1, "it was refused")
         self.leave()
         lead = self.env["affiliate.referral"].search([("source", "=", "sdk")])
         self.assertIn("jane@doe.example", lead.mapped("email_normalized"))

@@ -34,7 +34,7 @@ class TestSdkParts(ForeignSiteCase):
             f"Programme {self.key}",
             f"The address has the code {self.code}.",
             "Stored for 60 days",
-            f"Visit of {self.cookie()}: done.",
+            f"Visit of {self.code}: recorded.",
             f"{BUY}?client_reference_id",
         )
         self.js("affiliate('lead', {email: 'nonsense'}); affiliate('consent', false)")

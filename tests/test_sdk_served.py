@@ -7,7 +7,6 @@ from unittest.mock import patch
 from odoo.tests import tagged
 from odoo.tools.translate import code_translations
 
-from ..lib import visits
 from .web_common import PageCase
 
 LIMIT = 4096  # bytes, gzip, as served
@@ -79,9 +78,14 @@ class TestServed(PageCase):
         config = json.loads(text[text.rindex("({") + 1 : text.rindex(")")])
         self.assertEqual(
             set(config),
-            {"key", "base", "model", "days", "parameters", "domains"}
-            | {"consent", "privacy"},
+            {"key", "base", "model", "days", "parameters", "domains"},
         )
+        self.program.write(
+            {"consent_mode": "required", "respect_privacy_signals": True}
+        )
+        self.env.flush_all()
+        for setting in ("consent", "privacy"):
+            self.assertIn(f'"{setting}":true', self.fetch().text)
 
 
 @tagged("post_install", "-at_install")
@@ -106,7 +110,7 @@ class TestOffer(PageCase):
         said = {"name": "Jane", "offer": "20 % off the first payment"}
         self.assertEqual(self.offer(self.code), said)
         self.assertEqual(self.offer(self.code.lower(), "en-GB"), said)
-        self.assertEqual(self.offer(f"{self.code}_{visits.new_visitor()}"), said)
+        self.assertEqual(self.offer(f"{self.code}_{self.new_visitor()}"), said)
         self.jane.partner_id.write({"name": "Doe Media", "is_company": True})
         self.program.discount_type = "none"
         self.env.flush_all()

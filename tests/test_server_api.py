@@ -7,12 +7,15 @@ from odoo import fields
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ..lib import visits
 from .test_links import TrackingCase
 
 
 @tagged("post_install", "-at_install")
 class TestServerApi(TrackingCase):
+    def leads(self):
+        self.env.invalidate_all()
+        return self.env["affiliate.referral"].search([("source", "=", "server")])
+
     def key_of(self, groups):
         user = new_test_user(
             self.env,
@@ -55,6 +58,7 @@ class TestServerApi(TrackingCase):
         )
         self.assertEqual(again, first, "safe to repeat")
         self.assertEqual(len(self.leads()), 1)
+        self.assertFalse(self.leads().without_visit)
 
     def test_a_visit_is_enough(self):
         reference = self.visit("BOB30")
@@ -141,7 +145,7 @@ class TestServerApi(TrackingCase):
         status, _answer = self.call(
             "track_lead",
             email="a@b.example",
-            reference=f"BOB30_{visits.new_visitor()}",
+            reference=f"BOB30_{self.new_visitor()}",
             program=other.public_key,
         )
         self.assertEqual(status, 422)

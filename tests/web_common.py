@@ -25,6 +25,10 @@ class AffiliateData(TransactionCase):
         )
         cls.program = cls.make_program()
 
+    def new_visitor(self):
+        """An id as our server issues them."""
+        return self.env["affiliate.click"]._new_visitor()
+
     @classmethod
     def make_program(cls, **values):
         return cls.env["affiliate.program"].create(

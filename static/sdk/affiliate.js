@@ -8,13 +8,11 @@
 // lib/visits.py.
 (function (config) {
     const COOKIE = "affiliate_ref";
-    const SHOWN = "affiliate_popup"; // see popup.js
     const CHECKOUT = "client_reference_id";
     const REFERENCE = /^([a-z0-9-]{3,40})(?:_([a-z0-9]{16,40}))?$/i;
     const FIELDS = `input[name=${COOKIE}],input[name=via],input[name=referral]`;
     const FRAME = `iframe[src*="/affiliate/form/${config.key}"]`;
-    const DRESSED = `${FRAME},a[href],form[data-affiliate],stripe-pricing-table,stripe-buy-button,${FIELDS},[data-affiliate-popup]`;
-    const DAY = 86400;
+    const ALL = `${FRAME},a[href],form[data-affiliate],stripe-pricing-table,stripe-buy-button,${FIELDS},[data-affiliate-popup]`;
     const PATIENCE = 4000; // milliseconds for our server, then we go on without it
 
     // Not what a page's form or frame of that name is.
@@ -25,12 +23,14 @@
     const script = document.currentScript || {dataset: {}};
     const base = (script.src || config.base).replace(/\/affiliate\/sdk\/.*/, "");
     const commands = {};
-    const seen = {}; // codes that this page has met in its address
+    const seen = {}; // codes that this page has met, and references that it had
     const loaded = {};
     const waiting = []; // popups before popup.js is there
     const log = []; // what debug.js explains
     let agreed = !config.consent;
     let visit; // what this page has told our server
+    let busy = 0; // what it has not answered yet
+    let pending; // until it has
 
     const note = (...what) => {
         if (log.push(what) > 99) {
@@ -69,22 +69,24 @@
     // leads nowhere.
     const goOn = () => {
         for (const {to, done, on: later} of waiting.splice(0)) {
-            if (done && !later) {
-                safe(done)({reference: api.referral});
-            }
-            if (to && !later) {
-                location.assign(to);
+            if (!later) {
+                if (done) {
+                    safe(done)({reference: api.referral});
+                }
+                if (to) {
+                    location.assign(to);
+                }
             }
         }
     };
 
-    const language = () => document.documentElement.lang || navigator.language;
+    const lang = () => document.documentElement.lang || navigator.language;
 
     // The other files: on demand, each once.
     const load = (name) => {
         if (!loaded[name]) {
             loaded[name] = create("script", {onerror: goOn});
-            const url = `${base}/affiliate/sdk/${config.key}/${name}.js?lang=${language()}`;
+            const url = `${base}/affiliate/sdk/${config.key}/${name}.js?lang=${lang()}`;
             loaded[name].src = trust ? trust.createScriptURL(url) : url;
             document.head.append(loaded[name]);
         }
@@ -122,12 +124,6 @@
         }
     };
 
-    const forget = safe(() => {
-        bake(COOKIE, "", 0);
-        bake(SHOWN, "", 0);
-        localStorage.removeItem(COOKIE);
-    });
-
     const recall = () => {
         const [reference, until] = (localStorage.getItem(COOKIE) || "").split(" ");
         return until > Date.now() ? reference : null;
@@ -135,13 +131,14 @@
 
     // --- links, forms, Stripe's elements ---
 
-    const isOurs = (value) => !value || value.includes(parse(api.referral)[2]);
+    const isOurs = (value) =>
+        !value || seen[value] === true || value.includes(parse(api.referral)[2]);
 
-    const put = (address, name, value) => {
-        const [head, ...tail] = address.split("#");
+    const put = (url, name, value) => {
+        const [head, ...tail] = url.split("#");
         const [pair, old] = RegExp(`[?&]${name}=([^&]*)`).exec(head) || [];
         if (!value || !isOurs(old)) {
-            return address;
+            return url;
         }
         const fresh = `${name}=${encodeURIComponent(value)}`;
         return [
@@ -174,53 +171,55 @@
         }
     };
 
-    const dress = safe((element) => {
-        if (element.matches("[data-affiliate-popup]")) {
+    const dress = safe((node) => {
+        if (node.matches("[data-affiliate-popup]")) {
             load("popup");
         }
         if (!api.referral) {
             return;
         }
-        if (element.matches("a[href]")) {
-            const name = parameterOf(element);
-            const address = name && put(element.href, name, api.referral);
-            if (name && address !== element.href) {
-                element.href = address;
-                note("link", element);
+        if (node.matches("a[href]")) {
+            const name = parameterOf(node);
+            const url = name && put(node.href, name, api.referral);
+            if (name && url !== node.href) {
+                node.href = url;
+                note("link", node);
             }
-        } else if (element.matches(FRAME)) {
-            const address = put(element.src, "reference", api.referral);
-            if (address !== element.src) {
-                element.src = address;
-                note("frame", element);
+        } else if (node.matches(FRAME)) {
+            const url = put(node.src, "reference", api.referral);
+            // Loaded once, when it is known for whom.
+            if (!busy && url !== node.src) {
+                node.src = url;
+                note("frame", node);
             }
-        } else if (element.matches("form[data-affiliate]")) {
-            const name = element.dataset.affiliate || COOKIE;
-            if (!element.elements[name]) {
-                element.append(create("input", {type: "hidden", name}));
+        } else if (node.matches("form[data-affiliate]")) {
+            const name = node.dataset.affiliate || COOKIE;
+            if (!node.elements[name]) {
+                node.append(create("input", {type: "hidden", name}));
             }
-            fill(element.elements[name]);
-        } else if (element.matches(FIELDS)) {
-            fill(element);
-        } else if (element.matches("stripe-pricing-table,stripe-buy-button")) {
+            fill(node.elements[name]);
+        } else if (node.matches(FIELDS)) {
+            fill(node);
+        } else if (node.matches("stripe-pricing-table,stripe-buy-button")) {
             const name = CHECKOUT.replace(/_/g, "-");
-            if (isOurs(element.getAttribute(name))) {
-                element.setAttribute(name, api.referral);
-                note("stripe", element);
+            if (isOurs(node.getAttribute(name))) {
+                node.setAttribute(name, api.referral);
+                note("stripe", node);
             }
         }
     });
 
-    const decorate = (root) => [root, ...root.querySelectorAll(DRESSED)].forEach(dress);
+    const decorate = (root = document.documentElement) =>
+        [root, ...root.querySelectorAll(ALL)].forEach(dress);
 
     // --- who sent him ---
 
-    const ask = (path, options) =>
+    const pause = (time) => new Promise((done) => setTimeout(done, time));
+
+    const ask = async (path, options) =>
         Promise.race([
-            Promise.resolve().then(() =>
-                fetch(`${base}/affiliate/v1/${config.key}/${path}`, options)
-            ),
-            new Promise((_done, fail) => setTimeout(fail, PATIENCE)),
+            fetch(`${base}/affiliate/v1/${config.key}/${path}`, options),
+            pause(PATIENCE),
         ]);
 
     const post = (what, body) =>
@@ -230,88 +229,112 @@
             credentials: "include",
             keepalive: true,
         })
-            .then(({status}) => status)
-            .catch((error) => error)
-            .then((status) => {
-                note(what, body, status);
-                return status === 204;
-            });
+            .then((answer = {}) => {
+                note(what, body, answer.status);
+                return !!answer.ok && (answer.status > 200 || answer.json());
+            })
+            .catch((error) => !!note(what, body, error));
 
-    // Here, and at our server if this is a new visit.
-    const remember = () => {
-        const renewed = visit && visit.reference === api.referral;
-        safe(() => {
-            const age = config.days * DAY;
+    // When our server has said who the visitor is, if it says so within a second.
+    const soon = () => Promise.race([pending, pause(1000)]);
+
+    const join = (code, id) => (id ? `${code}_${id}` : code);
+
+    const become = (code, id) => {
+        seen[api.referral] = true;
+        api.referral = join(code, id);
+    };
+
+    const store = safe((renewed) => {
+        if (mayStore()) {
+            const age = config.days * 86400;
             // A cookie that our server has set is left alone: Safari keeps it longer.
-            if (mayStore() && (renewed || cookie(COOKIE) !== api.referral)) {
+            if (renewed || cookie(COOKIE) !== api.referral) {
                 bake(COOKIE, api.referral, age);
             }
-            if (mayStore() && (renewed || recall() !== api.referral)) {
+            if (renewed || recall() !== api.referral) {
                 const until = Date.now() + age * 1000;
                 localStorage.setItem(COOKIE, `${api.referral} ${until}`);
             }
-        })();
-        if (api.core.kept) {
-            api.core.kept();
         }
+        api.core.kept();
+    });
+
+    // Our server says who the visitor is, as it believes only in ids that it has issued.
+    // So one visit after the other.
+    const tell = async (news, before) => {
+        busy++;
+        await before;
+        const [, code, known] = parse(api.referral);
+        const {reference} = await post(
+            "click",
+            Object.assign({}, news, {
+                reference: join(news.code, known),
+                store: news.store && mayStore(),
+            })
+        );
+        const [, , issued] = parse(reference);
+        if (issued) {
+            become(code, issued);
+            store();
+        }
+        busy--;
+        decorate();
+    };
+
+    // Here, and at our server if this is a new visit.
+    const keep = () => {
+        store(visit && visit.store);
         if (visit) {
-            visit.store = mayStore() && renewed;
-            post("click", visit);
+            pending = tell(visit, pending);
         }
     };
 
     // Browsers leave some characters in an address that are none.
-    const clean = (address) =>
-        /^http/.test(address)
-            ? address.replace(/[\\^`{|}]/g, encodeURIComponent).slice(0, 4000)
+    const clean = (url) =>
+        /^http/.test(url)
+            ? url.replace(/[\\^`{|}]/g, encodeURIComponent).slice(0, 4000)
             : "";
 
-    const random = () =>
-        [...crypto.getRandomValues(new Uint8Array(22))]
-            .map((byte) => (byte % 36).toString(36))
-            .join("");
-
-    const arrive = (named, brought, address) => {
+    const arrive = (named, came, url) => {
         const code = named.toUpperCase();
         if (seen[code]) {
             return;
         }
         seen[code] = true;
-        const [, known, own] = parse(api.referral);
-        const visitor = own || brought || random();
-        const reference = `${code}_${visitor}`;
-        api.referral =
-            known && config.model === "first" ? `${known}_${visitor}` : reference;
-        // One whom our own link or another domain has brought is recorded already.
-        visit = brought !== visitor && {
-            reference,
-            url: clean(address),
+        const [, known, id = came] = parse(api.referral);
+        const first = known && config.model === "first" ? known : code;
+        become(first, id);
+        // One who came by our own link or from another domain is recorded already.
+        visit = (!came || came !== id) && {
+            code,
+            url: clean(url),
             referrer: clean(document.referrer),
-            was: brought,
+            was: came,
+            store: first === code,
         };
-        note("arrived", code, api.referral, brought);
-        remember();
-        decorate(document.documentElement);
+        note("arrived", code, api.referral, came);
+        keep();
+        decorate();
     };
 
     // Copied addresses must not share a visitor. By the browser's function: ours would
     // look again.
-    const {replaceState} = history;
-    const clear = safe((brought) => {
-        const address = location.href.replace(`_${brought}`, "");
-        if (brought && address !== location.href) {
-            replaceState.call(history, history.state, "", address);
+    const clear = safe((came) => {
+        const url = location.href.replace(`_${came}`, "");
+        if (came && url !== location.href) {
+            History.prototype.replaceState.call(history, history.state, "", url);
         }
     });
 
-    const look = (address) =>
+    const look = (url) =>
         config.parameters.some((name) => {
-            const [, code, brought] = parse(
-                (RegExp(`[?&#]${name}=([^&#]*)`).exec(address) || [])[1]
+            const [, code, came] = parse(
+                (RegExp(`[?&#]${name}=([^&#]*)`).exec(url) || [])[1]
             );
             if (code) {
-                clear(brought);
-                arrive(code, brought, address);
+                clear(came);
+                arrive(code, came, url);
             }
             return code;
         });
@@ -321,43 +344,47 @@
         event.composedPath().find((node) => node.matches && node.matches(selector));
 
     on(window, "pointerdown click auxclick submit", (event) => {
-        const changed = around(event, "a[href],form");
-        if (changed) {
-            decorate(changed); // the page may have changed it since
+        const node = around(event, "a[href],form");
+        if (node) {
+            decorate(node); // the page may have changed it since
         }
     });
 
     // --- what a page may call ---
 
     Object.assign(commands, {
-        ready: (done) => done(api.referral),
+        ready: (done) => soon().then(safe(() => done(api.referral))),
 
-        lead: ({email}, done) =>
-            (api.referral
-                ? post("lead", {email, reference: api.referral})
-                : Promise.resolve(false)
-            ).then(done && safe(done)),
+        lead: ({email, captcha}, done) =>
+            soon()
+                .then(
+                    () =>
+                        !!api.referral &&
+                        post("lead", {email, captcha, reference: api.referral})
+                )
+                .then(done && safe(done)),
 
         consent(yes) {
             const news = yes && !agreed;
             agreed = !!yes;
             note("consent", agreed);
             if (!agreed) {
-                forget();
+                bake(COOKIE, "", 0);
+                bake("affiliate_popup", "", 0); // see popup.js
+                localStorage.removeItem(COOKIE);
             } else if (news && api.referral) {
-                remember();
+                keep();
             }
         },
 
         offer: (done) =>
-            Promise.resolve(api.referral)
+            Promise.resolve()
                 .then(
-                    (reference) =>
-                        reference &&
-                        ask(
-                            `offer?via=${parse(reference)[1]}` +
-                                `&lang=${document.documentElement.lang}`
-                        ).then((answer) => answer.json())
+                    () =>
+                        api.referral &&
+                        ask(`offer?via=${parse(api.referral)[1]}&lang=${lang()}`).then(
+                            (answer) => answer.json()
+                        )
                 )
                 .catch((error) => note("offer", error) && null)
                 .then((offer) => safe(done)(offer || {})),
@@ -379,22 +406,18 @@
     // Keep up with what the page does later.
     const follow = () => {
         for (const name of ["pushState", "replaceState"]) {
-            const original = history[name];
+            const was = history[name];
             history[name] = function (...values) {
-                original.apply(this, values);
+                was.apply(this, values);
                 safe(begin)();
             };
         }
         on(window, "popstate", begin);
         new MutationObserver(
             safe((changes) => {
-                for (const change of changes) {
-                    for (const node of change.addedNodes) {
-                        if (node.matches) {
-                            decorate(node);
-                        }
-                    }
-                }
+                changes.forEach(({addedNodes}) =>
+                    addedNodes.forEach((node) => node.matches && decorate(node))
+                );
             })
         ).observe(document, {childList: true, subtree: true});
     };
@@ -422,6 +445,7 @@
             bake,
             mayStore,
             decorate,
+            kept() {}, // when something was stored
         },
     });
     const start = () => {
@@ -433,7 +457,11 @@
         }
         window.affiliate = api;
         safe(begin)();
-        decorate(document.documentElement);
+        const [, code, id] = parse(api.referral);
+        if (code && !id) {
+            arrive(code, id, location.href); // what our server did not answer
+        }
+        decorate();
         safe(follow)();
         const asked = /[?&]affiliate_debug=1/.test(location.search) && "debug";
         for (const name of ["debug", "compat", "popup"]) {
@@ -445,8 +473,10 @@
             api(...call);
         }
         api.q = {push: (call) => api(...call)}; // for who kept the stub
-        document.dispatchEvent(
-            new CustomEvent("affiliate:ready", {detail: {referral: api.referral}})
+        soon().then(() =>
+            document.dispatchEvent(
+                new CustomEvent("affiliate:ready", {detail: {referral: api.referral}})
+            )
         );
     };
 

@@ -76,7 +76,7 @@
                 api.referral ? {id: code(), token: code()} : null
             );
             replace(window._rwq || "rewardful", {
-                ready: (done) => done(),
+                ready: (done) => api("ready", () => done()),
                 convert: ({email}, done) => lead(email).then(then(done)),
                 source,
             });
@@ -91,7 +91,7 @@
             const init = (options, done) => {
                 source((options || {}).ref_id);
                 if (then(done)) {
-                    done(data);
+                    api("ready", () => done(data));
                 }
             };
             window.FPROM = {data};
@@ -102,7 +102,7 @@
                 init,
                 click: init,
                 referral: signup,
-                onReady: (done) => done(data),
+                onReady: (done) => api("ready", () => done(data)),
                 details: (done) =>
                     api("offer", ({name, offer}) =>
                         done({
@@ -150,7 +150,7 @@
                     }),
             };
             cookies.tolt_referral = reference;
-            setTimeout(() =>
+            api("ready", () =>
                 document.dispatchEvent(new Event("toltScriptLoaded", {bubbles: true}))
             );
         },

@@ -6,9 +6,13 @@
     const {base, config, log, mayStore, cookie} = api.core;
 
     const answers = {
+        200: "recorded",
         204: "done",
         400: "refused: the server could not read the address of this page",
-        403: `refused: ${location.hostname} is none of the programme's domains`,
+        403:
+            `refused: ${location.hostname} is none of the program's domains, or the ` +
+            "program takes no leads by the script or asks for a captcha (the answer " +
+            "says which)",
         404: "refused: the server does not know this programme",
         413: "refused: too long",
         422: "refused: this is no e-mail address",
@@ -25,7 +29,7 @@
             `The address has the code ${code}` +
                 (brought ? " and a visitor known elsewhere." : "."),
             `This visitor is ${reference} now.`,
-            config.model === "first" && !reference.startsWith(`${code}_`)
+            config.model === "first" && reference.split("_")[0] !== code
                 ? "Another affiliate was first; both visits are known to the server."
                 : "",
         ],

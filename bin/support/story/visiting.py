@@ -52,10 +52,12 @@ class Visiting:
         page = carol.submit(carol.open(form), {"email": f" {CAROL.upper()} "})
         tell.check("goes on to the site", page.url.startswith(onward), True, page.url)
         domain = [("email", "ilike", CAROL)]
-        lead = manager.one("affiliate.referral", domain, ["state", "affiliate_id"])
+        fields = ["state", "affiliate_id", "without_visit"]
+        lead = manager.one("affiliate.referral", domain, fields)
         if not lead:
             raise Broken("the form has left no lead in Odoo.")
         tell.check("in Odoo", lead["state"], "lead", lead["affiliate_id"][1])
+        tell.check("  a visit is behind it", not lead["without_visit"], True)
         # Odoo's clock is the real one: the payment must not be before the lead.
         self.double.advance(to=int(time.time()) + 1)
         invoice = self.stripe.checkout(self.pro, CAROL, "Carol Quinn")
