@@ -139,7 +139,7 @@ class _Form:
         """Record that somebody who was sent by an affiliate has opened the form: that
         is a visit, and from now on he has an id. It renews no visit he has made before:
         a popup that comes by itself would do so again and again."""
-        if not self.reference or not _is_looked_at():
+        if not self.reference or not _is_looked_at(self.tracking):
             return
         visitor = self.reference.visitor
         if visitor and request.env["affiliate.click"]._has_visits(visitor):
@@ -328,11 +328,16 @@ def _is_this_site(origin):
     return bool(host) and host == visits.host_of(request.httprequest.host_url)
 
 
-def _is_looked_at():
-    """Tell whether the form is shown in a page or frame. Another site's page can have
-    it loaded as an image, to make visits of all its readers; browsers say so."""
-    shown = ("document", "iframe", "frame")
-    return request.httprequest.headers.get("Sec-Fetch-Dest", "document") in shown
+def _is_looked_at(tracking):
+    """Tell whether the form is shown to somebody, in a page or in a frame of the
+    program's sites. Another site's page can have it loaded as an image or in a hidden
+    frame, to make visits of all its readers; browsers say so."""
+    headers = request.httprequest.headers
+    silent = "document" if "text/html" in headers.get("Accept", "") else "image"
+    shown_as = headers.get("Sec-Fetch-Dest", silent)
+    if shown_as in ("iframe", "frame"):
+        return is_own(request.httprequest.referrer, tracking)
+    return shown_as == "document"
 
 
 def _protect(response, tracking):

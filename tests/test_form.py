@@ -14,6 +14,7 @@ from odoo.tools import mute_logger
 
 from ..controllers import capture
 from .test_attribution import AttributionCase
+from .test_links import BROWSER
 from .web_common import PageCase
 
 SITE = "https://acme.example"
@@ -71,7 +72,7 @@ class FormCase(PageCase):
 
 class TestForm(FormCase):
     def test_an_address_is_taken_and_leads_on(self):
-        page = self.show(via=self.code)
+        page = self.show(via=self.code, headers=BROWSER)
         answer = self.send(" Jane <JANE@Example.com> ", page=page)
         reference = self.fields(page)["reference"]
         self.assertTrue(reference.startswith(f"{self.code}_"), "he has an id now")

@@ -369,7 +369,7 @@ class TestDoorsOfTheScript(TrackingCase):
 class TestDoorOfTheForm(TrackingCase):
     """Opening the form with a code is a visit."""
 
-    def open(self, program=None, headers=None, **query):
+    def open(self, headers=None, program=None, **query):
         self.env.flush_all()
         key = (program or self.program).public_key
         page = self.url_open(
@@ -427,9 +427,25 @@ class TestDoorOfTheForm(TrackingCase):
         self.assertFalse(self.visits())
         self.submit(fields)
         self.assertTrue(self.forms().without_visit)
-        for destination in ("document", "iframe"):
-            self.open(headers={"Sec-Fetch-Dest": destination}, via="DRONA29")
+        self.open(via="DRONA29")
+        self.assertEqual(len(self.visits()), 1)
+
+    def test_a_frame_counts_on_sites_of_the_program_only(self):
+        """Another site's page may have the form loaded in a hidden frame."""
+        for page in ("https://evil.example/", None):
+            self.open(frame_in(page), via="DRONA29")
+        self.assertFalse(self.visits())
+        for page in (f"{SITE}/pricing", self.base_url()):
+            self.open(frame_in(page), via="DRONA29")
         self.assertEqual(len(self.visits()), 2)
+
+    def test_a_browser_that_tells_nothing_says_what_it_wants(self):
+        """An image is not text, whatever its address."""
+        silent = {"Sec-Fetch-Dest": None}
+        self.open(headers={**silent, "Accept": "image/png,*/*;q=0.8"}, via="DRONA29")
+        self.assertFalse(self.visits())
+        self.open(headers={**silent, "Accept": "text/html,*/*;q=0.8"}, via="DRONA29")
+        self.assertEqual(len(self.visits()), 1)
 
     def test_nobody_is_counted_for_nobody(self):
         for query in ({}, {"via": "NOBODY1"}):
@@ -498,3 +514,8 @@ class TestDoorOfTheForm(TrackingCase):
         self.shop.subscribe(JANE, price)
         self.deliver()
         self.assertEqual((self.rows().amount, self.rows().on_hold), (30.00, False))
+
+
+def frame_in(page):
+    """The headers with which a browser loads a frame of a page."""
+    return {"Sec-Fetch-Dest": "iframe", "Referer": page}
