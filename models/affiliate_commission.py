@@ -215,6 +215,20 @@ class AffiliateCommission(models.Model):
             return "paid" if settlement_state == "paid" else "settled"
         return "approved" if is_approved else "pending"
 
+    # === CONSTRAINT METHODS === #
+
+    def _check_company(self, fnames=None):
+        """As Odoo does, whose way of looking at each row and field alone takes three
+        times as long as storing a thousand rows: it looks only where companies differ.
+        """
+        names = [name for name, field in self._fields.items() if getattr(field, "check_company", False)]
+        if fnames is not None and "company_id" not in fnames:
+            names = [name for name in names if name in fnames]
+        for company, rows in self.sudo().grouped("company_id").items():
+            if any(rows[name].company_id - company for name in names):
+                return super()._check_company(fnames)
+        return None
+
     # === ONCHANGE METHODS === #
 
     @api.onchange("affiliate_id")

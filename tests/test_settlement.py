@@ -28,8 +28,8 @@ class TestSettlement(SettlementCase):
         self.usd = self.env.ref("base.USD")
 
     def earn(self, amount, affiliate=None, currency=None, **values):
-        """A due ledger row, as a manager enters one by hand."""
-        return self.env["affiliate.commission"].create(
+        """A due ledger row, as a manager enters and approves one by hand."""
+        row = self.env["affiliate.commission"].sudo().create(
             {
                 "affiliate_id": (affiliate or self.drona).id,
                 "program_id": self.program.id,
@@ -41,6 +41,7 @@ class TestSettlement(SettlementCase):
                 **values,
             }
         )
+        return row.sudo(False)
 
     def pay(self, move):
         self.env["account.payment.register"].with_context(
@@ -132,7 +133,7 @@ class TestSettlement(SettlementCase):
         self.assertEqual(self.stored_total(settlement), 85.5)
         rows[0].sudo().settlement_id = False
         self.assertEqual(self.stored_total(settlement), 25.5)
-        other = settlement.copy({"date_to": "2026-02-28"})
+        other = settlement.sudo().copy({"date_to": "2026-02-28"})
         rows.sudo().write({"settlement_id": other.id})
         self.assertEqual(self.stored_total(settlement), 0)
         self.assertEqual(self.stored_total(other), 85.5)

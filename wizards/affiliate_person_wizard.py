@@ -17,6 +17,5 @@ class AffiliatePersonWizard(models.TransientModel):
     @needs("write")
     def action_erase(self):
         self.ensure_one()
-        self.referral_id.check_access("write")
         self.referral_id._erase_person()
         return {"type": "ir.actions.act_window_close"}
