@@ -45,7 +45,10 @@ class AffiliateCommission(models.Model):
     _check_company_auto = True
 
     affiliate_id = fields.Many2one(
-        "affiliate.affiliate", required=True, index=True, ondelete="restrict",
+        "affiliate.affiliate",
+        required=True,
+        index=True,
+        ondelete="restrict",
         check_company=True,
     )
     partner_id = fields.Many2one(
@@ -77,7 +80,9 @@ class AffiliateCommission(models.Model):
         default=lambda s: s.env.company,
     )
     stripe_account_id = fields.Many2one(
-        "affiliate.stripe.account", readonly=True, string="Stripe account",
+        "affiliate.stripe.account",
+        readonly=True,
+        string="Stripe account",
         check_company=True,
     )
     rule_id = fields.Many2one(
@@ -95,11 +100,15 @@ class AffiliateCommission(models.Model):
         check_company=True,
     )
     invoice_id = fields.Many2one(
-        "affiliate.stripe.invoice", readonly=True, index="btree_not_null",
+        "affiliate.stripe.invoice",
+        readonly=True,
+        index="btree_not_null",
         check_company=True,
     )
     invoice_line_id = fields.Many2one(
-        "affiliate.stripe.invoice.line", string="Invoice line", readonly=True,
+        "affiliate.stripe.invoice.line",
+        string="Invoice line",
+        readonly=True,
         check_company=True,
     )
     charge_id = fields.Many2one(
@@ -168,7 +177,10 @@ class AffiliateCommission(models.Model):
         check_company=True,
     )
     origin_id = fields.Many2one(
-        "affiliate.commission", string="Corrects", readonly=True, index="btree_not_null",
+        "affiliate.commission",
+        string="Corrects",
+        readonly=True,
+        index="btree_not_null",
         check_company=True,
     )
     state = fields.Selection(
@@ -221,7 +233,11 @@ class AffiliateCommission(models.Model):
         """As Odoo does, whose way of looking at each row and field alone takes three
         times as long as storing a thousand rows: it looks only where companies differ.
         """
-        names = [name for name, field in self._fields.items() if getattr(field, "check_company", False)]
+        names = [
+            name
+            for name, field in self._fields.items()
+            if getattr(field, "check_company", False)
+        ]
         if fnames is not None and "company_id" not in fnames:
             names = [name for name in names if name in fnames]
         for company, rows in self.sudo().grouped("company_id").items():

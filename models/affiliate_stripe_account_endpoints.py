@@ -335,9 +335,9 @@ class AffiliateStripeAccount(models.Model):
             changes["url"] = self.webhook_url
             repaired.append(self.env._("The webhook got this Odoo's present address."))
         if changes:
-            endpoint.url = stripe_api.post(
-                api_path(ENDPOINTS, raw["id"]), changes
-            )["url"]
+            endpoint.url = stripe_api.post(api_path(ENDPOINTS, raw["id"]), changes)[
+                "url"
+            ]
         return repaired
 
     def _endpoints_at_stripe(self, stripe_api):

@@ -107,6 +107,7 @@ class ForeignSiteCase(AffiliateData, HttpCase):
         )
         cls.drona = cls.make_affiliate("drona")
         cls.bob = cls.make_affiliate("bob")
+        cls.accept(cls.drona)
         cls.code, cls.other = (a.code_ids.code for a in (cls.drona, cls.bob))
         cls.env.flush_all()
         cls.visitor = Visitor(cls, cls.preferences)

@@ -193,7 +193,9 @@ class TestPauses(WebhookCase):
         self.double.requests.clear()
         cron.method_direct_trigger()
         self.assertFalse(self.double.requests)
-        self.account.sudo().write({"backoff_until": fields.Datetime.now(), "backoff_count": 3})
+        self.account.sudo().write(
+            {"backoff_until": fields.Datetime.now(), "backoff_count": 3}
+        )
         cron.method_direct_trigger()
         self.env.invalidate_all()
         self.assertTrue(self.double.requests)

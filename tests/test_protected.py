@@ -221,7 +221,9 @@ class TestEveryField(ProtectedCase):
                     shown = own.fields_get(list(names), ["readonly"])
                     for name in names:
                         with self.subTest(model=model, field=name, role=role):
-                            self.assertTrue(own._has_field_access(own._fields[name], "write"))
+                            self.assertTrue(
+                                own._has_field_access(own._fields[name], "write")
+                            )
                             self.assertFalse(shown[name]["readonly"])
 
     def test_our_fields_of_bills(self):
@@ -389,9 +391,11 @@ class TestWaysAround(ProtectedCase):
         lead = self.officer["affiliate.referral"].create(values)
         with self.assertRaisesRegex(AccessError, "Manager"):
             lead.include_history = True
-        self.assertTrue(self.manager["affiliate.referral"].create(
-            {**values, "email": "other@example.com", "include_history": True}
-        ).include_history)
+        self.assertTrue(
+            self.manager["affiliate.referral"]
+            .create({**values, "email": "other@example.com", "include_history": True})
+            .include_history
+        )
 
     def test_a_settlement_stays_whose_it_is_for_everybody(self):
         settlement = self.settlement.sudo()

@@ -164,7 +164,7 @@ class TestCompare(RunCase):
         old.append(self.start())
         self.walk()
         for run in old:
-            run.finished_at -= timedelta(days=100)
+            run.sudo().finished_at -= timedelta(days=100)
         self.env.flush_all()
         self.env["affiliate.stripe.run"].sudo()._gc_old()
         self.assertEqual(self.account.run_ids, old[1])

@@ -170,7 +170,7 @@ class TestSyncNow(StripeCase):
             self.env.ref("affiliate_stripe.ir_cron_sync"), trigger.mapped("cron_id")
         )
         self.double.calm()
-        self.account.backoff_until = False
+        self.account.sudo().backoff_until = False
         self.env.ref("affiliate_stripe.ir_cron_sync").method_direct_trigger()
         self.assertEqual(self.mirrored(), self.at_stripe())
 

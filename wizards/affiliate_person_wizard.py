@@ -11,7 +11,9 @@ class AffiliatePersonWizard(models.TransientModel):
     _check_company_auto = True
 
     company_id = fields.Many2one(related="referral_id.company_id")
-    referral_id = fields.Many2one("affiliate.referral", required=True, readonly=True, check_company=True)
+    referral_id = fields.Many2one(
+        "affiliate.referral", required=True, readonly=True, check_company=True
+    )
     file = fields.Binary(attachment=False, readonly=True)
 
     @needs("write")
