@@ -138,8 +138,8 @@ class StripeApi:
         :raise StripeProblem: for everything that is not an answer
         """
         if not is_api_path(path):
-            # No object has such an id: nobody gets to another path with it.
-            raise StripeProblem("refused", f"{path!r} is not a path of Stripe's API.")
+            # No object has such an id, and nobody gets to another path with it.
+            raise StripeProblem("missing", f"There can be nothing at {path!r}.")
         options = {"idempotency_key": idempotency_key} if idempotency_key else {}
         if method != "get" and self._may_write:
             self._may_write(self)

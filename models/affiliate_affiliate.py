@@ -25,7 +25,11 @@ class AffiliateAffiliate(models.Model):
     _order = "id desc"
 
     partner_id = fields.Many2one(
-        "res.partner", required=True, index=True, ondelete="restrict", tracking=True,
+        "res.partner",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        tracking=True,
         check_company=True,
     )
     name = fields.Char(related="partner_id.name")

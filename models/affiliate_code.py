@@ -17,7 +17,10 @@ class AffiliateCode(models.Model):
 
     code = fields.Char(required=True, copy=False)
     affiliate_id = fields.Many2one(
-        "affiliate.affiliate", required=True, index=True, ondelete="cascade",
+        "affiliate.affiliate",
+        required=True,
+        index=True,
+        ondelete="cascade",
         check_company=True,
     )
     program_id = fields.Many2one(

@@ -229,9 +229,7 @@ class AffiliateCode(models.Model):
         if self.program_id.first_time_only:
             params["restrictions"] = {"first_time_transaction": True}
             key += "-first"
-        return stripe_api.post(
-            api_path("promotion_codes"), params, idempotency_key=key
-        )
+        return stripe_api.post(api_path("promotion_codes"), params, idempotency_key=key)
 
     def _adopt(self, account, raw):
         """Mirror a promotion code and remember it as one of this code's."""

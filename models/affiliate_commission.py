@@ -45,7 +45,10 @@ class AffiliateCommission(models.Model):
     _check_company_auto = True
 
     affiliate_id = fields.Many2one(
-        "affiliate.affiliate", required=True, index=True, ondelete="restrict",
+        "affiliate.affiliate",
+        required=True,
+        index=True,
+        ondelete="restrict",
         check_company=True,
     )
     partner_id = fields.Many2one(
@@ -77,7 +80,9 @@ class AffiliateCommission(models.Model):
         default=lambda s: s.env.company,
     )
     stripe_account_id = fields.Many2one(
-        "affiliate.stripe.account", readonly=True, string="Stripe account",
+        "affiliate.stripe.account",
+        readonly=True,
+        string="Stripe account",
         check_company=True,
     )
     rule_id = fields.Many2one(
@@ -95,7 +100,9 @@ class AffiliateCommission(models.Model):
         check_company=True,
     )
     invoice_id = fields.Many2one(
-        "affiliate.stripe.invoice", readonly=True, index="btree_not_null",
+        "affiliate.stripe.invoice",
+        readonly=True,
+        index="btree_not_null",
         check_company=True,
     )
     # Its name is a text of the business, who may name the customer in it.
@@ -172,7 +179,10 @@ class AffiliateCommission(models.Model):
         check_company=True,
     )
     origin_id = fields.Many2one(
-        "affiliate.commission", string="Corrects", readonly=True, index="btree_not_null",
+        "affiliate.commission",
+        string="Corrects",
+        readonly=True,
+        index="btree_not_null",
         check_company=True,
     )
     state = fields.Selection(
@@ -218,6 +228,24 @@ class AffiliateCommission(models.Model):
         if settlement_state and settlement_state != "cancelled":
             return "paid" if settlement_state == "paid" else "settled"
         return "approved" if is_approved else "pending"
+
+    # === CONSTRAINT METHODS === #
+
+    def _check_company(self, fnames=None):
+        """As Odoo does, whose way of looking at each row and field alone takes three
+        times as long as storing a thousand rows: it looks only where companies differ.
+        """
+        names = [
+            name
+            for name, field in self._fields.items()
+            if getattr(field, "check_company", False)
+        ]
+        if fnames is not None and "company_id" not in fnames:
+            names = [name for name in names if name in fnames]
+        for company, rows in self.sudo().grouped("company_id").items():
+            if any(rows[name].company_id - company for name in names):
+                return super()._check_company(fnames)
+        return None
 
     # === ONCHANGE METHODS === #
 

@@ -49,8 +49,12 @@ class AffiliateCommissionRule(models.Model):
         default="all",
         required=True,
     )
-    product_ids = fields.Many2many("affiliate.stripe.product", string="Products", check_company=True)
-    price_ids = fields.Many2many("affiliate.stripe.price", string="Plans", check_company=True)
+    product_ids = fields.Many2many(
+        "affiliate.stripe.product", string="Products", check_company=True
+    )
+    price_ids = fields.Many2many(
+        "affiliate.stripe.price", string="Plans", check_company=True
+    )
     billing_interval = fields.Selection(
         [
             ("month", "Monthly"),

@@ -372,12 +372,16 @@ class AffiliateProgram(models.Model):
 
     def _renew_codes(self):
         """After a changed discount: new promotion codes, the old ones keep counting."""
-        codes_ = self.env["affiliate.code"].sudo().search(
-            [
-                ("affiliate_id.program_id", "in", self.ids),
-                ("affiliate_id.state", "=", "active"),
-                ("state", "in", ("synced", "error")),
-            ]
+        codes_ = (
+            self.env["affiliate.code"]
+            .sudo()
+            .search(
+                [
+                    ("affiliate_id.program_id", "in", self.ids),
+                    ("affiliate_id.state", "=", "active"),
+                    ("state", "in", ("synced", "error")),
+                ]
+            )
         )
         codes_.write({"state": "draft"})
         codes_._schedule_push()

@@ -54,7 +54,9 @@ class AffiliateReferral(models.Model):
         index=True,
         string="Stripe account",
     )
-    code_id = fields.Many2one("affiliate.code", index="btree_not_null", check_company=True)
+    code_id = fields.Many2one(
+        "affiliate.code", index="btree_not_null", check_company=True
+    )
     source = fields.Selection(
         [
             ("manual", "By hand"),

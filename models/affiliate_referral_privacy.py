@@ -92,6 +92,7 @@ class AffiliateReferral(models.Model):
     def _erase_person(self):
         """Erase who somebody is; what was earned by him stays."""
         self.ensure_one()
+        self.check_access("write")
         rows = self.sudo()._of_same_person()
         self.env["affiliate.stripe.sync"]._lock(rows.stripe_account_id)
         for visitor in rows._visitors():

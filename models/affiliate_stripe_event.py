@@ -34,11 +34,16 @@ class AffiliateStripeEvent(models.Model):
     _name = "affiliate.stripe.event"
     _description = "Stripe event"
     _inherit = ["affiliate.protected"]
+    _check_company_auto = True
     _order = "id desc"
     _rec_name = "type"
 
     account_id = fields.Many2one(
-        "affiliate.stripe.account", required=True, readonly=True, ondelete="cascade"
+        "affiliate.stripe.account",
+        required=True,
+        readonly=True,
+        ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True)
     stripe_id = fields.Char(string="Stripe ID", required=True, readonly=True)

@@ -250,7 +250,7 @@ class AffiliateStripeRun(models.Model):
     def _begin(self):
         self.ensure_one()
         parts = self._plan()
-        self.write(
+        self.sudo().write(
             {
                 "state": "running",
                 "started_at": fields.Datetime.now(),
@@ -259,7 +259,7 @@ class AffiliateStripeRun(models.Model):
         )
         if not self.account_id.polled_until:
             # From now on the events tell what changes.
-            self.account_id.polled_until = self.started_at
+            self.account_id.sudo().polled_until = self.started_at
 
     def _plan(self):
         """Return the values of the parts of this run."""

@@ -107,6 +107,7 @@ class ForeignSiteCase(AffiliateData, HttpCase):
         )
         cls.drona = cls.make_affiliate("drona")
         cls.bob = cls.make_affiliate("bob")
+        cls.accept(cls.drona)
         cls.code, cls.other = (a.code_ids.code for a in (cls.drona, cls.bob))
         # Issued before the browsing, while the database is the test's.
         clicks = cls.env["affiliate.click"]

@@ -52,7 +52,7 @@ class RunCase(StripeCase):
         return run
 
     def nightly(self):
-        self.account.polled_until = fields.Datetime.now()
+        self.account.sudo().polled_until = fields.Datetime.now()
         self.env["affiliate.stripe.run"]._cron_nightly()
         self.walk()
         self.process()

@@ -327,5 +327,7 @@ class TestPublicMethods(DoorCase):
             savepoint.rollback()
             self.env.invalidate_all()
         self.assertTrue(refused)
-        self.assertEqual({name for name in before if before[name] != after[name]}, set())
+        self.assertEqual(
+            {name for name in before if before[name] != after[name]}, set()
+        )
         self.assertEqual(self.double.traffic(), asked, "Stripe was asked")

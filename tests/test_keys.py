@@ -142,7 +142,7 @@ class TestKeys(StripeCase):
         with self.assertRaisesRegex(UserError, "another Stripe account"):
             self.account.write({"api_key": "sk_test_other"})
         # ... else when it is tried.
-        self.account.state = "error"
+        self.account.sudo().state = "error"
         self.account.write({"api_key": "sk_test_other"})
         with self.assertRaisesRegex(UserError, "another Stripe account"):
             self.account.action_check()

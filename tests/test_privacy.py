@@ -135,7 +135,6 @@ class TestPrivacy(VisitCase):
             for act in (
                 referral.action_export_person,
                 referral.action_erase_person,
-                referral._erase_person,
                 lambda user=user: (
                     self.env["affiliate.person.wizard"]
                     .with_user(user)

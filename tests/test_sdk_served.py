@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from unittest.mock import patch
 
 from odoo.tests import tagged
@@ -104,6 +105,7 @@ class TestOffer(PageCase):
         self.jane = self.make_affiliate("jane")
         self.jane.partner_id.name = "Jane Doe"
         self.code = self.jane.code_ids.code
+        self.accept(self.jane)
         self.env.flush_all()
 
     def test_who_and_what(self):
@@ -115,6 +117,27 @@ class TestOffer(PageCase):
         self.program.discount_type = "none"
         self.env.flush_all()
         self.assertEqual(self.offer(self.code), {"name": "Doe Media", "offer": ""})
+
+    def test_nothing_is_promised_that_checkout_refuses(self):
+        promotion = self.jane.code_ids.promotion_code_ids
+        yesterday = int(time.time()) - 86400
+        for change in (
+            {"active": False},
+            {"data": {"expires_at": yesterday}},
+            {"data": {"max_redemptions": 3, "times_redeemed": 3}},
+        ):
+            with self.subTest(change):
+                promotion.write({"active": True, "data": {}})
+                self.env.flush_all()
+                self.assertTrue(self.offer(self.code)["offer"])
+                promotion.write(change)
+                self.env.flush_all()
+                self.assertEqual(self.offer(self.code), {"name": "Jane", "offer": ""})
+        promotion.write({"active": True, "data": {}})
+        for state in ("draft", "error"):
+            self.jane.code_ids.state = state
+            self.env.flush_all()
+            self.assertEqual(self.offer(self.code)["offer"], "")
 
     def test_in_the_visitors_language(self):
         self.env["res.lang"]._activate_lang("fr_FR")

@@ -28,19 +28,24 @@ class TestSettlement(SettlementCase):
         self.usd = self.env.ref("base.USD")
 
     def earn(self, amount, affiliate=None, currency=None, **values):
-        """A due ledger row, as a manager enters one by hand."""
-        return self.env["affiliate.commission"].create(
-            {
-                "affiliate_id": (affiliate or self.drona).id,
-                "program_id": self.program.id,
-                "currency_id": (currency or self.usd).id,
-                "amount": amount,
-                "date": "2026-01-15",
-                "is_approved": True,
-                "explanation": "By hand",
-                **values,
-            }
+        """A due ledger row, as a manager enters and approves one by hand."""
+        row = (
+            self.env["affiliate.commission"]
+            .sudo()
+            .create(
+                {
+                    "affiliate_id": (affiliate or self.drona).id,
+                    "program_id": self.program.id,
+                    "currency_id": (currency or self.usd).id,
+                    "amount": amount,
+                    "date": "2026-01-15",
+                    "is_approved": True,
+                    "explanation": "By hand",
+                    **values,
+                }
+            )
         )
+        return row.sudo(False)
 
     def pay(self, move):
         self.env["account.payment.register"].with_context(
@@ -132,7 +137,7 @@ class TestSettlement(SettlementCase):
         self.assertEqual(self.stored_total(settlement), 85.5)
         rows[0].sudo().settlement_id = False
         self.assertEqual(self.stored_total(settlement), 25.5)
-        other = settlement.copy({"date_to": "2026-02-28"})
+        other = settlement.sudo().copy({"date_to": "2026-02-28"})
         rows.sudo().write({"settlement_id": other.id})
         self.assertEqual(self.stored_total(settlement), 0)
         self.assertEqual(self.stored_total(other), 85.5)
@@ -325,6 +330,89 @@ class TestSettlement(SettlementCase):
         action = wizard.action_settle()
         settlement = self.env["affiliate.settlement"].search(action["domain"])
         self.assertEqual(settlement.amount_total, 60.0)
+
+    # --- one that cannot be settled keeps nobody else from it ------------------------
+
+    def spoil(self, affiliate):
+        """Rows of another company than their affiliate's, as nothing of ours makes."""
+        company = self.env["res.company"].sudo().create({"name": "Elsewhere"})
+        rows = self.earn(70, affiliate)
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE affiliate_affiliate SET company_id = %s WHERE id = %s",
+            [company.id, affiliate.id],
+        )
+        self.env.invalidate_all()
+        return rows
+
+    def activities(self, affiliate):
+        return affiliate.sudo().activity_ids.filtered(
+            lambda activity: "could not be settled" in activity.summary
+        )
+
+    def test_one_bad_group_does_not_stop_the_wizard(self):
+        uma = self.make_affiliate(self.program, "Uma Iyer")
+        zoe = self.make_affiliate(self.program, "Zoe Lang")
+        good = self.earn(60) | self.earn(80, zoe)
+        bad = self.spoil(uma)
+        wizard = self.env["affiliate.settlement.wizard"].create(
+            {"date_to": "2026-01-31"}
+        )
+        answer = wizard.action_settle()
+        self.assertEqual(good.settlement_id.mapped("state"), ["confirmed"] * 2)
+        self.assertEqual(len(good.settlement_id.move_id), 2)
+        self.assertEqual((bad.state, bad.settlement_id.id), ("approved", False))
+        said = answer["params"]["message"]
+        self.assertIn("Uma Iyer", said)
+        self.assertIn("company", said)
+        shown = answer["params"]["next"]["domain"]
+        self.assertEqual(
+            self.env["affiliate.settlement"].search(shown), good.settlement_id
+        )
+        activity = self.activities(uma)
+        self.assertIn("company", str(activity.note))
+        accountants = self.env.ref("affiliate_stripe.group_affiliate_accountant")
+        self.assertIn(activity.user_id, accountants.sudo().all_user_ids)
+        self.assertFalse(self.activities(self.drona))
+
+    def test_one_bad_group_does_not_stop_the_scheduled_action(self):
+        uma = self.make_affiliate(self.program, "Uma Iyer")
+        good, bad = self.earn(60), self.spoil(uma)
+        cron = self.env.ref("affiliate_stripe.ir_cron_settle")
+        for _time in range(2):
+            cron.method_direct_trigger()
+            self.env.invalidate_all()
+            self.assertEqual(good.settlement_id.state, "confirmed")
+            self.assertFalse(bad.settlement_id)
+            self.assertEqual(len(self.activities(uma)), 1, "not one each time")
+        self.env.cr.execute(
+            "UPDATE affiliate_affiliate SET company_id = %s WHERE id = %s",
+            [self.program.company_id.id, uma.id],
+        )
+        self.env.invalidate_all()
+        cron.method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(bad.settlement_id.state, "confirmed")
+        self.assertFalse(self.activities(uma), "it closes by itself")
+
+    def test_one_bad_bill_does_not_stop_the_others(self):
+        row = self.earn(60)
+        # A journal for sales, as core accounting finds out when the bill is made.
+        journal = self.company_data["default_journal_purchase"].copy({"code": "BADJ"})
+        bad_program = self.make_program(journal_id=journal.id, code_number_start=90)
+        bad = self.make_affiliate(bad_program, "Bad Luck")
+        bad_row = self.earn(90, bad, program_id=bad_program.id)
+        journal.sudo().type = "sale"
+        answer = (
+            self.env["affiliate.settlement.wizard"]
+            .create({"date_to": "2026-01-31"})
+            .action_settle()
+        )
+        self.assertEqual(row.settlement_id.state, "confirmed")
+        self.assertTrue(row.settlement_id.move_id)
+        self.assertEqual(bad_row.settlement_id.state, "draft")
+        self.assertTrue(bad_row.settlement_id.problem)
+        self.assertIn("Bad Luck", answer["params"]["message"])
 
     # --- the ledger -------------------------------------------------------------------
 

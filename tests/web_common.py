@@ -68,6 +68,20 @@ class AffiliateData(TransactionCase):
         return affiliate
 
     @classmethod
+    def accept(cls, affiliate):
+        """Have an affiliate's code as if Stripe had it, and took it at its checkout."""
+        code = affiliate.code_ids
+        promotion = cls.env["affiliate.stripe.promotion.code"].create(
+            {
+                "account_id": code.stripe_account_id.id,
+                "stripe_id": f"promo_{code.code}",
+                "code": code.code,
+                "active": True,
+            }
+        )
+        code.write({"state": "synced", "promotion_code_ids": [(4, promotion.id)]})
+
+    @classmethod
     def make_referral(cls, affiliate, email, state="customer"):
         referral = cls.env["affiliate.referral"].create(
             {"email": email, "affiliate_id": affiliate.id, "source": "manual"}

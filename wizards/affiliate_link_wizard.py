@@ -14,7 +14,9 @@ class AffiliateLinkWizard(models.TransientModel):
     _check_company_auto = True
 
     company_id = fields.Many2one(related="affiliate_id.company_id")
-    affiliate_id = fields.Many2one("affiliate.affiliate", required=True, readonly=True, check_company=True)
+    affiliate_id = fields.Many2one(
+        "affiliate.affiliate", required=True, readonly=True, check_company=True
+    )
     code_id = fields.Many2one(
         "affiliate.code",
         required=True,

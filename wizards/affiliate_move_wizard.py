@@ -12,7 +12,9 @@ class AffiliateMoveWizard(models.TransientModel):
     _check_company_auto = True
 
     company_id = fields.Many2one(related="referral_id.company_id")
-    referral_id = fields.Many2one("affiliate.referral", required=True, readonly=True, check_company=True)
+    referral_id = fields.Many2one(
+        "affiliate.referral", required=True, readonly=True, check_company=True
+    )
     stripe_account_id = fields.Many2one(related="referral_id.stripe_account_id")
     present_id = fields.Many2one(
         related="referral_id.affiliate_id", string="Belongs to"

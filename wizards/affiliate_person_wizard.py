@@ -11,12 +11,13 @@ class AffiliatePersonWizard(models.TransientModel):
     _check_company_auto = True
 
     company_id = fields.Many2one(related="referral_id.company_id")
-    referral_id = fields.Many2one("affiliate.referral", required=True, readonly=True, check_company=True)
+    referral_id = fields.Many2one(
+        "affiliate.referral", required=True, readonly=True, check_company=True
+    )
     file = fields.Binary(attachment=False, readonly=True)
 
     @needs("write")
     def action_erase(self):
         self.ensure_one()
-        self.referral_id.check_access("write")
         self.referral_id._erase_person()
         return {"type": "ir.actions.act_window_close"}

@@ -12,8 +12,12 @@ class AffiliateRuleWizard(models.TransientModel):
     _check_company_auto = True
 
     company_id = fields.Many2one(related="account_id.company_id")
-    price_ids = fields.Many2many("affiliate.stripe.price", string="Plans", check_company=True)
-    product_ids = fields.Many2many("affiliate.stripe.product", string="Products", check_company=True)
+    price_ids = fields.Many2many(
+        "affiliate.stripe.price", string="Plans", check_company=True
+    )
+    product_ids = fields.Many2many(
+        "affiliate.stripe.product", string="Products", check_company=True
+    )
     account_id = fields.Many2one(
         "affiliate.stripe.account", compute="_compute_account_id"
     )

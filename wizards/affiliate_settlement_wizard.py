@@ -18,7 +18,8 @@ class AffiliateSettlementWizard(models.TransientModel):
         string="Up to", required=True, default=fields.Date.context_today
     )
     affiliate_ids = fields.Many2many(
-        "affiliate.affiliate", help="Empty: all affiliates.",
+        "affiliate.affiliate",
+        help="Empty: all affiliates.",
         check_company=True,
     )
     allow_negative = fields.Boolean(
