@@ -35,6 +35,7 @@ class AffiliateApplication(models.Model):
     # Mails show it: what a stranger typed must not be the name of this record.
     _rec_name = "program_id"
     _order = "id desc"
+    _check_company_auto = True
 
     program_id = fields.Many2one(
         "affiliate.program",
@@ -42,6 +43,7 @@ class AffiliateApplication(models.Model):
         readonly=True,
         index=True,
         ondelete="cascade",
+        check_company=True,
     )
     company_id = fields.Many2one(
         related="program_id.company_id", store=True, index=True
@@ -84,6 +86,7 @@ class AffiliateApplication(models.Model):
         readonly=True,
         index="btree_not_null",
         ondelete="cascade",
+        check_company=True,
     )
     tries = fields.Integer(readonly=True)
     next_try = fields.Datetime(readonly=True)

@@ -10,7 +10,9 @@ from .test_security import MODULE, lasting_models, own_models
 
 #: Relations by which a row knows whose company it is of: they cannot disagree.
 OWN_COMPANY = {
+    "affiliate.adopt.wizard": "code_id",
     "affiliate.affiliate": "program_id",
+    "affiliate.application": "program_id",
     "affiliate.code": "affiliate_id",
     "affiliate.commission.rule": "program_id",
     "affiliate.link.wizard": "affiliate_id",
@@ -22,6 +24,7 @@ OWN_COMPANY = {
     "affiliate.referral.move": "referral_id",
     "affiliate.rule.wizard": "price_ids",
     "affiliate.stripe.endpoint": "account_id",
+    "affiliate.stripe.home.wizard": "account_id",
     "affiliate.stripe.event": "account_id",
     "affiliate.stripe.run": "account_id",
     "affiliate.stripe.run.difference": "part_id",

@@ -19,6 +19,7 @@ READER = "reader"
 #: Who may call what, of ``PUBLIC_METHODS``; managers are officers, too. What only opens
 #: a list or a form (``action_view_…``, ``action_open_…``) is for readers.
 WHO = {
+    "affiliate.adopt.wizard": {OFFICER: {"action_adopt"}},
     "affiliate.affiliate": {
         OFFICER: {
             "action_approve",
@@ -62,6 +63,7 @@ WHO = {
     "affiliate.settlement.wizard": {ACCOUNTANT: {"action_settle"}},
     "affiliate.stripe.account": {
         MANAGER: {
+            "action_answer_home",
             "action_check",
             "action_check_webhook",
             "action_compare",
@@ -74,6 +76,7 @@ WHO = {
         },
     },
     "affiliate.stripe.event": {MANAGER: {"action_retry"}},
+    "affiliate.stripe.home.wizard": {MANAGER: {"action_confirm"}},
     "affiliate.stripe.run": {
         MANAGER: {
             "action_book",
@@ -184,6 +187,15 @@ class DoorCase(StripeCase):
             "affiliate.settlement": lambda: self.settlement,
             "affiliate.stripe.account": lambda: self.account,
             "res.partner": lambda: self.drona.partner_id,
+            "affiliate.adopt.wizard": lambda: records.create(
+                {
+                    "code_id": self.drona.code_ids.id,
+                    "promotion_id": self.drona.code_ids.promotion_code_ids.id,
+                }
+            ),
+            "affiliate.stripe.home.wizard": lambda: records.create(
+                {"account_id": self.account.id, "answer": "copy"}
+            ),
             "affiliate.move.wizard": lambda: records.create(
                 {
                     "referral_id": self.referral.id,

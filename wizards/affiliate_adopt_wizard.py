@@ -11,11 +11,18 @@ class AffiliateAdoptWizard(models.TransientModel):
 
     _name = "affiliate.adopt.wizard"
     _description = "Use a promotion code that is in Stripe"
+    _check_company_auto = True
 
-    code_id = fields.Many2one("affiliate.code", required=True, readonly=True)
+    company_id = fields.Many2one(related="code_id.company_id")
+    code_id = fields.Many2one(
+        "affiliate.code", required=True, readonly=True, check_company=True
+    )
     affiliate_id = fields.Many2one(related="code_id.affiliate_id")
     promotion_id = fields.Many2one(
-        "affiliate.stripe.promotion.code", required=True, readonly=True
+        "affiliate.stripe.promotion.code",
+        required=True,
+        readonly=True,
+        check_company=True,
     )
     made_at = fields.Datetime(related="promotion_id.created", string="Made on")
     times_redeemed = fields.Integer(related="promotion_id.times_redeemed")

@@ -10,9 +10,11 @@ class AffiliateStripeHomeWizard(models.TransientModel):
 
     _name = "affiliate.stripe.home.wizard"
     _description = "Home or copy"
+    _check_company_auto = True
 
+    company_id = fields.Many2one(related="account_id.company_id")
     account_id = fields.Many2one(
-        "affiliate.stripe.account", required=True, readonly=True
+        "affiliate.stripe.account", required=True, readonly=True, check_company=True
     )
     question = fields.Text(related="account_id.home_question")
     answer = fields.Selection(
