@@ -97,11 +97,11 @@ class AffiliateProgram(models.Model):
 
     # === COMPUTE METHODS === #
 
-    def _compute_addresses_hidden(self):
-        self.addresses_hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
-
     def _compute_proxies_missed(self):
         self.proxies_missed = self.env["affiliate.click"]._proxies_missed()
+
+    def _compute_addresses_hidden(self):
+        self.addresses_hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
 
     # === CONSTRAINT METHODS === #
 
