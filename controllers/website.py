@@ -8,7 +8,7 @@ from odoo.http import request
 
 from ..lib import codes
 from ..models.affiliate_referral_capture import email_address
-from .visitor import is_flood
+from .visitor import busy_page, is_flood, waits_for_nobody
 
 # What the form asks for, and how long the answers may be.
 MAX_LENGTHS = {
@@ -40,6 +40,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=True,
     )
+    @waits_for_nobody(busy_page)
     def programs(self, **_others):
         """List the programmes; where there is one only, that is the list."""
         programs = self._programs()
@@ -57,6 +58,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=_sitemap,
     )
+    @waits_for_nobody(busy_page)
     def program(self, program, **_others):
         program = self._program(program)
         user = request.env.user
@@ -73,6 +75,7 @@ class AffiliateWebsite(http.Controller):
         max_content_length=MAX_FORM_BYTES,
         sitemap=False,
     )
+    @waits_for_nobody(busy_page)
     def apply(self, program, **post):
         """Take an application. The answer is the same for known and new people."""
         program = self._program(program)
@@ -95,6 +98,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=False,
     )
+    @waits_for_nobody(busy_page)
     def apply_again(self, program, **_others):
         """Come back to the form, e.g. when the language is changed after an error."""
         return request.redirect(self._program(program).website_url)
@@ -107,6 +111,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=False,
     )
+    @waits_for_nobody(busy_page)
     def thanks(self, program, **_others):
         return request.render(
             "affiliate_stripe.website_thanks", {"program": self._program(program)}
