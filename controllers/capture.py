@@ -19,7 +19,7 @@ from .tracking import (
     is_own,
     record,
 )
-from .visitor import is_flood, visitor_address, waits_for_nobody
+from .visitor import busy_page, is_flood, visitor_address, waits_for_nobody
 from .website import HONEYPOT
 
 CAPTCHA = "affiliate_form"
@@ -29,14 +29,12 @@ FORMS_A_MINUTE = 60
 
 
 def _busy(*_args, **_values):
-    """Ask to try again, in few words: what the form is made of is locked."""
-    problem = request.env._("We are busy just now. Please try again in a moment.")
-    headers = [("Retry-After", "5"), ("Cache-Control", "no-store")]
-    if _is_script():
-        answer = {"error": problem, "at_field": False, "to": None}
-        return request.make_json_response(answer, headers=headers, status=503)
-    headers.append(("Content-Type", "text/plain; charset=utf-8"))
-    return request.make_response(problem, headers, status=503)
+    """Ask to try again: what the form is made of is locked."""
+    page = busy_page()
+    if not _is_script():
+        return page
+    answer = {"error": page.get_data(as_text=True), "at_field": False, "to": None}
+    return request.make_json_response(answer, status=503)
 
 
 class AffiliateCapture(http.Controller):

@@ -39,6 +39,19 @@ def waits_for_nobody(busy, hurried=False):
     return decorate
 
 
+def busy_page(*_args, **_values):
+    """Ask a visitor to try again, in few words: what the page is made of is locked."""
+    return request.make_response(
+        request.env._("We are busy just now. Please try again in a moment."),
+        [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("Retry-After", "5"),
+        ],
+        status=503,
+    )
+
+
 def visitor_address():
     """Return the visitor's address, or None where Odoo cannot know it.
 

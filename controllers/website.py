@@ -8,7 +8,7 @@ from odoo.http import request
 
 from ..lib import codes
 from ..models.affiliate_referral_capture import email_address
-from .visitor import is_flood
+from .visitor import busy_page, is_flood, waits_for_nobody
 
 # What the form asks for, and how long the answers may be.
 MAX_LENGTHS = {
@@ -40,6 +40,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=True,
     )
+    @waits_for_nobody(busy_page)
     def programs(self, **_others):
         """List the programmes; where there is one only, that is the list."""
         programs = self._programs()
@@ -57,6 +58,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=_sitemap,
     )
+    @waits_for_nobody(busy_page)
     def program(self, program, **_others):
         return self._render_program(self._program(program), values=_known())
 
@@ -70,6 +72,7 @@ class AffiliateWebsite(http.Controller):
         max_content_length=MAX_FORM_BYTES,
         sitemap=False,
     )
+    @waits_for_nobody(busy_page)
     def apply(self, program, **post):
         """Take an application: it is stored, nothing else happens in this request.
 
@@ -100,6 +103,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=False,
     )
+    @waits_for_nobody(busy_page)
     def apply_again(self, program, **_others):
         """Come back to the form, e.g. when the language is changed after an error."""
         return request.redirect(self._program(program).website_url)
@@ -112,6 +116,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=False,
     )
+    @waits_for_nobody(busy_page)
     def thanks(self, program, **_others):
         """Ask to look into the mailbox, whoever has applied."""
         return request.render(

@@ -98,8 +98,7 @@ class Candidate:
     ``claim`` is the id of the referral row it came from, if a person made it;
     ``history``: a manual mapping that asks for the earlier payments too; ``ad``: whose
     advertisement led to the visit; ``refused``: why it is only kept to be shown;
-    ``carrier``: what told of it, e.g. ``checkout session cs_1``; ``search``: the search
-    engine that led to the visit, where it was no advertisement.
+    ``carrier``: what told of it, e.g. ``checkout session cs_1``.
 
     ``weak``: a lead without a visit, so anybody may have made it up. It comes after
     everything else and never takes a customer who was in Stripe before it.
@@ -117,7 +116,7 @@ class Candidate:
     until: int = None
     visitor: str = ""
     visit: int = None
-    search: str = ""
+    search: str = ""  # engine that led to the visit, where no advertisement did
     ad: str = ""
     refused: str = ""
     carrier: str = ""

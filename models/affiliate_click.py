@@ -217,6 +217,15 @@ class AffiliateClick(models.Model):
         network = visits.network_of(address)
         return hmac(self.env(su=True), "affiliate_stripe.click", network)[:32]
 
+    @api.autovacuum
+    def _gc_clicks(self):
+        """Forget visits older than the setting; nobody is paid by them any more."""
+        days = self.env["affiliate.stripe.event"]._retention_days(
+            "click_days", CLICK_DAYS
+        )
+        limit = fields.Datetime.now() - timedelta(days=days)
+        self.search([("date", "<", limit)], limit=10_000).unlink()
+
     # === PROXIES === #
 
     @api.model
@@ -292,12 +301,3 @@ class AffiliateClick(models.Model):
     @api.model
     def _sign(self, text):
         return hmac(self.env(su=True), "affiliate_stripe.visitor", text)
-
-    @api.autovacuum
-    def _gc_clicks(self):
-        """Forget visits older than the setting; nobody is paid by them any more."""
-        days = self.env["affiliate.stripe.event"]._retention_days(
-            "click_days", CLICK_DAYS
-        )
-        limit = fields.Datetime.now() - timedelta(days=days)
-        self.search([("date", "<", limit)], limit=10_000).unlink()

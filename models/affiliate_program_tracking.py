@@ -117,9 +117,6 @@ class AffiliateProgram(models.Model):
 
     # === COMPUTE METHODS === #
 
-    def _compute_addresses_hidden(self):
-        self.addresses_hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
-
     def _compute_proxies_missed(self):
         self.proxies_missed = self.env["affiliate.click"]._proxies_missed()
 
@@ -130,6 +127,9 @@ class AffiliateProgram(models.Model):
         has_key = any(map(parameters.get_param, CAPTCHA_KEYS))
         for program in self:
             program.captcha_missing = program.lead_captcha and not has_key
+
+    def _compute_addresses_hidden(self):
+        self.addresses_hidden = self.env["affiliate.rate.limit.log"]._is_hidden()
 
     # === CONSTRAINT METHODS === #
 

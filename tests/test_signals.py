@@ -261,7 +261,9 @@ class TestThePageInABrowser(ForeignSiteCase):
         self.assertEqual(self.js("location.search"), "?a=1&b=2")
 
     def test_what_a_page_loads_is_not(self):
-        page = '<img src="/a?1"><iframe src="/a?2"></iframe><object data="/a?3"></object>'
+        page = (
+            '<img src="/a?1"><iframe src="/a?2"></iframe><object data="/a?3"></object>'
+        )
         self.site.pages["/"] = (f"<!DOCTYPE html>{page}", "")
         self.visitor.requests.clear()
         self.visit(ready=False)

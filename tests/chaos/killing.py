@@ -108,14 +108,14 @@ LONG_AGO_SQL = """
     update affiliate_stripe_event set received_at = received_at - interval '1 hour';
     update ir_cron set lastcall = lastcall - interval '1 hour'
 """
-#: What is locked, and how a link, a visit, a lead and the form are answered then.
+#: What is locked, and how a link, a visit, a lead, the form and a page are answered.
 LOCKS = {
-    "lock affiliate_click in access exclusive mode": (302, 503, 503, 200),
-    "select from affiliate_code for update": (302, 503, 503, 200),
-    "lock affiliate_code in access exclusive mode": (503, 503, 503, 200),
-    "lock affiliate_rate_limit_log in access exclusive mode": (302, 204, 204, 200),
-    "lock affiliate_referral in access exclusive mode": (302, 204, 503, 200),
-    "lock affiliate_program in access exclusive mode": (503, 503, 503, 503),
+    "lock affiliate_click in access exclusive mode": (302, 503, 503, 200, 200),
+    "select from affiliate_code for update": (302, 503, 503, 200, 200),
+    "lock affiliate_code in access exclusive mode": (503, 503, 503, 200, 200),
+    "lock affiliate_rate_limit_log in access exclusive mode": (302, 204, 204, 200, 200),
+    "lock affiliate_referral in access exclusive mode": (302, 204, 503, 200, 200),
+    "lock affiliate_program in access exclusive mode": (503, 503, 503, 503, 503),
 }
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
@@ -226,13 +226,13 @@ def test_links_wait_for_nobody(ground):
                     start = time.monotonic()
                     assert visit(server, known) == statuses, statement
                     assert time.monotonic() - start < len(statuses) * 3, statement
-            assert visit(server, known) == (302, 204, 204, 200)
+            assert visit(server, known) == (302, 204, 204, 200, 200)
     finally:
         ground.drop_database(database)
 
 
 def visit(server, known):
-    """A link, what the script tells of a visit and of a lead, and the form."""
+    """A link, what the script tells of a visit and of a lead, the form, a page."""
     public, browser = f"/affiliate/v1/{known['key']}", dict(BROWSER)
     reference = f"{known['code']}_{uuid.uuid4().hex[:22]}"
     script = {**browser, "Origin": "http://127.0.0.1", "Content-Type": "text/plain"}
@@ -241,6 +241,7 @@ def visit(server, known):
         (f"{public}/click", {"reference": reference, "url": known["site"]}, script),
         (f"{public}/lead", {"reference": reference, "email": "x@example.com"}, script),
         (f"/affiliate/form/{known['key']}", None, browser),
+        ("/affiliates", None, browser),
     )
     statuses = []
     for path, body, headers in asked:
