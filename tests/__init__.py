@@ -85,4 +85,5 @@ from . import (
     test_webhook,
     test_webhook_bodies,
     test_website,
+    test_zshot,
 )
