@@ -57,7 +57,7 @@ class AffiliateCode(models.Model):
         return self.state == "synced" and not self._why_off()[self]
 
     def _coupons(self):
-        """Return the coupons of the promotion codes, ``{(account, Stripe id): dict}``."""
+        """Return the coupons of all of them, ``{(account, Stripe id): dict}``."""
         promotions = self.promotion_code_ids
         coupons = self.env["affiliate.stripe.coupon"].with_context(active_test=False)
         return {
@@ -90,8 +90,8 @@ class AffiliateCode(models.Model):
                 "it any more. “Try again” makes it anew."
             ),
             stripe_promotions.SWITCHED_OFF: self.env._(
-                "This code was switched off in Stripe, so customers cannot use it. “Try "
-                "again” switches it on."
+                "This code was switched off in Stripe, so customers cannot use it. "
+                "“Try again” switches it on."
             ),
         }
         return texts[reason]
@@ -175,8 +175,8 @@ class AffiliateCode(models.Model):
 
     @api.model
     def _own_lost(self, account, promotions):
-        """Give codes back what Stripe made for them when our transaction was rolled back
-        afterwards: payments with it count."""
+        """Give codes back what Stripe made for them before our transaction was rolled
+        back: payments with it count."""
         marks = {
             promotion: mark
             for promotion in promotions
@@ -226,7 +226,7 @@ class AffiliateCode(models.Model):
 
 
 class AffiliateStripePromotionCode(models.Model):
-    """The business' view of a mirrored promotion code; the mirror knows nothing of it."""
+    """Codes follow what is mirrored; the mirror knows nothing of them."""
 
     _inherit = "affiliate.stripe.promotion.code"
 
@@ -238,8 +238,9 @@ class AffiliateStripePromotionCode(models.Model):
 
     @api.model
     def _archive_missing(self, account, stripe_ids, synced_at):
-        super()._archive_missing(account, stripe_ids, synced_at)
+        done = super()._archive_missing(account, stripe_ids, synced_at)
         self._tell_codes(account, stripe_ids)
+        return done
 
     @api.model
     def _tell_codes(self, account, stripe_ids):
@@ -249,7 +250,7 @@ class AffiliateStripePromotionCode(models.Model):
 
 
 class AffiliateStripeCoupon(models.Model):
-    """The business' view of a mirrored coupon; the mirror knows nothing of it."""
+    """The same, for codes whose promotion codes are over a coupon."""
 
     _inherit = "affiliate.stripe.coupon"
 
@@ -261,8 +262,9 @@ class AffiliateStripeCoupon(models.Model):
 
     @api.model
     def _archive_missing(self, account, stripe_ids, synced_at):
-        super()._archive_missing(account, stripe_ids, synced_at)
+        done = super()._archive_missing(account, stripe_ids, synced_at)
         self._tell_codes(account, stripe_ids)
+        return done
 
     @api.model
     def _tell_codes(self, account, stripe_ids):

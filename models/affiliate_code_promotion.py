@@ -187,8 +187,8 @@ class AffiliateCode(models.Model):
         self._adopt(account, current or self._create_promotion(stripe_api, coupon))
 
     def _reactivated(self, stripe_api, coupon):
-        """Return a promotion code of ours with this coupon, switched on again; None where
-        Stripe can switch on none of them."""
+        """Return a promotion code of ours with this coupon, switched on again; None
+        where Stripe can switch on none of them."""
         for promotion in self.promotion_code_ids:
             if not self._has_terms(promotion.data, coupon):
                 continue

@@ -262,7 +262,7 @@ class AffiliateSettlement(models.Model):
 
     @api.model
     def _collect_group(self, rows, values, allow_negative):
-        """Settle rows of one affiliate, currency and company, if they reach the minimum.
+        """Settle rows of one affiliate, currency and company that reach the minimum.
 
         :return: the settlement, or an empty recordset
         """

@@ -92,4 +92,5 @@ from . import (
     test_webhook,
     test_webhook_bodies,
     test_website,
+    test_zshot,
 )

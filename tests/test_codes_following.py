@@ -147,7 +147,7 @@ class TestCodesFollowStripe(CodesCase):
         self.assertEqual((self.code.state, self.code.sync_error), ("synced", False))
         self.assertFalse(self.told())
 
-    # --- our transaction was rolled back after Stripe had done it -----------------------
+    # --- our transaction was rolled back after Stripe had done it --------------------
 
     def rolled_back(self, act):
         self.env.flush_all()
@@ -184,7 +184,7 @@ class TestCodesFollowStripe(CodesCase):
         self.run_cron()
         self.assertEqual(uma.code_ids.mapped("state"), ["synced"])
 
-    # --- the rule ----------------------------------------------------------------------
+    # --- the rule ---------------------------------------------------------------------
 
     def test_why_not(self):
         now = 1000

@@ -1,4 +1,4 @@
-"""Whoever lacks the right changes nothing, here or at Stripe, by whatever method he calls.
+"""Whoever lacks the right changes nothing, here or at Stripe, whatever he calls.
 
 The test of every public method finds the ones that are still to come: one that is not
 listed in ``WHO``, or begins with anything but its check of access, makes it fail.

@@ -173,7 +173,7 @@ def forged(record, field):
 
 class ProtectedCase(DoorCase):
     def as_role(self, role, record):
-        return record.with_user(self.users[role]).with_context({})
+        return record.with_user(self.users[role])
 
     def editable(self, model, role):
         return {

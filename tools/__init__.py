@@ -1,3 +1,3 @@
-"""What knows Odoo and no business. Imported before the models, which inherit from it."""
+"""What knows Odoo and no business. Imported before the models, which use it."""
 
 from . import protected

@@ -1,4 +1,4 @@
-"""Access before anything else: what every method that can be called by RPC begins with."""
+"""Access before anything else: how every method that RPC can call begins."""
 
 from functools import wraps
 
@@ -12,8 +12,8 @@ def needs(operation, group=None, or_group=None, sudo=False):
     that, or outside the database, has happened by then: a call to Stripe cannot be
     rolled back.
 
-    :param str operation: ``read``, ``write``, ``create`` or ``unlink``; on the model and
-        on each of the records
+    :param str operation: ``read``, ``write``, ``create`` or ``unlink``; on the model
+        and on each of the records
     :param str group: members of this group only, beside that
     :param str or_group: members of this group without the operation, too; the method
         itself limits what they get
