@@ -85,5 +85,4 @@ from . import (
     test_webhook,
     test_webhook_bodies,
     test_website,
-    test_zshot,
 )

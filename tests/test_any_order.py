@@ -265,7 +265,7 @@ class TestAnyOrder(StripeCase):
             (NEW_YEAR - DAY, NEW_YEAR + 20 * DAY),
             strict=True,
         ):
-            self.env["affiliate.referral"].create(
+            self.env["affiliate.referral"].sudo().create(
                 {
                     "email": email,
                     "affiliate_id": affiliate.id,
