@@ -92,5 +92,4 @@ from . import (
     test_webhook,
     test_webhook_bodies,
     test_website,
-    test_zshot,
 )

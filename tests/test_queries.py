@@ -113,7 +113,7 @@ class TestQueries(StripeCase):
                     "date": "2025-12-01",
                 }
             )
-            self.env["affiliate.referral"].create(
+            self.env["affiliate.referral"].sudo().create(
                 {
                     "email": email,
                     "affiliate_id": self.drona.id,

@@ -3,6 +3,8 @@ from odoo.exceptions import UserError
 
 from ..tools.access import needs
 
+SHOWN = 5  # problems in a message
+
 
 class AffiliateSettlementWizard(models.TransientModel):
     """Settle what is due up to a date."""
@@ -84,13 +86,23 @@ class AffiliateSettlementWizard(models.TransientModel):
         return action
 
     def _say(self, problems, action):
-        """Return the action after a message that stays until somebody closes it."""
+        """Return the action after a message that stays until somebody closes it.
+
+        All of them are on the settlements and, as activities, on the affiliates.
+        """
+        shown = "; ".join(problems[:SHOWN])
+        if len(problems) > SHOWN:
+            shown = self.env._(
+                "%(problems)s; and %(count)s more",
+                problems=shown,
+                count=len(problems) - SHOWN,
+            )
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
                 "title": self.env._("Not everybody could be settled"),
-                "message": "\n".join(problems),
+                "message": shown,
                 "type": "danger",
                 "sticky": True,
                 "next": action,
