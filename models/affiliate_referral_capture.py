@@ -65,12 +65,16 @@ class AffiliateReferral(models.Model):
             claims = referrals._claims_for(account, email)
             if claims._say(winner, reference.visitor, now, weak):
                 return True
-            # Of an affiliate's claims for an address, one waits.
-            claims.filtered(
+            # Of an affiliate's claims for an address one waits: the newest, but one
+            # without a visit leaves a better one in its place.
+            waiting = claims.filtered(
                 lambda c: c.affiliate_id.id == winner.affiliate and c.state == "lead"
-            ).state = "expired"
+            )
+            better = waiting.filtered(lambda c: weak and not c.without_visit)
+            (waiting - better).state = "expired"
             lead = referrals.create(
                 {
+                    "state": "expired" if better else "lead",
                     "email": email,
                     "affiliate_id": winner.affiliate,
                     "code_id": winner.code,
@@ -145,7 +149,9 @@ class AffiliateReferral(models.Model):
         if settled or len(alike) >= MAX_CLAIMS:
             return True
         newest = self.filtered(lambda r: r.source in attribution.CLAIMS)[:1]
-        over = newest.state != "lead" or now - newest.date > timedelta(
+        # One without a visit may stand back for a better one.
+        waits = newest if not weak else own
+        over = "lead" not in waits.mapped("state") or now - newest.date > timedelta(
             days=newest.program_id.lead_days
         )
         if over or newest not in alike or (newest.visitor or "") != visitor:

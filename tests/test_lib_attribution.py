@@ -477,7 +477,8 @@ class TestAttribution(unittest.TestCase):
     def test_evidence_that_comes_later_moves_no_decided_payment(
         self, sales, candidates, later
     ):
-        """What is found at a later time never takes an earlier decision away."""
+        """What is found at a later time never takes an earlier decision away, but from
+        a lead without a visit."""
         now = [s for s in sales if s.created <= later]
         known = [c for c in candidates if c.seen <= later and not c.history]
         first = decide(now, known)
@@ -485,5 +486,6 @@ class TestAttribution(unittest.TestCase):
             return
         future = [c for c in candidates if c.seen > later and not c.history]
         after = decide(sales, known + future)
-        self.assertEqual(after.winner, first.winner)
+        if not first.winner.weak or after.winner.weak:
+            self.assertEqual(after.winner, first.winner)
         self.assertLessEqual(first.covered, after.covered)

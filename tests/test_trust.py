@@ -188,6 +188,18 @@ class TestWeakLeads(WeakCase):
         self.pay(3)
         self.assertFalse(self.rows().on_hold)
 
+    def test_a_blind_lead_does_not_make_an_honest_one_expire(self):
+        self.visit(self.drona, 0)
+        self.leave(self.drona, 1)
+        self.leave(self.drona, 2, "")
+        self.assertEqual(
+            self.claims().mapped(lambda c: (c.without_visit, c.state)),
+            [(False, "lead"), (True, "expired")],
+        )
+        self.pay(3)
+        self.assertEqual(self.claims().mapped("state"), ["customer", "expired"])
+        self.assertFalse(self.rows().on_hold)
+
     def test_what_the_own_server_says_needs_no_visit(self):
         self.leave(self.drona, 0, "")
         self.leave(self.drona, 0.5, "", source="server")
