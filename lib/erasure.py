@@ -63,6 +63,8 @@ _PERSONAL = {
     "credit_note": ("memo", "pdf"),
 }
 KINDS = tuple(_PERSONAL)
+# What names no customer itself, by what does.
+BELONGS_TO = {"dispute": "charge", "invoice_line": "invoice"}
 # Lists of lines inside an object, whose texts go too.
 _LINES = {"checkout_session": "line_items", "credit_note": "lines"}
 # Columns of the mirror that repeat some of it.

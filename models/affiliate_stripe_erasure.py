@@ -6,9 +6,6 @@ from odoo.tools import SQL
 from ..lib import erasure
 from ..lib.stripe_text import storable_json
 
-# What names no customer itself, by what does.
-BELONGS_TO = {"dispute": "charge", "invoice_line": "invoice"}
-
 
 class AffiliateStripeCustomer(models.Model):
     """Customers whose personal data are erased stay so, whatever Stripe still tells."""
@@ -28,8 +25,7 @@ class AffiliateStripeCustomer(models.Model):
         if not refs:
             return []
         table = SQL.identifier(f"affiliate_stripe_{kind}")
-        if kind in BELONGS_TO:
-            owner = BELONGS_TO[kind]
+        if owner := erasure.BELONGS_TO.get(kind):
             which = SQL(
                 "%(column)s IN (SELECT stripe_id FROM %(owner)s"
                 " WHERE account_id IN %(accounts)s AND customer_ref IN %(refs)s)",

@@ -204,13 +204,22 @@ class AffiliateStripeRunPart(models.Model):
                 )
             )
         person = "customer_ref" if "customer_ref" in model._fields else "stripe_id"
+        person = SQL("mirror.%s", SQL.identifier(person))
+        if owner := erasure.BELONGS_TO.get(kind):
+            person = SQL(
+                "(SELECT customer_ref FROM %s owner"
+                " WHERE owner.account_id = mirror.account_id"
+                " AND owner.stripe_id = mirror.%s)",
+                SQL.identifier(f"affiliate_stripe_{owner}"),
+                SQL.identifier(f"{owner}_ref"),
+            )
         columns.append(
             SQL(
                 "EXISTS (SELECT FROM affiliate_stripe_customer customer"
                 " WHERE customer.account_id = mirror.account_id"
-                " AND customer.stripe_id = mirror.%s"
+                " AND customer.stripe_id = %s"
                 " AND customer.erased_at IS NOT NULL) AS erased",
-                SQL.identifier(person),
+                person,
             )
         )
         found = self.env.execute_query_dict(
