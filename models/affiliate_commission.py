@@ -259,8 +259,12 @@ class AffiliateCommission(models.Model):
     # === CRUD METHODS === #
 
     def write(self, vals):
-        """Amounts and what they stand for are written once; only states move on."""
-        if LEDGER_FIELDS & vals.keys() and any(
+        """Amounts and what they stand for are written once; only states move on.
+
+        The engine may tell anew, in other words, what a row is about.
+        """
+        fixed = LEDGER_FIELDS - {"explanation"} if self.env.su else LEDGER_FIELDS
+        if fixed & vals.keys() and any(
             row.kind in COMPUTED_KINDS or row.state != "pending" for row in self
         ):
             raise UserError(

@@ -150,6 +150,7 @@ class TestAddresses(ProxyCase):
     def test_a_setting_that_is_none(self):
         for number in ("", "x", "-1", "0", "1.5"):
             self.assertEqual(self.told("192.0.2.1, 203.0.113.7", number), "203.0.113.7")
+        self.assertEqual(self.told("192.0.2.1, 203.0.113.7", "1"), "203.0.113.7")
         settings = self.env["res.config.settings"].sudo()
         settings.create({"affiliate_trusted_proxies": 2}).execute()
         self.assertEqual(self.env["affiliate.click"]._trusted_proxies(), 2)

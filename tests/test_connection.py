@@ -40,7 +40,7 @@ class TestConnection(StripeCase):
     def test_an_endpoint_of_a_failed_attempt_is_replaced(self):
         """Stripe made it, then our transaction was rolled back."""
         self.account.sudo().endpoint_ids.unlink()
-        self.account.state = "draft"
+        self.account.sudo().state = "draft"
         other = self.shop.endpoint("https://elsewhere.example/hook")
         self.account.action_connect()
         made = self.endpoints()

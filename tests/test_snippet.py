@@ -6,10 +6,12 @@ from lxml import html
 
 from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests.common import ChromeBrowser
 
 from odoo.addons.web.tests import test_js
 
 from ..controllers import capture
+from .browser import AGENT
 from .test_form import SITE, FormCase
 from .web_common import AffiliateData
 
@@ -42,6 +44,17 @@ class SnippetCase(FormCase):
                 "website_id": self.env["website"].get_current_website().id,
             }
         )
+
+    def start_tour(self, *arguments, **options):
+        """A tour by a person: Odoo's browser calls itself headless, which is a robot,
+        and robots make no visits."""
+        spawn = ChromeBrowser._spawn_chrome
+
+        def as_person(browser, command):
+            return spawn(browser, [command[0], f"--user-agent={AGENT}", *command[1:]])
+
+        with patch.object(ChromeBrowser, "_spawn_chrome", as_person):
+            return super().start_tour(*arguments, **options)
 
     def edit(self, tour):
         url = self.env["website"].get_client_action_url(self.page.url)
