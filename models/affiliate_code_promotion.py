@@ -46,9 +46,7 @@ class AffiliateCode(models.Model):
         account = self.stripe_account_id
         stripe_api = account._api()
         try:
-            raw = stripe_api.get(
-                api_path("promotion_codes", self.foreign_promotion_id)
-            )
+            raw = stripe_api.get(api_path("promotion_codes", self.foreign_promotion_id))
             coupon = stripe_api.get(api_path("coupons", _coupon_of(raw)))
             self._mirror(account, "coupon", coupon)
         except StripeProblem as problem:

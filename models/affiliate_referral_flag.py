@@ -96,6 +96,7 @@ class AffiliateReferralFlag(models.Model):
         """The affiliate earns nothing by this person: reject what is pending, take
         back what is due or paid by new rows."""
         flags = self._decide(REFUSED)
+        kinds = dict(self._fields["kind"]._description_selection(self.env))
         for flag in flags:
             rows = self.env["affiliate.commission"].search(
                 [
@@ -109,7 +110,9 @@ class AffiliateReferralFlag(models.Model):
             pending = rows.filtered(
                 lambda r, lines=lines: r.state == "pending" and r.line_ref not in lines
             )
-            pending._reject(flag.note)
+            # Affiliates read the reason: what the note knows of the customer is not
+            # for them.
+            pending._reject(kinds[flag.kind])
         referrals = flags.referral_id.sudo()
         refused = {(flag.referral_id, flag.affiliate_id) for flag in flags.sudo()}
         referrals.filtered(lambda r: (r, r.affiliate_id) in refused).state = "rejected"

@@ -23,7 +23,9 @@ class TestStalled(WebhookCase):
         self.receive()
         now = fields.Datetime.now()
         self.past, self.soon = now - LONG_AGO, now + LONG_AGO
-        self.waiting = self.events.filtered(lambda event: event.state == "pending").sudo()
+        self.waiting = self.events.filtered(
+            lambda event: event.state == "pending"
+        ).sudo()
         self.waiting.received_at = self.past
         self.crons = self.env["affiliate.stripe.event"]._workers()
         self.crons.lastcall = self.past
