@@ -6,9 +6,8 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..lib import stripe_promotions
+from ..tools.people import keep_warning
 from .affiliate_code_promotion import OWNER_KEY
-
-WARNING = "mail.mail_activity_data_warning"
 
 
 class AffiliateCode(models.Model):
@@ -131,24 +130,16 @@ class AffiliateCode(models.Model):
         """Have one activity on an affiliate while codes of his are off in Stripe."""
         summary = self.env._("Tracking code is off in Stripe")
         for affiliate in self.affiliate_id.sudo():
-            activity = affiliate.activity_search(
-                [WARNING], additional_domain=[("summary", "=", summary)]
-            )
             off = affiliate.code_ids.filtered("is_off_at_stripe")
-            note = Markup("<br/>").join(
-                Markup("%s: %s") % (code.code, code.sync_error) for code in off
+            keep_warning(
+                affiliate,
+                summary,
+                Markup("<br/>").join(
+                    Markup("%s: %s") % (code.code, code.sync_error) for code in off
+                ),
+                affiliate.program_id.stripe_account_id._manager,
+                self.env._("This is solved."),
             )
-            if not note:
-                activity.action_feedback(feedback=self.env._("This is solved."))
-            elif activity:
-                activity.note = note
-            else:
-                affiliate.activity_schedule(
-                    WARNING,
-                    summary=summary,
-                    note=note,
-                    user_id=affiliate.program_id.stripe_account_id._manager().id,
-                )
 
     @api.model
     def _follow_promotions(self, account, domain):

@@ -13,10 +13,10 @@ from odoo.addons.iap.tools.iap_tools import mail_prepare_for_domain_search
 from ..lib import attribution, quality
 from ..lib.roles import MANAGER
 from ..tools.access import needs
+from ..tools.people import keep_warning
 from .affiliate_commission import COMPUTED_KINDS
 
 OPEN, ACCEPTED, REFUSED = "open", "accepted", "refused"
-WARNING = "mail.mail_activity_data_warning"
 
 
 class AffiliateReferralFlag(models.Model):
@@ -208,21 +208,13 @@ class AffiliateReferralFlag(models.Model):
                 told[affiliate].append(self.sudo().browse(newest).note)
         summary = self.env._("Referrals to look at")
         for affiliate in affiliates:
-            activity = affiliate.activity_search(
-                [WARNING], additional_domain=[("summary", "=", summary)]
+            keep_warning(
+                affiliate,
+                summary,
+                Markup("<br/>").join(told[affiliate]),
+                affiliate.program_id.stripe_account_id._manager,
+                self.env._("All was looked at."),
             )
-            note = Markup("<br/>").join(told[affiliate])
-            if not note:
-                activity.action_feedback(feedback=self.env._("All was looked at."))
-            elif activity:
-                activity.note = note
-            else:
-                affiliate.activity_schedule(
-                    WARNING,
-                    summary=summary,
-                    note=note,
-                    user_id=affiliate.program_id.stripe_account_id._manager().id,
-                )
 
 
 class AffiliateReferral(models.Model):

@@ -1,4 +1,5 @@
 from collections import defaultdict
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -7,9 +8,7 @@ from odoo.tools import SQL
 from ..lib.roles import ACCOUNTANT
 from ..tools.access import needs
 from ..tools.database import isolated
-from ..tools.people import first_member
-
-WARNING = "mail.mail_activity_data_warning"
+from ..tools.people import first_member, keep_warning
 
 
 class AffiliateSettlement(models.Model):
@@ -288,21 +287,13 @@ class AffiliateSettlement(models.Model):
         accountants = self.env.ref(ACCOUNTANT).sudo()
         tried = self.env["affiliate.affiliate"].union(*(key[0] for key in groups))
         for affiliate in tried.sudo():
-            activity = affiliate.activity_search(
-                [WARNING], additional_domain=[("summary", "=", summary)]
+            keep_warning(
+                affiliate,
+                summary,
+                failed.get(affiliate),
+                partial(first_member, accountants, affiliate.company_id),
+                self.env._("They are settled now."),
             )
-            note = failed.get(affiliate)
-            if not note:
-                activity.action_feedback(feedback=self.env._("They are settled now."))
-            elif activity:
-                activity.note = note
-            else:
-                affiliate.activity_schedule(
-                    WARNING,
-                    summary=summary,
-                    note=note,
-                    user_id=first_member(accountants, affiliate.company_id).id,
-                )
 
     @api.model
     def _get_due(self, date_to, affiliates, company):

@@ -9,7 +9,7 @@ from ..lib.roles import MANAGER
 from ..lib.stripe_client import API_VERSION, MAJOR_API_VERSION
 from ..lib.stripe_events import SUBSCRIBED
 from ..tools.access import needs
-from ..tools.people import first_member
+from ..tools.people import first_member, keep_warning
 
 _logger = logging.getLogger(__name__)
 
@@ -19,7 +19,6 @@ MAX_DOUBLINGS = 6
 # Another API version among so many of the newest events is no accident: a single one
 # may have been lost and then polled, and polled events have the account's version.
 LOOKED_AT_EVENTS, NO_ACCIDENT = 10, 3
-WARNING = "mail.mail_activity_data_warning"
 CRONS = tuple(
     f"ir_cron_{name}" for name in ("process", "poll", "webhooks", "sync", "nightly")
 )
@@ -260,19 +259,13 @@ class AffiliateStripeAccount(models.Model):
     def _update_warning(self):
         """Have one activity while something is wrong, and none when all is well."""
         for account in self.sudo():
-            note = Markup("<br/>").join(account._warnings())
-            activity = account.activity_search([WARNING])
-            if not note:
-                activity.action_feedback(feedback=self.env._("This is solved."))
-            elif activity:
-                activity.note = note
-            else:
-                account.activity_schedule(
-                    WARNING,
-                    summary=self.env._("Stripe connection needs attention"),
-                    note=note,
-                    user_id=account._manager().id,
-                )
+            keep_warning(
+                account,
+                self.env._("Stripe connection needs attention"),
+                Markup("<br/>").join(account._warnings()),
+                account._manager,
+                self.env._("This is solved."),
+            )
 
     def _manager(self):
         """Return whom to tell: a manager of this company, or whoever is there."""

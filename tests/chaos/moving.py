@@ -280,6 +280,18 @@ def test_nothing_is_left(place, uninstall):
     assert [promo["active"] for promo in place.at_stripe()[1]] == [True]
 
 
+def test_a_copy_that_is_left_changes_nothing_in_stripe(place):
+    ground, copy = place.ground, f"{place.database}_copy"
+    before = place.at_stripe(), place.writes()
+    try:
+        ground.databases.copy(place.database, copy)
+        uninstall_in_shell(Place(ground, copy, place.double))
+        assert Place(ground, copy, place.double).left() == {}
+        assert (place.at_stripe(), place.writes()) == before
+    finally:
+        ground.drop_database(copy)
+
+
 def test_it_can_be_left_while_stripe_is_out_of_reach(place):
     place.double.disturb(action="timeout", seconds=60, probability=1)
     with quick(2 * QUICK):
