@@ -21,5 +21,5 @@ def uninstall_hook(env):
             )
     # The triggers go with their tables, function and settings would stay.
     env.cr.execute("DROP FUNCTION IF EXISTS affiliate_settlement_sum() CASCADE")
-    env.cr.execute("DROP TABLE IF EXISTS affiliate_stripe_pace")
+    env.cr.execute("DROP TABLE IF EXISTS affiliate_stripe_pace, affiliate_stripe_mark")
     env["ir.config_parameter"].search([("key", "=like", "affiliate_stripe.%")]).unlink()

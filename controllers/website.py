@@ -131,6 +131,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=False,
     )
+    @waits_for_nobody(busy_page)
     def confirmed(self, program, **_others):
         """Thank for a confirmed application, whatever has come of it."""
         return request.render(
@@ -146,6 +147,7 @@ class AffiliateWebsite(http.Controller):
         readonly=True,
         sitemap=False,
     )
+    @waits_for_nobody(busy_page)
     def look_at_application(self, token, **_others):
         """Show the application behind the link of a mail, and a button to confirm it.
 
@@ -164,6 +166,7 @@ class AffiliateWebsite(http.Controller):
         methods=["POST"],
         sitemap=False,
     )
+    @waits_for_nobody(busy_page)
     def confirm_application(self, token, **_others):
         """The button of that page: whoever presses it has the mailbox."""
         application = request.env["affiliate.application"].sudo()._find(token)

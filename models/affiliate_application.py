@@ -315,6 +315,7 @@ class AffiliateApplication(models.Model):
             return self._look(user)
         mail_id = False
         with self._own_transaction() as own:
+            own.env["affiliate.stripe.sync"]._hurry(own.env.cr)
             own.env["affiliate.referral"]._lock_email(self.email)
             application = own.browse(self.id).exists()
             found = application._look(user)

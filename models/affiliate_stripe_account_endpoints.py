@@ -1,4 +1,3 @@
-import secrets
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -127,11 +126,8 @@ class AffiliateStripeAccount(models.Model):
         return address.scheme == "https"
 
     def _live_endpoints(self):
-        """Return the endpoints in use: not those that were retired, nor one that is
-        being made and has no secret yet."""
-        return self.sudo().endpoint_ids.filtered(
-            lambda row: row.secret and not row.valid_until
-        )
+        """Return the endpoints in use, without those that were retired."""
+        return self.sudo().endpoint_ids.filtered(lambda row: not row.valid_until)
 
     def _own_endpoints(self):
         """Return those that we made in Stripe, newest first."""
@@ -168,14 +164,9 @@ class AffiliateStripeAccount(models.Model):
                 )
             )
 
-    def _create_endpoint(self, planned=None):
-        """Make an endpoint at Stripe.
-
-        :param planned: the row that knows its mark already
-        """
+    def _create_endpoint(self):
         stripe_api = self._api()
         self._delete_lost_endpoints(stripe_api)
-        planned = planned or self._plan_endpoint()
         answer = stripe_api.post(
             api_path(ENDPOINTS),
             {
@@ -185,49 +176,45 @@ class AffiliateStripeAccount(models.Model):
                 "description": f"Odoo affiliate program ({self.env.cr.dbname})",
                 "metadata": {
                     "odoo_database": self.env.cr.dbname,
-                    MARK: planned.marks,
+                    MARK: self._plan_mark(),
                 },
             },
         )
-        planned.write(
+        return self.sudo().endpoint_ids.create(
             {
+                "account_id": self.id,
                 "stripe_id": answer["id"],
                 "url": answer["url"],
                 "api_version": answer.get("api_version"),
                 "secret": answer["secret"],
             }
         )
-        # Others read it in transactions of their own.
-        planned.flush_recordset()
-        return planned
-
-    def _plan_endpoint(self):
-        """Note the mark of an endpoint that is to be made; without a secret yet."""
-        rows = self.sudo().endpoint_ids
-        rows.filtered(lambda row: not row.secret).unlink()
-        return rows.create({"account_id": self.id, "marks": secrets.token_hex(8)})
 
     def _add_endpoint(self):
-        """Make a further endpoint: its mark committed before Stripe hears of it, its
-        secret before Stripe uses it."""
-        sync = self.env["affiliate.stripe.sync"]
-        with sync._transaction() as own:
-            planned = self.with_env(own.env)._plan_endpoint()
-        with sync._transaction() as own:
-            self.with_env(own.env)._create_endpoint(planned.with_env(own.env))
+        """Make a further endpoint, its secret committed before Stripe uses it."""
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            self.with_env(own.env)._create_endpoint()
         self.invalidate_recordset(["endpoint_ids"])
 
     def _delete_lost_endpoints(self, stripe_api):
         """Delete endpoints of ours whose secret we do not have: an attempt to connect
         was rolled back after Stripe had made them, or they are from before this
         database was restored from a backup."""
-        known = self.sudo().endpoint_ids.mapped("stripe_id")
+        known = self._known_endpoints()
         at_stripe = self._endpoints_at_stripe(stripe_api)
         self._look_for_rival(at_stripe)
         for raw in at_stripe.values():
             ours = self.sudo().webhook_token in raw["url"] and raw["id"] not in known
             if ours and "odoo_database" in raw["metadata"]:
                 stripe_api.delete(api_path(ENDPOINTS, raw["id"]))
+
+    def _known_endpoints(self):
+        """Return the ids of our endpoints, also of one that ``_add_endpoint`` has just
+        committed: this transaction, which began before, does not see it."""
+        known = set(self.sudo().endpoint_ids.mapped("stripe_id"))
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            account = own.env[self._name].browse(self.id)
+            return known.union(account.exists().endpoint_ids.mapped("stripe_id"))
 
     # === CHECKING === #
 
@@ -364,8 +351,8 @@ class AffiliateStripeAccount(models.Model):
 
         The mark is changed each time: see ``_look_for_rival``.
         """
-        mark, repaired = endpoint._plan_mark(), []
-        changes = {"metadata": {MARK: mark}}
+        mark = self._plan_mark(seen=raw["metadata"].get(MARK))
+        changes, repaired = {"metadata": {MARK: mark}}, []
         if raw["status"] != "enabled":
             changes["disabled"] = False
             repaired.append(
@@ -379,7 +366,9 @@ class AffiliateStripeAccount(models.Model):
         if raw["url"] != self.webhook_url:
             changes["url"] = self.webhook_url
             repaired.append(self.env._("The webhook got this Odoo's present address."))
-        endpoint.url = stripe_api.post(api_path(ENDPOINTS, raw["id"]), changes)["url"]
+        url = stripe_api.post(api_path(ENDPOINTS, raw["id"]), changes)["url"]
+        if endpoint.url != url:
+            endpoint.url = url
         return repaired
 
     def _endpoints_at_stripe(self, stripe_api):

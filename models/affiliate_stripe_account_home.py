@@ -36,10 +36,10 @@ class AffiliateStripeAccount(models.Model):
     )
     home_uuid = fields.Char(readonly=True, copy=False)
     home_database = fields.Char(readonly=True, copy=False)
-    home_url = fields.Char(
+    home_urls = fields.Char(
         readonly=True,
         copy=False,
-        help="Another address of this Odoo, of which a person said that it is right.",
+        help="Other addresses of this Odoo that a person has confirmed.",
     )
     rival_seen = fields.Datetime(
         string="Another database seen",
@@ -58,7 +58,7 @@ class AffiliateStripeAccount(models.Model):
     # === COMPUTE METHODS === #
 
     @api.depends(
-        *("state", "public_url", "home_uuid", "home_database", "home_url"),
+        *("state", "public_url", "home_uuid", "home_database", "home_urls"),
         "rival_seen",
     )
     def _compute_home_question(self):
@@ -86,7 +86,8 @@ class AffiliateStripeAccount(models.Model):
                 )
             )
         present = account._present_url()
-        if account.public_url and present not in (account.public_url, account.home_url):
+        known = (account.public_url, *(account.home_urls or "").split())
+        if account.public_url and present not in known:
             told.append(
                 self.env._(
                     "An administrator opened this Odoo at %(now)s; its public address "
@@ -171,13 +172,16 @@ class AffiliateStripeAccount(models.Model):
 
     def _remember_home(self, public_url=None):
         """Note that this database, at its present address, acts for the account."""
+        uuid, name = self._database_uuid(), self.env.cr.dbname
         for account in self.sudo():
-            present = account._present_url()
+            present, known = account._present_url(), ""
+            if (account.home_uuid, account.home_database) == (uuid, name):
+                known = account.home_urls or ""
             account.write(
                 {
-                    "home_uuid": self._database_uuid(),
-                    "home_database": self.env.cr.dbname,
-                    "home_url": present,
+                    "home_uuid": uuid,
+                    "home_database": name,
+                    "home_urls": " ".join(dict.fromkeys([present, *known.split()])),
                     "public_url": public_url or account.public_url or present,
                     "rival_seen": False,
                 }
@@ -266,11 +270,10 @@ class AffiliateStripeAccount(models.Model):
 
     def _is_mark_due(self):
         """Tell whether it was long ago that we saw our endpoint bear our own mark."""
-        limit = fields.Datetime.now() - MARK_FRESH
-        return not self.is_taking_over and any(
-            row.marks and (not row.mark_read_at or row.mark_read_at < limit)
-            for row in self._own_endpoints()
-        )
+        if self.is_taking_over or not self._own_endpoints():
+            return False
+        marks, read_at = self._read_known_marks()
+        return bool(marks) and read_at < fields.Datetime.now() - MARK_FRESH
 
     def _read_marks(self, stripe_api):
         try:
@@ -279,7 +282,64 @@ class AffiliateStripeAccount(models.Model):
             # Without the permission nobody can know.
             if problem.code != "permission":
                 raise
-        self._own_endpoints()._note_mark()
+        self._note_marks()
+
+    def _read_known_marks(self):
+        """Return (our marks, the newest first; when we last read or wrote one).
+
+        As they are committed now: this transaction may have begun before others of
+        ours noted some.
+        """
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            own.env.cr.execute(
+                """SELECT marks, read_at FROM affiliate_stripe_mark
+                    WHERE account_id = %s""",
+                [self.id],
+            )
+            marks, read_at = own.env.cr.fetchone() or ("", None)
+            return marks.split(), read_at
+
+    def _plan_mark(self, seen=None):
+        """Return the mark for the next write to Stripe, noted before it is sent.
+
+        :param str seen: the mark that is there now; it stays known, also where Stripe
+            refuses each new one
+        """
+        mark = secrets.token_hex(MARK_BYTES)
+        self._note_marks(mark, seen)
+        return mark
+
+    def _note_marks(self, *marks):
+        """Note that marks are ours, the newest first, or just that we have read ours.
+
+        In a transaction of its own: it stays noted whatever comes of what follows.
+        """
+        with self.env["affiliate.stripe.sync"]._transaction() as own:
+            own.env.cr.execute(
+                """INSERT INTO affiliate_stripe_mark AS known
+                          (account_id, marks, read_at)
+                   VALUES (%(account)s, %(marks)s, clock_timestamp() AT TIME ZONE 'UTC')
+                   ON CONFLICT (account_id) DO UPDATE
+                      SET marks = left(
+                              concat_ws(' ', NULLIF(%(marks)s, ''), known.marks),
+                              %(kept)s),
+                          read_at = excluded.read_at""",
+                {
+                    "account": self.id,
+                    "marks": " ".join(filter(None, marks)),
+                    "kept": KEPT_MARKS * (2 * MARK_BYTES + 1),
+                },
+            )
+
+    def init(self):  # pylint: disable=missing-return
+        super().init()
+        # No model: it is read and written in transactions of its own, also for an
+        # account that is not committed yet.
+        self.env.cr.execute(
+            """CREATE TABLE IF NOT EXISTS affiliate_stripe_mark (
+                   account_id integer PRIMARY KEY, marks text NOT NULL,
+                   read_at timestamp NOT NULL)"""
+        )
 
     def _look_for_rival(self, at_stripe):
         """Note, and say, that another database works with our webhook.
@@ -292,14 +352,14 @@ class AffiliateStripeAccount(models.Model):
         """
         if self.state == "draft" or self.is_taking_over:
             return
-        known = " ".join(self.sudo().endpoint_ids.filtered("marks").mapped("marks"))
+        known, _read_at = self._read_known_marks()
         token = self.sudo().webhook_token
         marks = {
             raw["metadata"].get(MARK)
             for raw in at_stripe.values()
             if token in raw["url"]
         }
-        if marks - {None, *known.split()}:
+        if marks - {None, *known}:
             self._note_rival()
             raise StripeProblem("elsewhere", self._home_text(self._home_differences()))
 
@@ -322,37 +382,6 @@ class AffiliateStripeAccount(models.Model):
         if told := self._home_differences():
             texts.append(self._home_text(told))
         return texts
-
-
-class AffiliateStripeEndpoint(models.Model):
-    _inherit = "affiliate.stripe.endpoint"
-
-    # What the metadata in Stripe say: the newest mark first. Older ones are known, too:
-    # Stripe's answer may be lost, and two checks may overtake each other.
-    marks = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS)
-    mark_read_at = fields.Datetime(readonly=True, copy=False)
-
-    def _plan_mark(self):
-        """Return the mark for the next write to Stripe, noted before it is sent."""
-        self.ensure_one()
-        mark = secrets.token_hex(MARK_BYTES)
-        self._note_mark(mark)
-        return mark
-
-    def _note_mark(self, mark=None):
-        """Note that a mark is ours, or just that we have read one.
-
-        In a transaction of its own: it stays noted whatever comes of what follows.
-        """
-        with self.env["affiliate.stripe.sync"]._transaction() as own:
-            own.env.cr.execute(
-                """UPDATE affiliate_stripe_endpoint
-                      SET marks = left(concat_ws(' ', %s, marks), %s),
-                          mark_read_at = clock_timestamp() AT TIME ZONE 'UTC'
-                    WHERE id = ANY(%s)""",
-                [mark, KEPT_MARKS * (2 * MARK_BYTES + 1), self.ids],
-            )
-        self.invalidate_recordset(["marks", "mark_read_at"], flush=False)
 
 
 def _origin(address):

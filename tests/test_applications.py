@@ -18,6 +18,7 @@ from odoo.tools import mute_logger
 
 from ..models import affiliate_application
 from .mail_common import FORM, ApplicationCase
+from .test_patience import locked_address
 from .web_common import PASSWORD
 
 JANE = FORM["email"]
@@ -141,6 +142,16 @@ class TestConfirmation(ApplicationCase):
         self.assertEqual(len(self.applied()), 1)
         partners = self.env["res.partner"]
         self.assertEqual(partners.search_count([("email", "=", JANE)]), 1)
+
+    def test_the_button_waits_for_nobody(self):
+        self.apply()
+        path = self.link(self.run_cron()[0])
+        pressed = {"csrf_token": self.csrf_token(self.get(path).text)}
+        with locked_address(self, JANE):
+            self.get(path, 503, data=pressed)
+        self.assertFalse(self.applied())
+        self.get(path, data=pressed)
+        self.assertEqual(len(self.applied()), 1)
 
     def test_old_and_made_up_links(self):
         self.apply()

@@ -48,7 +48,7 @@ class HomeCase(EndpointCase, CodesCase):
 
     def later(self):
         """Long enough after we have seen our mark."""
-        self.account.sudo().endpoint_ids.mark_read_at = False
+        self.env.cr.execute("UPDATE affiliate_stripe_mark SET read_at = '2020-01-01'")
         self.env.flush_all()
 
     # --- what is asked ----------------------------------------------------------------
@@ -245,12 +245,20 @@ class TestSecondDatabase(HomeCase):
 
     def test_an_answer_that_was_lost_is_no_other_database(self):
         """Stripe changed the mark, then our transaction was rolled back."""
-        endpoint = self.account._own_endpoints()
-        mark = endpoint._plan_mark()
+        mark = self.account._plan_mark()
         self.shop.post(
             f"{PATH}/{self.at_stripe()[0]['id']}", metadata={"odoo_mark": mark}
         )
         self.check()
+        self.assertFalse(self.account.home_question)
+
+    def test_a_key_that_may_not_write_is_no_other_database(self):
+        """Each day a mark is noted and refused; the one that is there stays known."""
+        self.double.add_key(KEY, permissions=["webhook_read", "event_read"])
+        for _day in range(8):
+            self.later()
+            self.check()
+        self.assertIn("may not look after", self.account.webhook_problem)
         self.assertFalse(self.account.home_question)
 
     def test_the_new_home_takes_the_webhook_over(self):
@@ -261,7 +269,7 @@ class TestSecondDatabase(HomeCase):
         self.assert_healthy()
         self.assertFalse(self.account.home_question)
         mark = self.at_stripe()[0]["metadata"]["odoo_mark"]
-        self.assertEqual(mark, self.account._own_endpoints().marks.split()[0])
+        self.assertEqual(mark, self.account._read_known_marks()[0][0])
         self.shop.product("Next")
         self.deliver()
         self.assertIn("Next", self.names())
@@ -398,6 +406,10 @@ class TestPublicAddress(HomeCase):
         self.assertFalse(self.account.home_question)
         self.open_elsewhere("http://10.9.9.9:8069")
         self.assertTrue(self.account.home_question)
+        self.answer("home")
+        for url in ("http://10.0.0.5:8069", "http://10.9.9.9:8069", self.base_url()):
+            self.open_elsewhere(url)
+            self.assertFalse(self.account.home_question)
 
     def test_a_new_address_is_taken_when_a_person_says_so(self):
         self.open_elsewhere("https://odoo.new.example")

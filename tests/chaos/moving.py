@@ -107,6 +107,7 @@ def place(ground):
 def assert_powerless(place, before, **where):
     """Whatever the copy does: nothing changes in Stripe, and nobody is told of it."""
     at_stripe, writes = before
+    place.do("later", **where)
     refused = place.do("act", **where)
     assert len(refused) == 5
     assert all("may be a copy" in text for text in refused)
@@ -145,6 +146,33 @@ def test_a_copy_of_the_same_name_elsewhere(place, cluster):
     assert not place.do("work")["question"]
 
 
+# --- at home --------------------------------------------------------------------------
+
+
+def assert_at_home(place):
+    """One endpoint, ours, and nobody asks anything; today and tomorrow."""
+    for _day in range(2):
+        place.do("later")
+        assert not place.do("work")["question"]
+        (endpoint,) = place.at_stripe()[0]
+        known = place.ground.postgres.query(
+            """select stripe_id from affiliate_stripe_endpoint
+                where valid_until is null""",
+            place.database,
+        )
+        assert known == [endpoint["id"]]
+
+
+def test_a_home_is_asked_nothing(place):
+    """What another transaction of ours has just noted is not another database."""
+    assert_at_home(place)
+    place.do("later")
+    assert not place.do("roll")["question"]
+    assert_at_home(place)
+    place.do("delete_endpoint", url=place.double.url)
+    assert_at_home(place)
+
+
 # --- backups --------------------------------------------------------------------------
 
 
@@ -156,6 +184,7 @@ def test_a_restored_backup(place):
         place.do("enroll", name="Uma Iyer", wish="SUMMER")
         place.do("sell", url=place.double.url, code="SUMMER", email="a@shop.example")
         place.do("sell", url=place.double.url, code="DRONA1", email="b@shop.example")
+        place.do("roll")
         earned = place.do("work")["earned"]
         assert earned == {"SUMMER": 24.0, "DRONA1": 24.0}
         ground.drop_database(place.database)
@@ -171,6 +200,7 @@ def test_a_restored_backup(place):
     assert not state["question"]
     assert state["earned"] == {"DRONA1": 24.0}
     assert [e["url"].startswith(BASE) for e in place.at_stripe()[0]] == [True]
+    assert_at_home(place)
     # A code of the lost affiliate is nobody's until a person has seen whose it was.
     state = place.do("enroll", name="Zoe Lee", wish="SUMMER")
     assert state["codes"].get("SUMMER") != "synced"
@@ -272,6 +302,7 @@ def test_nothing_is_left(place, uninstall):
     place.do("sell", url=place.double.url, code="DRONA1", email="a@shop.example")
     assert place.do("work")["earned"] == {"DRONA1": 24.0}
     assert place.left(), "there must be something to leave"
+    place.do("later")
     with quick(3 * QUICK):
         uninstall(place)
     assert place.left() == {}

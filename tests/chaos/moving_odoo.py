@@ -68,6 +68,14 @@ def sell(env, url, code, email):
     shop.buy(shop.price(10000), email, code=code)
 
 
+def delete_endpoint(env, url):
+    """Somebody deletes our endpoint in Stripe's dashboard."""
+    endpoint = env["affiliate.stripe.endpoint"].search(
+        [("valid_until", "=", False)], limit=1
+    )
+    Shop(DoubleClient(url), KEY).delete(f"webhook_endpoints/{endpoint.stripe_id}")
+
+
 def act(env):
     """All that people and scheduled actions would do in Stripe; who was refused."""
     affiliate = env["affiliate.affiliate"].search([], limit=1)
@@ -93,10 +101,25 @@ def act(env):
 def work(env):
     """What scheduled actions do."""
     for name in ("webhooks", "codes", "poll"):
-        env.ref(f"affiliate_stripe.ir_cron_{name}").method_direct_trigger()
+        # What else it returns is the news of a failure.
+        done = env.ref(f"affiliate_stripe.ir_cron_{name}").method_direct_trigger()
+        assert done is True, (name, done)
         env.cr.commit()
     env["affiliate.stripe.event"]._process_pending()
     env["affiliate.stripe.run"]._cron_walk()
+    env.cr.commit()
+    return look(env)
+
+
+def later(env):
+    """Long enough after our mark in Stripe was read for the last time."""
+    env.cr.execute("UPDATE affiliate_stripe_mark SET read_at = '2020-01-01'")
+    env.cr.commit()
+
+
+def roll(env):
+    """A new signing secret, by the button."""
+    env["affiliate.stripe.account"].search([]).action_roll_secret()
     env.cr.commit()
     return look(env)
 
