@@ -151,7 +151,7 @@ class AffiliateStripeAccount(models.Model):
     def _present_url(self):
         """Return the address that Odoo has now."""
         # pylint: disable-next=super-method-mismatch
-        return super().get_base_url().rstrip("/")
+        return _origin(super().get_base_url())
 
     # === ACTION METHODS === #
 
