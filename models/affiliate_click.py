@@ -51,8 +51,7 @@ RECORD = f"""{CODE}
                write_date = clock_timestamp() AT TIME ZONE 'UTC'
          WHERE visitor = %(was)s AND date > %(recently)s
            AND program_id = (SELECT program_id FROM code)
-           -- What stands behind a lead stays there.
-           AND NOT EXISTS (SELECT FROM affiliate_referral WHERE visitor = %(was)s)
+           AND %(movable)s
      RETURNING code_id
     ), stored AS (  -- a new visit, unless one goes on
         INSERT INTO affiliate_click
@@ -171,6 +170,7 @@ class AffiliateClick(models.Model):
                         **values,
                         visitor=reference.visitor,
                         was=was,
+                        movable=_movable(was),
                         recently=SQL(
                             "(clock_timestamp() AT TIME ZONE 'UTC') - %s", SAME_VISIT
                         ),
@@ -301,3 +301,12 @@ class AffiliateClick(models.Model):
     @api.model
     def _sign(self, text):
         return hmac(self.env(su=True), "affiliate_stripe.visitor", text)
+
+
+def _movable(was):
+    """Return the SQL that tells whether visits under another id may be moved: what
+    stands behind a lead stays there. Without such an id no lead is asked for, which
+    may be locked."""
+    if not was:
+        return SQL("FALSE")
+    return SQL("NOT EXISTS (SELECT FROM affiliate_referral WHERE visitor = %s)", was)

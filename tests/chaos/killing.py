@@ -108,15 +108,14 @@ LONG_AGO_SQL = """
     update affiliate_stripe_event set received_at = received_at - interval '1 hour';
     update ir_cron set lastcall = lastcall - interval '1 hour'
 """
+SCRIPT = {"Origin": "http://127.0.0.1", "Content-Type": "text/plain"}
 #: What is locked, and how a link, a visit, a lead, the form and a page are answered.
 LOCKS = {
-    # The lead's visitor is made up: it needs no visits, and is taken.
-    "lock affiliate_click in access exclusive mode": (302, 503, 204, 200, 200),
+    "lock affiliate_click in access exclusive mode": (302, 503, 503, 200, 200),
     "select from affiliate_code for update": (302, 503, 503, 200, 200),
     "lock affiliate_code in access exclusive mode": (503, 503, 503, 200, 200),
     "lock affiliate_rate_limit_log in access exclusive mode": (302, 200, 204, 200, 200),
-    # Leads stand on visits: which may be moved is asked there.
-    "lock affiliate_referral in access exclusive mode": (302, 503, 503, 200, 200),
+    "lock affiliate_referral in access exclusive mode": (302, 200, 503, 200, 200),
     "lock affiliate_program in access exclusive mode": (503, 503, 503, 503, 503),
 }
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
@@ -222,6 +221,7 @@ def test_links_wait_for_nobody(ground):
         known = inside_odoo(ground, database, VISITORS)
         log = new_log(ground.cache / "log", f"chaos_{database}")
         with odoo_server(ground, database, log, *SERVER) as server:
+            known["reference"] = issued(server, known)
             visit(server, known)
             for statement, statuses in LOCKS.items():
                 with locking(server, statement):
@@ -236,24 +236,37 @@ def test_links_wait_for_nobody(ground):
 def visit(server, known):
     """A link, what the script tells of a visit and of a lead, the form, a page."""
     public, browser = f"/affiliate/v1/{known['key']}", dict(BROWSER)
-    somebody = uuid.uuid4().hex
-    reference, email = f"{known['code']}_{somebody[:22]}", f"{somebody}@example.com"
-    script = {**browser, "Origin": "http://127.0.0.1", "Content-Type": "text/plain"}
+    reference, email = known["reference"], f"{uuid.uuid4().hex}@example.com"
+    script = {**browser, **SCRIPT}
     asked = (
         (f"/a/{known['code']}", None, browser),
-        (f"{public}/click", {"reference": reference, "url": known["site"]}, script),
+        # As of somebody who comes for the first time.
+        (f"{public}/click", {"reference": known["code"], "url": known["site"]}, script),
         (f"{public}/lead", {"reference": reference, "email": email}, script),
         (f"/affiliate/form/{known['key']}", None, browser),
         ("/affiliates", None, browser),
     )
-    statuses = []
-    for path, body, headers in asked:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        method = "POST" if body else "GET"
-        connection.request(method, path, body and json.dumps(body), headers)
-        statuses.append(connection.getresponse().status)
-        connection.close()
-    return tuple(statuses)
+    return tuple(
+        status for status, _text in (ask_page(server, *what) for what in asked)
+    )
+
+
+def issued(server, known):
+    """The reference that the server gives a visitor who comes for the first time."""
+    body = {"reference": known["code"], "url": known["site"]}
+    path = f"/affiliate/v1/{known['key']}/click"
+    _status, text = ask_page(server, path, body, {**BROWSER, **SCRIPT})
+    return json.loads(text)["reference"]
+
+
+def ask_page(server, path, body, headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    method = "POST" if body else "GET"
+    connection.request(method, path, body and json.dumps(body), headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, text
 
 
 @contextmanager
