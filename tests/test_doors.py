@@ -10,7 +10,7 @@ from odoo.tests import new_test_user, tagged
 from odoo.tools import SQL
 
 from .common import StripeCase
-from .test_security import MODULE, PUBLIC_METHODS
+from .test_security import MODULE, PUBLIC_METHODS, filled
 
 OFFICER, MANAGER, ACCOUNTANT = "officer", "manager", "accountant"
 ELSEWHERE = "all roles in another company"
@@ -231,26 +231,8 @@ class DoorCase(StripeCase):
         }
         if model in make:
             return make[model]().sudo()
-        return records.search([], limit=1) or self.filled(model)
-
-    def filled(self, model):
-        """Make a record of a model, and before it those it cannot be without."""
-        records = self.env[model].sudo()
         values = {"account_id": self.account.id, "company_id": self.env.company.id}
-        for field in records._fields.values():
-            if not field.required or field.name in values or field.default:
-                continue
-            if field.type == "char":
-                values[field.name] = f"{model}_1"
-            elif field.type in ("date", "datetime"):
-                values[field.name] = "2026-01-01"
-            elif field.type == "integer":
-                values[field.name] = 1
-            elif field.type == "selection":
-                values[field.name] = field.get_values(self.env)[0]
-            elif field.type == "many2one":
-                values[field.name] = self.record_of(field.comodel_name).id
-        return records.create({k: v for k, v in values.items() if k in records._fields})
+        return records.search([], limit=1) or filled(records, values, self.record_of)
 
     def tables(self):
         """Return a fingerprint of all rows of ours, and of others we may write."""

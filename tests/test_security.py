@@ -1,6 +1,5 @@
 """Who may do what. The lists here are law: a new model or method has to be added."""
 
-from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.service.model import get_public_method
 from odoo.tests import TransactionCase, new_test_user, tagged
@@ -145,6 +144,27 @@ def own_models(env):
         for name, model in env.registry.items()
         if model._original_module == MODULE and not model._abstract
     )
+
+
+def filled(model, values, make):
+    """Make a record with whatever it cannot be without.
+
+    :param dict values: given to fields that the model has
+    :param make: ``f(name of a model) -> record``, for required links
+    """
+    samples = {"char": f"{model._name}_1", "integer": 1}
+    samples |= dict.fromkeys(("date", "datetime"), "2026-01-01")
+    values = {name: value for name, value in values.items() if name in model._fields}
+    for field in model._fields.values():
+        if not field.required or field.name in values or field.default:
+            continue
+        if field.type == "selection":
+            values[field.name] = field.get_values(model.env)[0]
+        elif field.type == "many2one":
+            values[field.name] = make(field.comodel_name).id
+        elif field.type in samples:
+            values[field.name] = samples[field.type]
+    return model.create(values)
 
 
 def lasting_models(env):
@@ -585,22 +605,6 @@ class TestCompanies(SecurityCase):
             self._fill(name)
 
     def _fill(self, name):
-        """Make a record, and before it those it cannot be without; return one."""
         model = self.env[name].with_context(active_test=False)
-        if found := model.search([], limit=1):
-            return found
         values = {"account_id": self.account.id, "company_id": self.company.id}
-        for field in model._fields.values():
-            if not field.required or field.name in values or field.default:
-                continue
-            if field.type == "char":
-                values[field.name] = f"{name}_1"
-            elif field.type in ("date", "datetime"):
-                values[field.name] = fields.Datetime.now()
-            elif field.type == "integer":
-                values[field.name] = 1
-            elif field.type == "selection":
-                values[field.name] = field.get_values(self.env)[0]
-            elif field.type == "many2one":
-                values[field.name] = self._fill(field.comodel_name).id
-        return model.create({k: v for k, v in values.items() if k in model._fields})
+        return model.search([], limit=1) or filled(model, values, self._fill)
