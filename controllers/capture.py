@@ -140,8 +140,11 @@ class _Form:
         if not self.reference or not _is_looked_at(self.tracking):
             return
         visitor = self.reference.visitor
-        if visitor and request.env["affiliate.click"]._has_visits(visitor):
-            return
+        try:
+            if visitor and request.env["affiliate.click"]._has_visits(visitor):
+                return
+        except LockNotAvailable:
+            return  # the form is shown all the same
         visit = _visit(
             visits.carried(self.values), request.httprequest.referrer, self.text("to")
         )

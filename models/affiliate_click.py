@@ -269,14 +269,19 @@ class AffiliateClick(models.Model):
     def _issued(self, code, visitor=""):
         """Return the Reference of a code and a visitor: of the one that a browser
         names where our server has issued this id, else of a new one."""
-        known = self._believed(visits.Reference(code, visitor))
-        return visits.Reference(code, known.visitor or self._new_visitor())
+        try:
+            known = self._believed(visits.Reference(code, visitor)).visitor
+        except LockNotAvailable:
+            known = ""  # whoever follows a link waits for nobody: he gets a new id
+        return visits.Reference(code, known or self._new_visitor())
 
     @api.model
     def _believed(self, reference):
         """Return a Reference, without its visitor where the id is not one of ours.
 
         What has visits was issued: the key is another one in a restored database.
+
+        :raise psycopg2.errors.LockNotAvailable: visits are locked, so nobody knows
         """
         visitor = reference.visitor
         if visitor and not visits.is_issued(visitor, self._sign):
@@ -286,17 +291,8 @@ class AffiliateClick(models.Model):
 
     @api.model
     def _has_visits(self, visitor):
-        try:
-            return bool(
-                self._ask(
-                    SQL(
-                        "SELECT 1 FROM affiliate_click WHERE visitor = %s LIMIT 1",
-                        visitor,
-                    )
-                )
-            )
-        except LockNotAvailable:
-            return False  # a visitor waits for nobody: he gets a new id
+        known = SQL("SELECT 1 FROM affiliate_click WHERE visitor = %s LIMIT 1", visitor)
+        return bool(self._ask(known))
 
     @api.model
     def _sign(self, text):

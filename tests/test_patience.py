@@ -80,6 +80,16 @@ class TestLinksWaitForNobody(TrackingCase):
         self.assertEqual(self.send("lead", body).status_code, 204)
         self.assertEqual(len(self.leads()), 1)
 
+    def test_whose_visits_nobody_can_look_up_is_told_to_come_again(self):
+        """An id with another key may have visits: it is not taken for made up."""
+        reference = f"DRONA29_{'x' * 22}"
+        body = {"email": "jane@example.com", "reference": reference}
+        with locked(self, "affiliate_click"):
+            self.assertEqual(self.send("lead", body).status_code, 503)
+        self.assertFalse(self.leads())
+        self.assertEqual(self.send("lead", body).status_code, 204)
+        self.assertTrue(self.leads().without_visit)
+
     def test_what_is_not_counted_hinders_nobody(self):
         body = {"email": "jane@example.com", "reference": "DRONA29"}
         with locked(self, "affiliate_rate_limit_log"):

@@ -243,7 +243,7 @@ def visit(server, known):
         # As of somebody who comes for the first time.
         (f"{public}/click", {"reference": known["code"], "url": known["site"]}, script),
         (f"{public}/lead", {"reference": reference, "email": email}, script),
-        (f"/affiliate/form/{known['key']}", None, browser),
+        (f"/affiliate/form/{known['key']}?reference={reference}", None, browser),
         ("/affiliates", None, browser),
     )
     return tuple(
