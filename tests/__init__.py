@@ -67,6 +67,7 @@ from . import (
     test_stripe_cases,
     test_sync_now,
     test_stripe_double_api,
+    test_stripe_double_authorizations,
     test_stripe_double_billing,
     test_stripe_double_bulk,
     test_stripe_double_contract,

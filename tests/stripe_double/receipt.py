@@ -117,14 +117,14 @@ def paid_charges(world, session):
 
 
 def _refundable(world, charge):
-    taken = charge["amount_refunded"] + refunds.disputed(world, charge)
-    return max(charge["amount"] - taken, 0)
+    left = refunds.left_of(world, charge)
+    return max(left - refunds.disputed(world, charge), 0)
 
 
 def _disputable(world, charge):
     """Once, as long as not everything came back."""
     disputes = world.all("dispute", charge=charge["id"])
-    return not disputes and charge["amount_refunded"] < charge["amount"]
+    return not disputes and refunds.left_of(world, charge) > 0
 
 
 def _badge(world, charge):
@@ -156,9 +156,9 @@ def _payment(world, session, charge):
         whole = money(charge["amount"], currency)
         parts.append(f"<p>Refunded {back} of {whole}.</p>")
     disputes = world.all("dispute", charge=charge["id"])
-    happened = [
-        (refund, REFUND) for refund in world.all("refund", charge=charge["id"])
-    ] + [(dispute, DISPUTE) for dispute in disputes]
+    happened = [(refund, REFUND) for refund in refunds.refunds_of(world, charge)] + [
+        (dispute, DISPUTE) for dispute in disputes
+    ]
     if happened:
         happened.sort(key=lambda pair: pair[0]["created"])
         parts.append(f"<ul>{''.join(_told(*pair) for pair in happened)}</ul>")

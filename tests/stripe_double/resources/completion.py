@@ -195,8 +195,8 @@ def _charge(world, session, delayed):
     )
     session["payment_intent"] = intent["id"]
     if delayed:
-        with world.change(intent, "payment_intent.processing"):
-            intent["status"] = "processing"
+        details = session["customer_details"]
+        payments.start_debit(world, intent, details["email"], details["name"])
         return
     collect(world, session, intent)
 
