@@ -75,6 +75,7 @@ from . import (
     test_stripe_double_events,
     test_stripe_double_extras,
     test_stripe_double_hostile,
+    test_stripe_double_outside,
     test_stripe_double_pages,
     test_stripe_double_process,
     test_stripe_double_scenarios,

@@ -22,6 +22,7 @@ SETTINGS = {
     "check_answers": "check whole answers too, with everything expanded (slow)",
     "dunning_end": "after the last failed attempt: cancel, unpaid or past_due",
     "minimum_charges": "invoices below the minimum go to the customer's balance",
+    "payment_records": "what is paid out of band leaves a payment record",
     "quiet": "log no events (bulk loading of history)",
     "refund_status_at_creation": "succeeded, pending or requires_action",
     "refunds_without_charge": "new refunds name their payment intent only",
@@ -136,7 +137,7 @@ class Control:
             world.side[customer_id]["declines"] = declines
 
     def pay_invoice(self, invoice_id, amount=None):
-        """The customer pays an open invoice, or a part of it (bank transfer)."""
+        """The customer pays an open invoice, a part of it, or too much (transfer)."""
         with self.lock:
             world, invoice = self.find("invoice", invoice_id)
             return clone(invoices.pay(world, invoice, amount))

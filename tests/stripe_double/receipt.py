@@ -105,7 +105,7 @@ def paid_charges(world, session):
         where = {"parent__subscription_details__subscription": session["subscription"]}
         for invoice in world.all("invoice", **where):
             for payment in payments.payments_of(world, invoice):
-                if payment["status"] == "paid":
+                if payment["status"] == "paid" and payments.has_intent(payment):
                     keys.append(payment["payment"]["payment_intent"])
     found = [
         charge

@@ -221,6 +221,11 @@ def _description(invoice):
     return None
 
 
+def has_intent(payment):
+    """Other payments come from a charge of old or from a payment record."""
+    return bool(payment["payment"].get("payment_intent"))
+
+
 def intent_of(world, payment):
     return world.peek("payment_intent", payment["payment"]["payment_intent"])
 

@@ -11,6 +11,7 @@ from . import (  # noqa: F401
     payouts,
     platform,
     promotions,
+    records,
     refunds,
     schedules,
     subscriptions,

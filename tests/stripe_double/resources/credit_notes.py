@@ -2,7 +2,7 @@
 
 from ..billing import credit_notes as engine
 from ..billing import payments
-from ..errors import ApiError
+from ..errors import ApiError, missing
 from ..routing import listing, paginate_items, retrieval, route
 from . import common, refunds
 
@@ -37,23 +37,18 @@ def create_credit_note(call):
     )
     note["pdf"] = f"{world.double.url}/cn/{note['id']}/pdf"
     engine.total(note, engine.build_lines(world, note, params))
-    given = _existing(world, params.get("refunds") or [])
+    given = [
+        _existing(world, entry, f"refunds[{index}]")
+        for index, entry in enumerate(params.get("refunds") or [])
+    ]
     refund, credit = params.get("refund_amount", 0), params.get("credit_amount", 0)
-    known = sum(amount for _refund, amount in given)
+    known = sum(entry["amount_refunded"] for entry in given)
     spent = known + refund + credit + (note["out_of_band_amount"] or 0)
     engine.split(note, invoice, spent)
     if refund:
         made = refunds.make(world, _charge(world, invoice), refund)
-        given.append((made, refund))
-    note["refunds"] = [
-        {
-            "amount_refunded": amount,
-            "payment_record_refund": None,
-            "refund": obj["id"],
-            "type": "refund",
-        }
-        for obj, amount in given
-    ]
+        given.append(_entry(made, refund))
+    note["refunds"] = given
     if credit:
         note["customer_balance_transaction"] = _credit(world, note, credit)
     world.add(note, "credit_note.created")
@@ -61,18 +56,41 @@ def create_credit_note(call):
     return note
 
 
-def _existing(world, entries):
-    """Refunds made before, now explained by this note."""
-    found = []
-    for index, entry in enumerate(entries):
-        obj = world.find("refund", entry.get("refund"), f"refunds[{index}][refund]")
-        found.append((obj, entry.get("amount_refunded", obj["amount"])))
-    return found
+def _entry(refund, amount):
+    return {
+        "amount_refunded": amount,
+        "payment_record_refund": None,
+        "refund": refund["id"],
+        "type": "refund",
+    }
+
+
+def _existing(world, entry, param):
+    """A refund made before, now explained by this note."""
+    if entry.get("type") == "payment_record_refund":
+        return _of_record(world, entry, param)
+    obj = world.find("refund", entry.get("refund"), f"{param}[refund]")
+    return _entry(obj, entry.get("amount_refunded", obj["amount"]))
+
+
+def _of_record(world, entry, param):
+    """Money that was given back outside of Stripe, as its payment record tells."""
+    named = entry["payment_record_refund"]
+    world.find("payment_record", named["payment_record"], param)
+    known = world.side[named["payment_record"]]["refunds"]
+    if named["refund_group"] not in known:
+        raise missing("refund_group", named["refund_group"], param)
+    amount = entry.get("amount_refunded", known[named["refund_group"]])
+    return {
+        "amount_refunded": amount,
+        "payment_record_refund": dict(named),
+        "type": "payment_record_refund",
+    }
 
 
 def _charge(world, invoice):
     for payment in payments.payments_of(world, invoice):
-        if payment["status"] == "paid":
+        if payment["status"] == "paid" and payments.has_intent(payment):
             intent = payments.intent_of(world, payment)
             return world.peek("charge", intent["latest_charge"])
     raise ApiError("This invoice has no charge to refund.", param="refund_amount")

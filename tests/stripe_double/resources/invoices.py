@@ -172,9 +172,12 @@ def pay_invoice(call, invoice):
 
 @route("POST", "/v1/invoices/{invoice}/attach_payment", "invoice")
 def attach_payment(call, invoice):
-    """What a payment intent has collected, or will, pays this invoice too."""
+    """What a payment intent has collected, or a payment record tells, pays this."""
     world = call.world
     obj = world.find("invoice", invoice)
+    key = call.params.get("payment_record")
+    if key:
+        return engine.attach_record(world, obj, world.find("payment_record", key, "id"))
     intent = world.find("payment_intent", call.params["payment_intent"], "intent")
     return engine.attach(world, obj, intent)
 
