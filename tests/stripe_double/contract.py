@@ -45,6 +45,60 @@ INCLUDABLE = {
 #: Optional fields that Stripe leaves out instead of answering ``null``.
 ABSENT = {"currency_options", "deleted", "secret"}
 
+#: Optional fields that Stripe's API description does not require: they are left out
+#: where there is nothing to say, while others are answered ``null``.
+LEFT_OUT = {
+    "charge": {
+        "authorization_code",
+        "level3",
+        "presentment_details",
+        "radar_options",
+        "transfer",
+    },
+    "checkout.session": {
+        "allowed_payment_method_types",
+        "branding_settings",
+        "excluded_payment_method_types",
+        "name_collection",
+        "optional_items",
+        "presentment_details",
+        "redirect_on_completion",
+        "return_url",
+        "tax_id_collection",
+    },
+    "customer": {"business_name", "customer_account", "individual_name"},
+    "dispute": {"intended_submission_method", "network_reason_code"},
+    "event": {"account", "context"},
+    "invoice": {"status_details", "threshold_reason"},
+    "invoiceitem": {"frozen_fields", "invoicing_rules", "proration_details"},
+    "payment_intent": {
+        "allowed_payment_method_types",
+        "hooks",
+        "payment_details",
+        "payment_record",
+        "presentment_details",
+    },
+    "payment_link": {"name_collection", "optional_items"},
+    "product": {"tax_details"},
+    "refund": {
+        "description",
+        "failure_balance_transaction",
+        "failure_reason",
+        "instructions_email",
+        "next_action",
+        "pending_reason",
+        "presentment_details",
+    },
+    "setup_intent": {
+        "allowed_payment_method_types",
+        "attach_to_self",
+        "customer_account",
+        "managed_payments",
+    },
+    "subscription": {"presentment_details", "status_details"},
+    "subscription_item": {"billed_until", "current_trial"},
+}
+
 #: Required by the annotations, and yet not there in one case: (class, field).
 NOT_ALWAYS = {("CreditNote.Refund", "refund")}  # of a payment record's refund
 

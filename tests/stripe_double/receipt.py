@@ -49,21 +49,29 @@ DECISION_FORM = """<form method="post" action="/c/decide/{session}">
 
 def order(world, session):
     """What is bought, as rows with its total."""
+    if session["mode"] == "setup":
+        return "<p>A card is kept for later. Nothing is paid now.</p>"
     currency = session["currency"]
     rows = [
         (f"{item['description'] or ''}{_times(item)}", item["amount_subtotal"])
         for item in world.side[session["id"]]["items"]
     ]
-    less, more = (
-        session["total_details"][name] for name in ("amount_discount", "amount_tax")
+    less, ship, tax = (
+        session["total_details"][f"amount_{name}"]
+        for name in ("discount", "shipping", "tax")
     )
-    rows += [row for row in (("Discount", -less), ("Tax", more)) if row[1]]
+    more = session["amount_total"] - session["amount_subtotal"] + less - ship
+    extra = (("Discount", -less), ("Shipping", ship), ("Tax", more))
+    rows += [row for row in extra if row[1]]
     lines = [
         f"<tr><td>{escape(text)}</td><td>{money(amount, currency)}</td></tr>"
         for text, amount in rows
     ]
     total = money(session["amount_total"], currency)
     lines.append(f'<tr class="total"><td>Total</td><td>{total}</td></tr>')
+    if tax > more:
+        inside = money(tax - more, currency)
+        lines.append(f"<tr><td><small>Tax included</small></td><td>{inside}</td></tr>")
     return f"<table>{''.join(lines)}</table>"
 
 

@@ -23,6 +23,8 @@ ALPHABET = string.ascii_letters + string.digits
 
 PREFIX = {
     "balance_transaction": "txn",
+    "billing.credit_balance_transaction": "cbtxn",
+    "billing.credit_grant": "credgr",
     "charge": "ch",
     "checkout.session": "cs",
     "credit_note": "cn",
@@ -45,6 +47,8 @@ PREFIX = {
     "product": "prod",
     "promotion_code": "promo",
     "refund": "re",
+    "setup_intent": "seti",
+    "shipping_rate": "shr",
     "subscription": "sub",
     "subscription_item": "si",
     "subscription_schedule": "sub_sched",

@@ -3,10 +3,10 @@
 from ..dates import DAY
 from ..errors import ApiError
 from . import discounts as discounting
-from . import payments, records
+from . import grants, payments, records
 from .amounts import minimum_charge
 from .drafts import customer_of, require_draft
-from .lines import after_balance, recalculate
+from .lines import after_balance, lines_of, recalculate
 
 RETRY_DAYS = (3, 5, 7)
 
@@ -14,6 +14,8 @@ RETRY_DAYS = (3, 5, 7)
 def finalize(world, invoice):
     """Number it, apply the customer's balance, ask for the rest."""
     require_draft(invoice)
+    recalculate(world, invoice)
+    grants.apply(world, invoice, lines_of(world, invoice))
     recalculate(world, invoice)
     customer = customer_of(world, invoice)
     start, now = customer["balance"], world.now()
@@ -280,6 +282,7 @@ def void(world, invoice):
             f" {invoice['status']}."
         )
     _close(world, invoice, "void", "voided_at")
+    grants.give_back(world, invoice, lines_of(world, invoice))
     world.emit("invoice.voided", invoice)
     return invoice
 

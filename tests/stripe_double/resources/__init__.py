@@ -5,6 +5,7 @@ from . import (  # noqa: F401
     checkout,
     credit_notes,
     customers,
+    grants,
     invoices,
     links,
     payments,
@@ -14,5 +15,7 @@ from . import (  # noqa: F401
     records,
     refunds,
     schedules,
+    setups,
+    shipping,
     subscriptions,
 )
