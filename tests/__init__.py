@@ -74,6 +74,7 @@ from . import (
     test_stripe_double_credit_notes,
     test_stripe_double_events,
     test_stripe_double_extras,
+    test_stripe_double_history,
     test_stripe_double_hostile,
     test_stripe_double_outside,
     test_stripe_double_pages,

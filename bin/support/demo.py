@@ -39,13 +39,17 @@ def main(arguments):
         signal.signal(name, _interrupt)
     with alone(cache_folder()):
         ground = provision()
-        ground.fresh_database(DATABASE)
-        with Mailbox(ground.cache / "demo-mail") as mailbox:
-            demo = Demo(ground, options, mailbox)
-            try:
-                return demo.run()
-            finally:
-                demo.stop()
+        try:
+            ground.fresh_database(DATABASE)
+            with Mailbox(ground.cache / "demo-mail") as mailbox:
+                demo = Demo(ground, options, mailbox)
+                try:
+                    return demo.run()
+                finally:
+                    demo.stop()
+        finally:
+            leave_alone()
+            stop_postgres(ground)
 
 
 def parse(arguments):
@@ -99,6 +103,19 @@ def alone(cache):
         except BlockingIOError:
             fail("another bin/demo is running with the same cache; stop it first.")
         yield
+
+
+def leave_alone():
+    """From now on all is stopped: a second Ctrl-C would leave something behind."""
+    for name in INTERRUPTS:
+        signal.signal(name, signal.SIG_IGN)
+
+
+def stop_postgres(ground):
+    if ground.stop_postgres():
+        say("PostgreSQL is stopped.")
+    else:
+        say("PostgreSQL goes on: another command uses it.")
 
 
 def _interrupt(_signal, _frame):
@@ -220,8 +237,7 @@ class Demo:
         fail(f"{name} did not start (see {log}).")
 
     def stop(self):
-        for name in INTERRUPTS:
-            signal.signal(name, signal.SIG_IGN)  # a second Ctrl-C would leave them
+        leave_alone()
         for server in self.servers.values():
             server.stop()
 
@@ -234,6 +250,7 @@ class Demo:
             *("--odoo", self.odoo_url, "--stripe", self.stripe_url),
             *("--site", self.site_url),
             *("--database", DATABASE, "--mail", self.mailbox.folder),
+            *("--config", self.ground.config),
             *("--manager", ":".join(LOGINS["manager"])),
             *("--affiliate", ":".join(LOGINS["affiliate"])),
         ]

@@ -17,6 +17,7 @@ from .say import fail, run, say
 
 SERIES = 19
 PINNED = "19.0.0+dfsg-1"
+DOWNLOAD_MB = 125
 # Fonts and scripts that Odoo's Debian package takes from other packages.
 COMPANIONS = (
     "fonts-font-awesome",
@@ -76,9 +77,13 @@ def revision_of(folder):
     return result.stdout.strip()
 
 
+def unpacked_folder(cache):
+    return cache / f"odoo-{PINNED.replace('+', '-')}"
+
+
 def debian_odoo(cache):
     """Odoo from Debian's package, unpacked into the cache folder."""
-    folder = cache / f"odoo-{PINNED.replace('+', '-')}"
+    folder = unpacked_folder(cache)
     if not folder.exists():
         unfinished = cache / "odoo-unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -137,7 +142,7 @@ def download(folder, logs):
     run("reading Debian's list of packages", [*apt, "update"], logs / "odoo-list.log")
     wanted = [odoo_package(settings), *COMPANIONS]
     run(
-        "downloading Odoo 19 (about 125 MB)",
+        f"downloading Odoo 19 (about {DOWNLOAD_MB} MB)",
         [*apt, "download", *wanted],
         logs / "odoo-download.log",
         cwd=folder,

@@ -144,6 +144,14 @@ class Postgres:
             **self._as_user,
         )
 
+    def is_busy(self):
+        """Tell whether somebody is connected besides who asks."""
+        result = self._psql(
+            "select 1 from pg_stat_activity"
+            " where backend_type = 'client backend' and pid <> pg_backend_pid()"
+        )
+        return bool(result.stdout.strip())
+
     def environ(self):
         """What makes psql and others find this cluster."""
         return {"PGHOST": str(self.socket), "PGPORT": "5432", "PGUSER": ROLE}

@@ -1,7 +1,9 @@
 """Everything the commands in bin/ stand on, made ready: `ground = provision()`."""
 
+import fcntl
 import os
 
+from .announcing import announce
 from .database import Databases
 from .odoo_source import ensure_odoo
 from .paths import REPOSITORY, addons_folder, cache_folder, locked
@@ -14,16 +16,43 @@ def provision():
     """Make everything ready that is not yet; quick when everything is."""
     cache = cache_folder()
     with locked(cache, "provision"):
+        use = Use(cache)
+        announce(cache)
         ensure_programs(cache)
         python = ensure_environment(cache, "python-run")
         odoo_path, odoo_version = ensure_odoo(cache)
         postgres = Postgres(cache)
         postgres.ensure()
-        return Ground(cache, python, odoo_path, odoo_version, postgres)
+        ground = Ground(cache, python, odoo_path, odoo_version, postgres)
+        ground.use = use
+        return ground
+
+
+class Use:
+    """A mark that a command uses the PostgreSQL of a cache folder, as long as it runs.
+
+    Several commands and checkouts share one server: the last of them may stop it.
+    """
+
+    def __init__(self, cache):
+        self.handle = (cache / "postgres-use.lock").open("w")
+        fcntl.flock(self.handle, fcntl.LOCK_SH)
+
+    def is_the_only_one(self):
+        try:
+            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def end(self):
+        self.handle.close()
 
 
 class Ground:
     """What provisioning has made ready, for the commands in bin/ to use."""
+
+    use = None  # of who may stop PostgreSQL
 
     def __init__(
         self, cache, python, odoo_path, odoo_version, postgres, config="odoo.conf"
@@ -37,6 +66,18 @@ class Ground:
         self.data_folder = cache / "odoo-data"
         self.config = self._write_config(config)
         self.databases = Databases(self)
+
+    def stop_postgres(self):
+        """Stop the database server, unless another command uses it.
+
+        :return: whether it was stopped
+        """
+        with locked(self.cache, "provision"):
+            alone = self.use.is_the_only_one() and not self.postgres.is_busy()
+            if alone:
+                self.postgres.stop()
+            self.use.end()
+            return alone
 
     def beside(self, cluster):
         """The same with a PostgreSQL cluster of its own, for who must stop it."""

@@ -31,15 +31,24 @@ def suitable_python():
     )
 
 
+def environment_folder(cache, name):
+    requirements = (HERE / f"{name}.txt").read_text()
+    return cache / f"{name}-{short_hash(requirements, suitable_python())}"
+
+
+def is_made(cache, name):
+    folder = environment_folder(cache, name)
+    return (folder / "complete").exists() and (folder / "bin" / "python").exists()
+
+
 def ensure_environment(cache, name):
     """The Python of the virtual environment for `<name>.txt`, made if need be."""
-    requirements = HERE / f"{name}.txt"
-    python = suitable_python()
-    folder = cache / f"{name}-{short_hash(requirements.read_text(), python)}"
+    requirements, folder = HERE / f"{name}.txt", environment_folder(cache, name)
     stamp = folder / "complete"
     inside = folder / "bin" / "python"
-    if stamp.exists() and inside.exists():
+    if is_made(cache, name):
         return inside
+    python = suitable_python()
     shutil.rmtree(folder, ignore_errors=True)
     log = cache / "log" / f"{name}.log"
     run(f"making a Python environment ({name})", [python, "-m", "venv", folder], log)

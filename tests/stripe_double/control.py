@@ -5,6 +5,7 @@ The same methods work in the test process (:class:`StripeDouble` is a
 JSON object; :class:`~.remote.DoubleClient`). All of them take and return JSON data.
 """
 
+from . import history
 from .billing import authorizations, invoices, payments, subscriptions
 from .billing import discounts as discounting
 from .bulk import Bulk
@@ -277,6 +278,12 @@ class Control:
             world = self.world()
             world.bulk = Bulk(world, invoices, promotion_codes, months, seed)
             return {kind: len(keys) for kind, keys in world.order.items()}
+
+    def history(self, acts):
+        """Let things have happened before now, without events: ``[moment, act,
+        values]`` each (see ``history.py``). Returns counts."""
+        with self.lock:
+            return history.play(self, self.world(), acts)
 
     def renew(self, count, types=("invoice.paid",)):
         """``count`` invoices of the bulk's customers are paid now; their events of

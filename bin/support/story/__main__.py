@@ -17,7 +17,15 @@ from .tell import Broken, Teller  # noqa: E402
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("odoo", "stripe", "site", "database", "manager", "affiliate"):
+    for name in (
+        "odoo",
+        "stripe",
+        "site",
+        "database",
+        "config",
+        "manager",
+        "affiliate",
+    ):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--mail", type=Path, required=True)
     options = parser.parse_args()

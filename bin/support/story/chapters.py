@@ -9,15 +9,17 @@ from .paying import Paying
 from .people import Affiliate, Manager, Stripe
 from .sales import Sales
 from .visiting import Visiting
+from .year import Year
 
 
-class Story(Opening, Sales, Paying, Visiting):
+class Story(Opening, Sales, Paying, Visiting, Year):
     """The chapters share the people and what they have made."""
 
     def __init__(self, tell, options):
         self.tell = tell
         self.odoo_url, self.stripe_url = options.odoo, options.stripe
         self.site_url = options.site
+        self.database, self.config = options.database, options.config
         self.manager_login = options.manager.split(":")
         self.manager = Manager(options.odoo)
         login = options.affiliate.split(":")
@@ -43,5 +45,6 @@ class Story(Opening, Sales, Paying, Visiting):
             self.bill,
             self.visit,
             self.what_drona_sees,
+            self.year,
         ):
             chapter()
