@@ -54,6 +54,9 @@ class History:
                 "bill",
                 "in_parts",
                 "in_another_name",
+                "too_much",
+                "set_aside",
+                "debit",
                 "given_away",
                 "refund",
                 "credit_note",
@@ -62,7 +65,7 @@ class History:
                 "decline",
                 "wait",
             ),
-            (4, 2, 3, 3, 2, 2, 1, 4, 5, 1, 2, 1, 5),
+            (4, 2, 3, 3, 2, 2, 1, 2, 2, 1, 4, 5, 1, 2, 1, 5),
         )[0]
         try:
             getattr(self, name)()
@@ -107,7 +110,7 @@ class History:
             self.shop.post(f"invoices/{waiting[-1]['id']}/pay")
             return
         customer = self.shop.customer(
-            self.email(), balance=-self.random.choice([0, 500])
+            self.email(), balance=self.random.choice([0, 500, -500])
         )
         rate = self.random.choice(self.tax)
         self.shop.invoice(customer, 7001, 2999, -777, pay=False, default_tax_rates=rate)
@@ -121,6 +124,33 @@ class History:
             self.double.pay_invoice(invoice["id"], 3333)
             self.double.advance(days=days)
         self.shop.post(f"invoices/{invoice['id']}/pay", paid_out_of_band=True)
+
+    def too_much(self):
+        """More than the invoice asks for: the rest is on the customer's balance."""
+        customer = self.shop.customer(self.email())
+        invoice = self.shop.invoice(customer, 4004, 333, pay=False)
+        self.double.pay_invoice(invoice["id"], 5000)
+
+    def set_aside(self):
+        """Money that is captured later, whole or in part, or let go; old integrations
+        are told by a refund what was let go."""
+        customer = self.shop.customer(self.email())["id"]
+        charge = self.double.authorize(8008, customer)["id"]
+        self.double.advance(days=self.random.choice([0, 3, 8]))
+        version = self.random.choice([None, "2024-06-20"])
+        amount = self.random.choice([None, 3003, 0])
+        if amount == 0:
+            self.double.release(charge, api_version=version)
+        else:
+            self.double.capture(charge, amount, version)
+
+    def debit(self):
+        """A payment asked for at a bank, which says yes or no after a week."""
+        customer = self.shop.customer(self.email())["id"]
+        intent = self.double.pay_by_debit(6006, customer)
+        self.double.advance(days=7)
+        if self.random.random() < 0.8:
+            self.double.settle_payment(intent["id"], self.random.random() < 0.7)
 
     def in_another_name(self):
         """An invoice paid by somebody else, or by nobody Stripe knows."""

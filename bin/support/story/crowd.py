@@ -19,6 +19,7 @@ LAST = (
 DAY = 86400
 AFFILIATES, CUSTOMERS = 29, 400
 PAGES = ("/", "/pricing", "/features", "/blog/getting-started", "/compare")
+COUNTRIES = ("US", "US", "GB", "DE", "FR", "NL", "IN", "ES", "CA", "AU")
 CHANNELS = ("newsletter", "youtube", "blog", "podcast", "social")
 MOTIVES = (
     "I write a newsletter for small teams.",
@@ -56,8 +57,7 @@ class Crowd:
 
     def _moment(self):
         """More towards the end, as of a business that grows."""
-        share = max(self.random.random(), self.random.random() ** 0.8)
-        return int(self.now - 364 * DAY + share * 360 * DAY)
+        return int(self.now - 364 * DAY * (1 - self.random.random() ** 0.7))
 
     def _code(self):
         """A few affiliates bring most of the customers."""
@@ -72,13 +72,16 @@ class Crowd:
         how = chance.choices(("nobody", "code", "link", "lead"), (3, 3, 3, 2))[0]
         if how != "nobody":
             code = self._code()
-            visitor = self._visit(code, start - chance.randint(600, 12 * DAY))
+            paid = how == "link" and number % 60 == 0  # by an advertisement
+            before = start - chance.randint(600, 12 * DAY)
+            visitor = self._visit(code, before, paid)
         if how == "code":
             sale["code"] = code
         elif how == "link":
             sale["reference"] = f"{code}_{visitor}"
         elif how == "lead":
-            self.leads.append([code, email, start - chance.randint(60, 600), visitor])
+            seen = visitor if number % 10 else False  # nobody saw them come
+            self.leads.append([code, email, start - chance.randint(60, 600), seen])
         self.acts.append([start, "checkout", sale])
         self._fate(number, email, start)
 
@@ -101,12 +104,39 @@ class Crowd:
         elif number % 23 == 0:
             self.acts.append([later, "declines", {"email": email}])
 
-    def _visit(self, code, moment):
-        visitor = next(self.visitors)
-        chance = self.random
-        self.visits.append(
-            [code, moment, visitor, chance.choice(PAGES), chance.choice(CHANNELS)]
-        )
+    def colleagues(self, boss):
+        """Two people buy who have their address where their affiliate has one."""
+        domain = boss.email.partition("@")[2]
+        for number, name in enumerate(names(2, "colleagues")):
+            sale = {
+                "price": self.prices["pro"],
+                "email": address(name, domain),
+                "name": name,
+                "code": boss.code,
+            }
+            self.acts.append([self.now - (9 + 30 * number) * DAY, "checkout", sale])
+
+    def own_purchase(self, buyer):
+        """An affiliate buys with the own code."""
+        sale = {
+            "price": self.prices["pro"],
+            "email": buyer.email,
+            "name": buyer.name,
+            "code": buyer.code,
+        }
+        self.acts.append([self.now - 20 * DAY, "checkout", sale])
+
+    def _visit(self, code, moment, paid=False):
+        visitor, chance = next(self.visitors), self.random
+        values = {
+            "date": moment,
+            "visitor": visitor,
+            "page": chance.choice(PAGES),
+            "channel": chance.choice(CHANNELS),
+            "country": chance.choice(COUNTRIES),
+            "network": "Google Ads" if paid else None,
+        }
+        self.visits.append([code, values])
         return visitor
 
     def _onlookers(self):
