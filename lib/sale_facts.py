@@ -13,6 +13,8 @@ REFUND_COUNTS = ("pending", "succeeded")
 # The bank has decided against us. An appeal does not bring the money back.
 DISPUTE_LOST = ("lost", "appeal_needs_response", "appeal_under_review")
 DISPUTE_OVER = ("won", "warning_closed", "prevented")
+# Of an invoice in these states the money that came in counts, be it all of it or not.
+RECEIVED = ("paid", "uncollectible")
 SKIP_KEY, SKIP_VALUE = "affiliate", "skip"
 
 
@@ -94,6 +96,16 @@ def _invoice_line(raw):
         price=price.get("id") if isinstance(price, dict) else price,
         product=product.get("id") if isinstance(product, dict) else product,
         quantity=_quantity(raw),
+        proration=_is_proration(raw),
+    )
+
+
+def _is_proration(line):
+    """Tell whether a line is for a change within a period, e.g. of plan or seats."""
+    parent = line.get("parent") or {}
+    return any(
+        (parent.get(kind) or {}).get("proration")
+        for kind in ("subscription_item_details", "invoice_item_details")
     )
 
 
@@ -182,11 +194,30 @@ def invoice_sale(
         payments=received,
         reversals=list(reversals),
         credit_notes=list(credit_notes),
-        paid=invoice.get("status") == "paid",
+        paid=invoice.get("status") in RECEIVED,
         dispute=dispute,
         difference=_held(difference, lines),
         skipped=skipped or is_skipped(invoice) or _subscription_skipped(invoice),
+        debt=_old_debt(invoice),
+        from_balance=_from_balance(invoice),
     )
+
+
+def _old_debt(invoice):
+    """Return what the customer owed before, and paid with this invoice."""
+    start, end = invoice.get("starting_balance"), invoice.get("ending_balance")
+    return max(0, (start or 0) - max(0, end or 0))
+
+
+def _from_balance(invoice):
+    """Return what the customer's balance paid of an invoice that was overpaid.
+
+    The excess is what is more than the rest. Where nothing is too much, what came in
+    is all there is to know.
+    """
+    if not invoice.get("amount_overpaid"):
+        return 0
+    return max(0, -(invoice.get("starting_balance") or 0))
 
 
 def _subscription_skipped(invoice):

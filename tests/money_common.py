@@ -1,5 +1,7 @@
 """A shop with an affiliate and a customer he brought: where money tests start."""
 
+import random
+
 from .common import NEW_YEAR, StripeCase, moment
 
 DAY = 86400
@@ -8,7 +10,27 @@ DAY = 86400
 class MoneyCase(StripeCase):
     def setUp(self):
         super().setUp()
+        self.told = []
         self.setup_program()
+
+    def deliver(self, deliveries=None):
+        if deliveries is None:
+            deliveries = self.double.deliveries()
+        self.told += deliveries
+        super().deliver(deliveries)
+
+    def assert_any_order(self, times=2):
+        """All events until now, shuffled and some of them twice, end in this ledger."""
+        ordered = self.ledger()
+        for seed in range(times):
+            chance = random.Random(seed)
+            arriving = self.told + chance.choices(self.told, k=len(self.told) // 3)
+            chance.shuffle(arriving)
+            self.forget()
+            for start in range(0, len(arriving), 4):
+                super().deliver(arriving[start : start + 4])
+            self.assertEqual(self.ledger(), ordered)
+            self.assert_pending_empty()
 
     def setup_program(self, **values):
         self.program = self.make_program(**values)
@@ -33,6 +55,33 @@ class MoneyCase(StripeCase):
         invoice = self.shop.invoice(customer, *amounts, **params)
         self.deliver()
         return invoice
+
+    def overpaid(self, *amounts, excess, customer=None):
+        """A paid invoice for which ``excess`` more came in than was due."""
+        customer = customer or self.shop.customer()
+        invoice = self.shop.invoice(customer, *amounts, pay=False)
+        overpay(self.double, self.shop, invoice, excess)
+        self.deliver()
+        return self.shop.get(f"invoices/{invoice['id']}")
+
+
+def overpay(double, shop, invoice, excess):
+    """Pay an open invoice, by one charge that is more than what is due."""
+    double.pay_invoice(invoice["id"])
+    payment = double.all("invoice_payment", invoice=invoice["id"], status="paid")[0]
+    paid = payment["amount_paid"] + excess
+    intent = payment["payment"]["payment_intent"]
+    double.alter("invoice_payment", payment["id"], amount_paid=paid)
+    double.alter("payment_intent", intent, amount=paid, amount_received=paid)
+    charge = shop.charge_of(invoice)
+    double.alter("charge", charge, amount=paid, amount_captured=paid)
+    double.alter(
+        "invoice",
+        invoice["id"],
+        ["invoice.overpaid"],
+        amount_paid=paid,
+        amount_overpaid=excess,
+    )
 
 
 class TrickyCase(MoneyCase):

@@ -370,32 +370,6 @@ class TestAnyOrder(StripeCase):
             self.deliver(arriving[:batch])
             del arriving[:batch]
 
-    def forget(self):
-        """Bring the database back to before the first event."""
-        self.env.flush_all()
-        mirror = [
-            model._table
-            for name, model in self.env.registry.items()
-            if name.startswith("affiliate.stripe.") and not model._abstract
-            if name not in ("affiliate.stripe.account", "affiliate.stripe.endpoint")
-            if name
-            not in ("affiliate.stripe.promotion.code", "affiliate.stripe.coupon")
-        ]
-        self.env.cr.execute("DELETE FROM affiliate_commission")
-        self.env.cr.execute("DELETE FROM affiliate_referral_customer_rel")
-        self.env.cr.execute(
-            "DELETE FROM affiliate_referral WHERE source NOT IN ('form', 'manual')"
-        )
-        self.env.cr.execute(
-            "UPDATE affiliate_referral"
-            "   SET state = 'lead', decided_at = NULL, evidence = NULL,"
-            "       without_visit = (source = 'form')"
-        )
-        self.env.cr.execute("UPDATE affiliate_stripe_account SET polled_until = NULL")
-        for table in mirror:
-            self.env.cr.execute(f'DELETE FROM "{table}"')  # pylint: disable=E8103
-        self.env.invalidate_all()
-
 
 def _history_test(seed):
     def test(self):
