@@ -358,12 +358,15 @@ class _References:
             "id",
         )
         codes = {values["currency"] for values in values_list}
-        self.currencies = {
-            currency.name: currency.id
-            for currency in env["res.currency"]
+        currencies = (
+            env["res.currency"]
+            .sudo()
             .with_context(active_test=False)
             .search([("name", "in", list(codes))])
-        }
+        )
+        # Screens show amounts in archived ones without symbol and with two decimals.
+        currencies.filtered(lambda currency: not currency.active).active = True
+        self.currencies = {currency.name: currency.id for currency in currencies}
 
     def _find(self, model, account, refs, column):
         if not refs:

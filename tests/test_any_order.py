@@ -18,6 +18,7 @@ import stripe
 from odoo.tests import tagged
 
 from .common import NEW_YEAR, StripeCase, moment
+from .money_common import overpay
 from .stripe_double.billing.amounts import half_up
 from .stripe_double.errors import ApiError
 
@@ -61,8 +62,11 @@ class History:
                 "dispute",
                 "decline",
                 "wait",
+                "old_debt",
+                "pay_too_much",
+                "give_up",
             ),
-            (4, 2, 3, 3, 2, 2, 1, 4, 5, 1, 2, 1, 5),
+            (4, 2, 3, 3, 2, 2, 1, 4, 5, 1, 2, 1, 5, 2, 1, 2),
         )[0]
         try:
             getattr(self, name)()
@@ -239,6 +243,38 @@ class History:
     def wait(self):
         self.double.advance(days=self.random.choice([3, 10, 31]))
 
+    def old_debt(self):
+        """An invoice that is paid with what was owed before, at once or in parts."""
+        customer = self.shop.customer(self.email(), balance=2500)
+        rate = self.random.choice(self.tax)
+        invoice = self.shop.invoice(
+            customer, 6001, 2999, pay=False, default_tax_rates=rate
+        )
+        if self.random.random() < 0.5:
+            self.double.pay_invoice(invoice["id"], 5000)
+            self.double.advance(days=1)
+        self.double.pay_invoice(invoice["id"])
+
+    def pay_too_much(self):
+        """By one payment, with or without a balance on either side."""
+        balance = self.random.choice([-1500, 0, 1500])
+        customer = self.shop.customer(self.email(), balance=balance)
+        invoice = self.shop.invoice(customer, 5005, 1111, pay=False)
+        overpay(self.double, self.shop, invoice, 1234)
+
+    def give_up(self):
+        """Paid in part, the rest uncollectible; some pay it after all."""
+        customer = self.shop.customer(self.email())
+        invoice = self.shop.invoice(customer, 3333, 3333, 3334, pay=False)
+        self.double.pay_invoice(invoice["id"], self.random.choice([3333, 7001]))
+        self.double.advance(days=2)
+        path = f"invoices/{invoice['id']}"
+        self.shop.post(f"{path}/mark_uncollectible")
+        end = self.random.choice([None, None, "pay", "void"])
+        if end:
+            self.double.advance(days=20)
+            self.shop.post(f"{path}/{end}")
+
 
 @tagged("post_install", "-at_install")
 class TestAnyOrder(StripeCase):
@@ -313,8 +349,31 @@ class TestAnyOrder(StripeCase):
                 }
             )
 
+    def choose_rules(self, chance):
+        """The rates of the program, or fixed amounts beside them."""
+        fixed = {
+            "rate_type": "fixed",
+            "amount": chance.choice([0.5, 7.77, 25]),
+            "currency_id": self.env.ref("base.USD").id,
+            "per_unit": chance.random() < 0.5,
+            "over_base": chance.random() < 0.3,
+            "prorations": chance.random() < 0.5,
+        }
+        first, others = chance.choice(
+            [
+                ({}, {}),
+                (fixed | {"applies_to": "first"}, {}),
+                ({"applies_to": "first"}, fixed),
+                ({**fixed, "billing_interval": "month", "applies_to": "all"}, {}),
+            ]
+        )
+        rules = self.program.rule_ids.sorted("id")
+        rules[0].write(first)
+        rules[1].write(others)
+
     def play(self, seed):
         history = History(self, seed)
+        self.choose_rules(random.Random(seed))
         self.program.write(
             {
                 "attribution_model": history.random.choice(["first", "last"]),
