@@ -174,15 +174,16 @@ class Rule:
             return False
         return not self.interval or self.interval == (line.interval or "one_time")
 
-    def gives(self, line):
-        """Tell whether a line it decides can earn something by it.
+    def passes_over(self, line):
+        """Tell whether a line takes no part in a fixed amount, which is for what was
+        sold once: a change within a period brings no second one."""
+        return self.rate_type != "percent" and line.proration and not self.prorations
 
-        A fixed amount is for what was sold once: a change within a period brings no
-        second one, unless the rule says so.
-        """
+    def gives(self, line):
+        """Tell whether a line it decides can earn something by it."""
         if self.rate_type == "percent":
             return bool(self.rate)
-        return bool(self.amount) and (self.prorations or not line.proration)
+        return bool(self.amount) and not self.passes_over(line)
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ def _turns(sales, terms):
     """Yield (sale, day of the first one, how many before it) of what can earn."""
     first_day, count = None, 0
     for sale in sorted(sales, key=lambda sale: (sale.created, sale.ref)):
-        if not _is_commissionable(sale, terms):
+        if not _is_commissionable(sale, terms) or _is_change(sale, terms, count):
             continue
         first_day = first_day or utc_day(sale.created)
         yield sale, first_day, count
@@ -269,6 +270,21 @@ def _is_commissionable(sale, terms):
     return any(
         line.net and _matching(line, sale, terms.rules) is not None
         for line in sale.lines
+    )
+
+
+def _is_change(sale, terms, count):
+    """Tell whether a sale earns nothing for being a change within a period: such a
+    one is nobody's first payment either."""
+    if not any(line.proration for line in sale.lines):
+        return False
+    decided = [
+        (line, rule)
+        for line in sale.lines
+        if line.net and (rule := _deciding(line, sale, terms, count))
+    ]
+    return any(rule.passes_over(line) for line, rule in decided) and not any(
+        rule.gives(line) for line, rule in decided
     )
 
 
@@ -292,13 +308,19 @@ def _matching(line, sale, rules):
     return None
 
 
-def _rule_for(line, sale, terms, first_day, count):
-    """Return (rule that a line earns by, None), or (None, why it earns nothing)."""
+def _deciding(line, sale, terms, count):
+    """Return the rule that decides a line in its turn, or None."""
     turn = "renewal" if count else "first"
     for rule in terms.rules:
         if rule.applies_to in ("all", turn) and rule.matches(line, sale):
-            break
-    else:
+            return rule
+    return None
+
+
+def _rule_for(line, sale, terms, first_day, count):
+    """Return (rule that a line earns by, None), or (None, why it earns nothing)."""
+    rule = _deciding(line, sale, terms, count)
+    if not rule:
         return None, NO_RULE
     if rule.duration_months and utc_day(sale.created) >= add_months(
         first_day, rule.duration_months
@@ -554,25 +576,29 @@ def _state(lines, rules, laid, shares, step):
 
     Lines count with their sign; a sale whose commission sums below zero has none.
     """
-    amounts = {
-        line.ref: round_half_up(line.net * shares[line.ref] * rules[line.ref].rate, step)
-        for line in lines
-        if rules[line.ref].rate_type == "percent"
-    }
-    fixed = {}
-    for ref in laid:
-        fixed.setdefault(rules[ref].id, {})[ref] = laid[ref].part * shares[ref]
-    for parts in fixed.values():
-        amounts |= _apportion(parts, step)
-    if sum(amounts.values()) < 0:
+    fixed = _fixed_amounts(rules, laid, shares, step) if laid else {}
+    state = {}
+    for line in lines:
+        base, rule = line.net * shares[line.ref], rules[line.ref]
+        if rule.rate_type == "percent":
+            amount = round_half_up(base * rule.rate, step)
+        else:
+            amount = fixed.get(line.ref, 0)
+        state[line.ref] = (amount, round_half_up(base))
+    if sum(amount for amount, _base in state.values()) < 0:
         return {line.ref: (0, 0) for line in lines}
-    return {
-        line.ref: (
-            amounts.get(line.ref, 0),
-            round_half_up(line.net * shares[line.ref]),
-        )
-        for line in lines
-    }
+    return state
+
+
+def _fixed_amounts(rules, laid, shares, step):
+    """Return ``{line: amount}`` of what is received of the fixed amounts."""
+    received = {}
+    for ref, lies in laid.items():
+        received.setdefault(rules[ref].id, {})[ref] = lies.part * shares[ref]
+    amounts = {}
+    for parts in received.values():
+        amounts |= _apportion(parts, step)
+    return amounts
 
 
 def corrections(desired, booked):

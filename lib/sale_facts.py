@@ -4,6 +4,7 @@ Works on plain dicts in minor units, so that the mirror can check an invoice wit
 very function the commission is based on.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 
 from .commission import CreditNote, Line, Payment, Reversal, Sale
@@ -184,6 +185,8 @@ def invoice_sale(
     difference = invoice_difference(invoice, lines)
     sold = _spread_rounding([_invoice_line(line) for line in lines], difference)
     sold, total = _before_payment(sold, invoice["total"], credit_notes)
+    debt, from_balance = _old_debt(invoice), _from_balance(invoice)
+    due = max(0, total + debt - from_balance)
     return Sale(
         ref=invoice["id"],
         number=invoice.get("number") or invoice["id"],
@@ -191,16 +194,34 @@ def invoice_sale(
         currency=invoice["currency"],
         total=total,
         lines=sold,
-        payments=received,
+        payments=_with_excess(received, due, invoice.get("amount_overpaid") or 0),
         reversals=list(reversals),
         credit_notes=list(credit_notes),
         paid=invoice.get("status") in RECEIVED,
         dispute=dispute,
         difference=_held(difference, lines),
         skipped=skipped or is_skipped(invoice) or _subscription_skipped(invoice),
-        debt=_old_debt(invoice),
-        from_balance=_from_balance(invoice),
+        debt=debt,
+        from_balance=from_balance,
     )
+
+
+def _with_excess(payments, due, overpaid):
+    """Return the payments with what was paid too much, which goes back first.
+
+    Whether it is in the amounts of the payments is not documented; where it is not, it
+    belongs to the last of them.
+    """
+    missing = overpaid - max(0, sum(payment.amount for payment in payments) - due)
+    if not payments or missing <= 0:
+        return payments
+    last = max(payments, key=lambda payment: (payment.at, payment.cause))
+    return [
+        replace(payment, amount=payment.amount + missing)
+        if payment is last
+        else payment
+        for payment in payments
+    ]
 
 
 def _old_debt(invoice):

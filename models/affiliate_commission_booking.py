@@ -237,9 +237,7 @@ class AffiliateCommission(models.Model):
             terms[program] = program.sudo()._get_terms()
         everybodys = frozenset().union(*case.owners.values())
         covered = [sale for sale in case.sales if sale.ref in everybodys or sale in own]
-        why = commission.why_nothing(
-            covered, terms[program], sale_ref, line_ref, cause
-        )
+        why = commission.why_nothing(covered, terms[program], sale_ref, line_ref, cause)
         return {**told, "why": why}
 
     @api.model

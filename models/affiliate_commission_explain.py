@@ -190,7 +190,9 @@ class AffiliateCommission(models.Model):
     def _explain_fixed(self, kind, laid, figures):
         if kind == "earned":
             if not laid:
-                return self.env._("%(amount)s fixed for %(line)s on %(sale)s.", **figures)
+                return self.env._(
+                    "%(amount)s fixed for %(line)s on %(sale)s.", **figures
+                )
             text = self._explain_laid(laid, figures)
             if figures["amount"] == figures["part"]:
                 return f"{text}."

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 from odoo.tests import HttpCase, tagged
+from odoo.tools import SQL
 
 from odoo.addons.account.tests.common import AccountTestInvoicingCommon
 
@@ -155,7 +156,7 @@ class StripeCase(AccountTestInvoicingCommon, HttpCase):
         )
         self.env.cr.execute("UPDATE affiliate_stripe_account SET polled_until = NULL")
         for table in mirror:
-            self.env.cr.execute(f'DELETE FROM "{table}"')  # pylint: disable=E8103
+            self.env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(table)))
         self.env.invalidate_all()
 
     # --- the ledger -------------------------------------------------------------------

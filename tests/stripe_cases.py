@@ -44,7 +44,7 @@ CASES = {
         "test_money_examples::test_03_customer_balance",
     ),
     5: case(
-        "An old debt paid with the invoice earns nothing on top; refunds go back to both",
+        "An old debt paid with the invoice earns nothing; refunds go back to both",
         "test_tricky_invoices::test_a_debt_from_before_earns_nothing",
         "test_part_paid::test_refunds_go_back_to_both_in_proportion",
         "test_part_paid::test_a_credit_note_is_about_the_invoice_and_not_the_debt",

@@ -123,7 +123,10 @@ class TestCorrectionsSaid(MoneyCase):
     def test_earns_nothing_by_its_metadata(self):
         invoice = self.sell(10000)
         self.double.alter(
-            "invoice", invoice["id"], ["invoice.updated"], metadata={"affiliate": "skip"}
+            "invoice",
+            invoice["id"],
+            ["invoice.updated"],
+            metadata={"affiliate": "skip"},
         )
         self.deliver()
         self.assert_said(self.rows()[-1], "marked as earning nothing")
@@ -164,15 +167,11 @@ class TestCorrectionsSaid(MoneyCase):
         self.deliver()
         line = invoice["lines"]["data"][0]["id"]
         self.double.alter("line_item", line, amount=13000)
-        self.double.alter(
-            "invoice", invoice["id"], ["invoice.updated"], total=18000
-        )
+        self.double.alter("invoice", invoice["id"], ["invoice.updated"], total=18000)
         self.deliver()
         row = self.rows(line_ref=line)[-1]
         self.assertEqual(row.amount, 2.50)
-        self.assert_said(
-            row, "30 % of 108.33 USD", "32.50 USD instead of 30.00 USD"
-        )
+        self.assert_said(row, "30 % of 108.33 USD", "32.50 USD instead of 30.00 USD")
 
     def test_told_anew_they_say_the_same(self):
         self.late_first(
@@ -188,4 +187,3 @@ class TestCorrectionsSaid(MoneyCase):
             {row: row.explanation.split("(")[0] for row in rows},
             {row: text.split("(")[0] for row, text in told.items()},
         )
-

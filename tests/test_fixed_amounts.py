@@ -23,9 +23,7 @@ class TestFixedAmounts(MoneyCase):
     def tiers(self, *amounts, quantities=None, **params):
         """An invoice as Stripe bills a graduated price: a line for each tier."""
         price = self.shop.price(1000)
-        invoice = self.shop.invoice(
-            self.shop.customer(), *amounts, pay=False, **params
-        )
+        invoice = self.shop.invoice(self.shop.customer(), *amounts, pay=False, **params)
         lines = invoice["lines"]["data"]
         for line, quantity in zip(lines, quantities or [1] * len(lines), strict=True):
             self.double.alter(
@@ -122,9 +120,7 @@ class TestFixedAmounts(MoneyCase):
 
     def test_paid_in_parts(self):
         self.rule()
-        invoice = self.shop.invoice(
-            self.shop.customer(), 3333, 3333, 3334, pay=False
-        )
+        invoice = self.shop.invoice(self.shop.customer(), 3333, 3333, 3334, pay=False)
         for amount in (4000, 3000, 3000):
             self.double.pay_invoice(invoice["id"], amount)
             self.double.advance(days=1)
@@ -246,9 +242,7 @@ class TestFixedAmounts(MoneyCase):
     def test_a_proration_leaves_the_amount_to_the_others(self):
         """On one invoice with the next month: it carries no share of it."""
         self.rule(prorations=False)
-        subscription = self.shop.subscribe(
-            self.shop.customer(), self.shop.price(10000)
-        )
+        subscription = self.shop.subscribe(self.shop.customer(), self.shop.price(10000))
         self.double.advance(days=10)
         self.shop.switch(subscription, self.shop.price(30000), "create_prorations")
         self.deliver()
@@ -259,8 +253,18 @@ class TestFixedAmounts(MoneyCase):
         self.assert_any_order()
 
     def test_a_proration_is_no_first_payment(self):
-        """A month free, then more seats, then the first payment of a month."""
+        """A month free, then a dearer plan, then the first payment of a month."""
         self.rule(amount=50, applies_to="first")
+        self.assert_first_month_counts()
+
+    def test_a_proration_leaves_the_first_payment_to_others(self):
+        self.rule({"rate": 20}, amount=50, applies_to="first")
+        self.assert_first_month_counts()
+        self.double.advance(months=1)
+        self.deliver()
+        self.assertEqual(self.amounts(), [50.00, 60.00])
+
+    def assert_first_month_counts(self):
         customer = self.shop.customer()
         cheap, dear = self.shop.price(1), self.shop.price(30000)
         coupon = self.shop.coupon(100, duration="once")["id"]

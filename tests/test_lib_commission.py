@@ -202,7 +202,9 @@ class TestCommission(unittest.TestCase):
         self.assertEqual(self.earn(sale(1000, paid=500), rules=[fixed]), [250])
         self.assertEqual(self.earn(sale(-100, 1000), rules=[fixed]), [500])
         # On three lines, by what they are worth.
-        self.assertEqual(self.earn(sale(5000, 4000, 1000), rules=[fixed]), [250, 200, 50])
+        self.assertEqual(
+            self.earn(sale(5000, 4000, 1000), rules=[fixed]), [250, 200, 50]
+        )
         self.assertEqual(self.earn(sale(100, 100, 100), rules=[fixed]), [100] * 3)
         self.assertEqual(self.earn(sale(900, -600), rules=[fixed]), [300])
 
@@ -232,7 +234,9 @@ class TestCommission(unittest.TestCase):
     )
     def test_a_fixed_amount_sums_to_its_share(self, nets, amount, parts, over, step):
         """However a sale is refunded, its rows sum to one amount, rounded once."""
-        fixed = Rule(1, rate_type="fixed", amount=amount, currency="usd", over_base=over)
+        fixed = Rule(
+            1, rate_type="fixed", amount=amount, currency="usd", over_base=over
+        )
         terms = {"rules": [fixed], "step": lambda currency: step}
         whole = sum(parts) + 1
         reversals = [

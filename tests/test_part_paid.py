@@ -127,9 +127,7 @@ class TestUncollectible(MoneyCase):
 class TestOldDebt(MoneyCase):
     def owing(self, *amounts, debt=5000, **params):
         """A paid invoice of somebody who owed something before."""
-        return self.sell(
-            *amounts, customer=self.shop.customer(balance=debt), **params
-        )
+        return self.sell(*amounts, customer=self.shop.customer(balance=debt), **params)
 
     def test_refunds_go_back_to_both_in_proportion(self):
         invoice = self.owing(10000)
@@ -231,6 +229,17 @@ class TestOverpaid(MoneyCase):
             self.deliver()
             self.assertEqual(self.total(), left)
         self.assert_any_order()
+
+    def test_where_the_payment_does_not_tell_the_excess(self):
+        invoice = self.overpaid(10000, excess=2000)
+        payment = self.double.all("invoice_payment", invoice=invoice["id"])[0]
+        self.double.alter("invoice_payment", payment["id"], amount_paid=10000)
+        self.double.alter("invoice", invoice["id"], ["invoice.updated"])
+        self.deliver()
+        for amount, left in ((2000, 30.00), (5000, 15.00), (5000, 0.00)):
+            self.shop.refund(invoice, amount)
+            self.deliver()
+            self.assertEqual(self.total(), left)
 
     def test_after_an_old_debt(self):
         """20.00 too much, then 150.00 for 100.00 and a debt of 50.00."""

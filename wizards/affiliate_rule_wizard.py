@@ -47,8 +47,8 @@ class AffiliateRuleWizard(models.TransientModel):
     )
     prorations = fields.Boolean(
         string="Also for changes within a period",
-        help="Otherwise what Stripe bills in the middle of a period, when a plan or the "
-        "number of seats changes, earns no further fixed amount.",
+        help="Otherwise what Stripe bills within a period (a proration), when a plan "
+        "or the number of seats changes, earns no further fixed amount.",
     )
     applies_to = fields.Selection(
         [
