@@ -20,33 +20,24 @@ class TestFixedAmounts(MoneyCase):
         ]
         return self.program.rule_ids[:1]
 
-    def tiers(self, *amounts, quantities=None, **params):
-        """An invoice as Stripe bills a graduated price: a line for each tier."""
-        price = self.shop.price(1000)
-        invoice = self.shop.invoice(self.shop.customer(), *amounts, pay=False, **params)
-        lines = invoice["lines"]["data"]
-        for line, quantity in zip(lines, quantities or [1] * len(lines), strict=True):
-            self.double.alter(
-                "line_item",
-                line["id"],
-                quantity=quantity,
-                quantity_decimal=str(quantity),
-                pricing={
-                    "type": "price_details",
-                    "price_details": {
-                        "price": price["id"],
-                        "product": price["product"],
-                    },
-                    "unit_amount_decimal": "1000",
-                },
-            )
-        return invoice
+    def tiers(self, *tiers, quantity=17):
+        """A subscription to a graduated price, of which each tier is a line."""
+        price = self.shop.price(
+            None,
+            billing_scheme="tiered",
+            tiers_mode="graduated",
+            tiers=[{"up_to": up_to, "unit_amount": amount} for up_to, amount in tiers],
+        )
+        items = [{"price": price["id"], "quantity": quantity}]
+        self.shop.subscribe(self.shop.customer(), items=items)
+        self.deliver()
+        lines = self.env["affiliate.stripe.invoice.line"].search([])
+        self.assertEqual(len(lines), len(tiers))
 
     def test_once_for_the_tiers_of_a_price(self):
+        """Lines of 50.00, 40.00 and 10.00 of one price."""
         self.rule()
-        invoice = self.tiers(5000, 4000, 1000)
-        self.double.pay_invoice(invoice["id"])
-        self.deliver()
+        self.tiers((5, 1000), (13, 500), ("inf", 250))
         self.assertEqual(sorted(self.amounts()), [1.00, 4.00, 5.00])
         self.assertIn(
             "1.00 USD of the 10.00 USD fixed for",
@@ -192,18 +183,14 @@ class TestFixedAmounts(MoneyCase):
     def test_for_each_unit(self):
         """The units of all its lines, divided by what each line is worth."""
         self.rule(amount=2, per_unit=True)
-        invoice = self.tiers(5000, 4000, 1000, quantities=[5, 8, 4])
-        self.double.pay_invoice(invoice["id"])
-        self.deliver()
+        self.tiers((5, 1000), (13, 500), ("inf", 250))
         self.assertEqual(sorted(self.amounts()), [3.40, 13.60, 17.00])
         self.assertIn("2.00 USD for each of 17 units", self.rows()[0].explanation)
         self.assert_any_order()
 
     def test_units_that_are_free_earn_nothing(self):
         self.rule(amount=2, per_unit=True)
-        invoice = self.tiers({**USD, "amount": 0}, 4000, quantities=[10, 3])
-        self.double.pay_invoice(invoice["id"])
-        self.deliver()
+        self.tiers((10, 0), ("inf", 1000), quantity=13)
         self.assertEqual(self.amounts(), [6.00])
 
     def assert_seats(self, *totals):

@@ -83,20 +83,22 @@ class TestUncollectible(MoneyCase):
 
     def part_in_cash(self):
         """Recorded as paid outside of Stripe, and the rest given up."""
-        invoice = self.shop.invoice(self.shop.customer(), 10000, pay=False)
-        payment = self.double.all("invoice_payment", invoice=invoice["id"])[0]
-        self.double.alter(
-            "invoice_payment",
-            payment["id"],
-            ["invoice_payment.paid"],
-            payment={"type": "payment_record", "payment_record": "pr_1"},
-            status="paid",
-            amount_paid=6000,
-            status_transitions={"canceled_at": None, "paid_at": self.double.now()},
+        customer = self.shop.customer()
+        invoice = self.shop.invoice(customer, 10000, pay=False)
+        record = self.shop.post(
+            "payment_records/report_payment",
+            amount_requested={"value": 6000, "currency": "usd"},
+            customer_details={"customer": customer["id"]},
+            initiated_at=self.double.now(),
+            outcome="guaranteed",
+            guaranteed={"guaranteed_at": self.double.now()},
+            payment_method_details={
+                "type": "custom",
+                "custom": {"display_name": "Check"},
+            },
         )
-        self.double.alter(
-            "invoice", invoice["id"], amount_paid=6000, amount_remaining=4000
-        )
+        path = f"invoices/{invoice['id']}/attach_payment"
+        self.shop.post(path, payment_record=record["id"])
         self.give_up(invoice)
 
     def test_a_part_in_cash(self):
