@@ -19,6 +19,9 @@ from .money import round_half_up
 
 EARNED, REFUND, DISPUTE = "earned", "refund", "dispute"
 CREDIT_NOTE = "credit_note"
+# Why there is nothing for what may have been booked, see why_nothing().
+UNPAID, SKIPPED, UNCLEAR, CAUSE = "unpaid", "skipped", "unclear", "cause"
+MONTHS, PAYMENTS, NO_RULE, NOTHING = "months", "payments", "no_rule", "nothing"
 # Within one second money comes in before it goes out.
 _RANK = {EARNED: 0, REFUND: 1, CREDIT_NOTE: 2, DISPUTE: 3}
 
@@ -31,6 +34,7 @@ class Line:
     product: str = None
     interval: str = None
     quantity: int = 1
+    proration: bool = False  # for a change within a period, e.g. a seat more
 
     def replace(self, **changes):
         return dataclasses.replace(self, **changes)
@@ -85,7 +89,11 @@ class CreditNote:
 
 @dataclass(frozen=True)
 class Sale:
-    """An invoice, or a charge without one."""
+    """An invoice, or a charge without one.
+
+    ``paid``: what came in counts. Of an invoice that is open it does not, of one that
+    was paid in part and then given up it does.
+    """
 
     ref: str
     number: str
@@ -101,6 +109,13 @@ class Sale:
     difference: int = 0  # unexplained amount: held for review, no rows
     skipped: bool = False
     charge: str = None
+    debt: int = 0  # from before, which its payments paid as well
+    from_balance: int = 0  # of the total; given where more was paid than the rest
+
+    @property
+    def due(self):
+        """All that its payments were for: the sale, and what was owed before."""
+        return self.total + self.debt
 
     def received(self, count_off_stripe=True):
         """Return the payments that are money received."""
@@ -132,6 +147,7 @@ class Rule:
     currency: str = None
     per_unit: bool = False
     over_base: bool = False
+    prorations: bool = False  # a fixed amount is about them too
     applies_to: str = "all"  # all, first, renewal
     duration_months: int = 0
     max_count: int = 0
@@ -158,20 +174,27 @@ class Rule:
             return False
         return not self.interval or self.interval == (line.interval or "one_time")
 
-    @property
-    def is_zero(self):
-        return not (self.rate if self.rate_type == "percent" else self.amount)
+    def passes_over(self, line):
+        """Tell whether a line takes no part in a fixed amount, which is for what was
+        sold once: a change within a period brings no second one."""
+        return self.rate_type != "percent" and line.proration and not self.prorations
 
-    def earns_on(self, line, share, step):
-        """Return the commission on ``share`` of a line, rounded once."""
+    def gives(self, line):
+        """Tell whether a line it decides can earn something by it."""
         if self.rate_type == "percent":
-            return round_half_up(line.net * share * self.rate, step)
-        if line.net <= 0:
-            return 0
-        fixed = self.amount * (line.quantity if self.per_unit else 1)
-        if not self.over_base:
-            fixed = min(fixed, line.net)
-        return round_half_up(fixed * share, step)
+            return bool(self.rate)
+        return bool(self.amount) and not self.passes_over(line)
+
+
+@dataclass(frozen=True)
+class Laid:
+    """What of a fixed amount lies on one line of a sale, all of it being received."""
+
+    part: int
+    whole: int
+    each: int  # the amount of the rule
+    units: object = None  # how many of it, where it is for each unit
+    capped: bool = False  # would be more than what was paid
 
 
 @dataclass(frozen=True)
@@ -199,6 +222,7 @@ class Entry:
     rate_type: str
     rate: Fraction
     sale: Sale
+    laid: Laid = None  # of a fixed amount
 
 
 def add_months(day, months):
@@ -220,14 +244,20 @@ def ledger(sales, terms):
     :param Terms terms: the terms of the affiliate's programme
     """
     entries = []
+    for sale, first_day, count in _turns(sales, terms):
+        entries += _sale_entries(sale, terms, first_day, count)
+    return entries
+
+
+def _turns(sales, terms):
+    """Yield (sale, day of the first one, how many before it) of what can earn."""
     first_day, count = None, 0
     for sale in sorted(sales, key=lambda sale: (sale.created, sale.ref)):
-        if not _is_commissionable(sale, terms):
+        if not _is_commissionable(sale, terms) or _is_change(sale, terms, count):
             continue
         first_day = first_day or utc_day(sale.created)
-        entries += _sale_entries(sale, terms, first_day, count)
+        yield sale, first_day, count
         count += 1
-    return entries
 
 
 def _is_commissionable(sale, terms):
@@ -240,6 +270,21 @@ def _is_commissionable(sale, terms):
     return any(
         line.net and _matching(line, sale, terms.rules) is not None
         for line in sale.lines
+    )
+
+
+def _is_change(sale, terms, count):
+    """Tell whether a sale earns nothing for being a change within a period: such a
+    one is nobody's first payment either."""
+    if not any(line.proration for line in sale.lines):
+        return False
+    decided = [
+        (line, rule)
+        for line in sale.lines
+        if line.net and (rule := _deciding(line, sale, terms, count))
+    ]
+    return any(rule.passes_over(line) for line, rule in decided) and not any(
+        rule.gives(line) for line, rule in decided
     )
 
 
@@ -256,26 +301,65 @@ def _matching(line, sale, rules):
     """Return the rule that gives this line something, apart from first/renewal."""
     for rule in rules:
         if rule.matches(line, sale):
-            if not rule.is_zero:
+            if rule.gives(line):
                 return rule
             if rule.applies_to == "all":
                 return None
     return None
 
 
-def _rule_for(line, sale, terms, first_day, count):
-    """Return the rule that decides a line, or None where it earns nothing."""
+def _deciding(line, sale, terms, count):
+    """Return the rule that decides a line in its turn, or None."""
     turn = "renewal" if count else "first"
     for rule in terms.rules:
         if rule.applies_to in ("all", turn) and rule.matches(line, sale):
-            break
-    else:
-        return None
-    over = rule.duration_months and utc_day(sale.created) >= add_months(
+            return rule
+    return None
+
+
+def _rule_for(line, sale, terms, first_day, count):
+    """Return (rule that a line earns by, None), or (None, why it earns nothing)."""
+    rule = _deciding(line, sale, terms, count)
+    if not rule:
+        return None, NO_RULE
+    if rule.duration_months and utc_day(sale.created) >= add_months(
         first_day, rule.duration_months
-    )
-    used_up = rule.max_count and count >= rule.max_count
-    return None if over or used_up or rule.is_zero else rule
+    ):
+        return None, MONTHS
+    if rule.max_count and count >= rule.max_count:
+        return None, PAYMENTS
+    return (rule, None) if rule.gives(line) else (None, NO_RULE)
+
+
+def why_nothing(sales, terms, sale_ref, line_ref, cause):
+    """Return why the ledger has no entry (any more) for a line and a cause: one of
+    ``UNPAID``, ``SKIPPED``, ``UNCLEAR``, ``CAUSE``, ``MONTHS``, ``PAYMENTS``,
+    ``NO_RULE``, or ``NOTHING`` when that is what it comes to.
+
+    :param sales: all sales of the customer, as for :func:`ledger`
+    """
+    for sale, first_day, count in _turns(sales, terms):
+        if sale.ref != sale_ref:
+            continue
+        causes = (
+            *sale.received(terms.count_off_stripe),
+            *sale.reversals,
+            *sale.credit_notes,
+        )
+        if cause not in {known.cause for known in causes}:
+            return CAUSE
+        for line in sale.lines:
+            if line.ref == line_ref:
+                return _rule_for(line, sale, terms, first_day, count)[1] or NOTHING
+        return CAUSE
+    own = [sale for sale in sales if sale.ref == sale_ref]
+    if any(sale.skipped for sale in own):
+        return SKIPPED
+    if any(sale.difference for sale in own):
+        return UNCLEAR
+    if any(sale.received(terms.count_off_stripe) for sale in own):
+        return NO_RULE
+    return UNPAID
 
 
 def _sale_entries(sale, terms, first_day, count):
@@ -283,15 +367,16 @@ def _sale_entries(sale, terms, first_day, count):
     rules = {
         line.ref: rule
         for line in sale.lines
-        if (rule := _rule_for(line, sale, terms, first_day, count))
+        if (rule := _rule_for(line, sale, terms, first_day, count)[0])
     }
     step = terms.step(sale.currency)
     payments = sale.received(terms.count_off_stripe)
     corrected = _corrected(payments)
     earning = [line for line in sale.lines if line.ref in rules]
+    laid = _lay_fixed(earning, rules, step)
     entries, before = [], {line.ref: (0, 0) for line in earning}
     for cause, shares in _received_shares(sale, payments):
-        after = _state(earning, rules, shares, step)
+        after = _state(earning, rules, laid, shares, step)
         own = cause.kind == EARNED
         origin = cause if own else corrected[getattr(cause, "bucket", None)]
         for line in earning:
@@ -315,10 +400,57 @@ def _sale_entries(sale, terms, first_day, count):
                         rate_type=rule.rate_type,
                         rate=rule.rate,
                         sale=sale,
+                        laid=laid.get(line.ref),
                     )
                 )
         before = after
     return entries
+
+
+def _lay_fixed(lines, rules, step):
+    """Return ``{line: Laid}``: where the fixed amounts of a sale lie.
+
+    Each counts once a sale, however many lines its rule decides, and lies on those
+    above nought in proportion to what they are worth. What lines below nought take
+    off was not paid: it makes the limit smaller.
+    """
+    decided = {}
+    for line in lines:
+        rule = rules[line.ref]
+        if rule.rate_type != "percent":
+            decided.setdefault(rule.id, []).append(line)
+    laid = {}
+    for decided_lines in decided.values():
+        rule = rules[decided_lines[0].ref]
+        carrying = [line for line in decided_lines if line.net > 0]
+        units = sum(line.quantity for line in carrying) if rule.per_unit else None
+        whole = rule.amount * (1 if units is None else units)
+        limit = max(0, sum(line.net for line in decided_lines))
+        capped = not rule.over_base and whole > limit
+        whole = round_half_up(limit if capped else whole, step)
+        worth = sum(line.net for line in carrying)
+        parts = _apportion(
+            {line.ref: Fraction(line.net * whole) / worth for line in carrying}, step
+        )
+        laid |= {
+            ref: Laid(part, whole, rule.amount, units, capped)
+            for ref, part in parts.items()
+        }
+    return laid
+
+
+def _apportion(shares, step):
+    """Return ``{key: share}`` rounded so that they sum to their sum, rounded once:
+    what is left over goes to the largest remainders."""
+    left = round_half_up(sum(shares.values()), step)
+    rounded, remainders = {}, []
+    for key, share in shares.items():
+        rounded[key] = share // step * step
+        left -= rounded[key]
+        remainders.append((rounded[key] - share, key))
+    for _remainder, key in sorted(remainders)[: left // step]:
+        rounded[key] += step
+    return rounded
 
 
 def _corrected(payments):
@@ -345,8 +477,9 @@ def _received_shares(sale, payments):
 class _Received:
     """The money of one sale as it comes and goes, and on which lines it lies.
 
-    Payments lie on all lines in proportion, and what goes back leaves all of them in
-    proportion, except by a credit note: that takes from the lines it names.
+    Payments lie on all lines in proportion, and on what was owed before; what goes
+    back leaves all of them in proportion, except by a credit note: that takes from the
+    lines it names.
     """
 
     def __init__(self, sale, payments):
@@ -359,13 +492,15 @@ class _Received:
         self.noted_ever = {}  # … and in the end: no reversal is about that part
         for note in sale.credit_notes:
             self._note(note, self.noted_ever)
-        self.limit = Fraction(sale.total)  # more than the sale's total earns nothing
+        # Of what was paid too much nothing is earned, and it goes back first.
+        self.limit = Fraction(max(0, sale.due - sale.from_balance))
         self.kept = Fraction(0)
+        self.own = Fraction(0)  # of it for this sale, the rest was owed before
         self.lying = {line.ref: Fraction(0) for line in sale.lines}  # net
 
     def add(self, cause):
         """Take a cause into account; tell whether it concerns this sale."""
-        before = self.kept
+        before, own = self.kept, self.own
         if cause.kind == EARNED:
             self.paid[cause.bucket] += cause.amount
         elif cause.kind == CREDIT_NOTE:
@@ -379,12 +514,16 @@ class _Received:
         # A Fraction whatever it was: a division of integers would be a float.
         self.kept = Fraction(max(0, min(self._kept(), self.limit)))
         if cause.kind == EARNED:
-            part = (self.kept - before) / self.sale.total
+            part = (self.kept - before) / self.sale.due
+            self.own += self.sale.total * part
             for line in self.sale.lines:
                 self.lying[line.ref] += line.net * part
         elif cause.kind == CREDIT_NOTE and self.kept < before:
-            self._take_from_lines(cause, before - self.kept)
+            # A note is about the sale, not about what was owed before.
+            self.own = max(Fraction(0), own - (before - self.kept))
+            self._take_from_lines(cause, own - self.own)
         elif before:
+            self.own *= self.kept / before
             self._scale(self.kept / before)
         return True
 
@@ -422,7 +561,7 @@ class _Received:
                 self.lying[ref] = have - take
             rest += net * part - take
         unnamed = note.unnamed * part
-        self._scale(self.kept / (self.kept + unnamed) if self.kept else 0)
+        self._scale(self.own / (self.own + unnamed) if self.own else 0)
         lying = sum(self.lying.values())
         if rest > 0 and lying > 0:
             self._scale(max(Fraction(0), 1 - rest / lying))
@@ -432,21 +571,34 @@ class _Received:
             self.lying[ref] *= factor
 
 
-def _state(lines, rules, shares, step):
+def _state(lines, rules, laid, shares, step):
     """Return {line: (commission, base)} at the received shares of the lines.
 
     Lines count with their sign; a sale whose commission sums below zero has none.
     """
-    state = {
-        line.ref: (
-            rules[line.ref].earns_on(line, shares[line.ref], step),
-            round_half_up(line.net * shares[line.ref]),
-        )
-        for line in lines
-    }
+    fixed = _fixed_amounts(rules, laid, shares, step) if laid else {}
+    state = {}
+    for line in lines:
+        base, rule = line.net * shares[line.ref], rules[line.ref]
+        if rule.rate_type == "percent":
+            amount = round_half_up(base * rule.rate, step)
+        else:
+            amount = fixed.get(line.ref, 0)
+        state[line.ref] = (amount, round_half_up(base))
     if sum(amount for amount, _base in state.values()) < 0:
         return {line.ref: (0, 0) for line in lines}
     return state
+
+
+def _fixed_amounts(rules, laid, shares, step):
+    """Return ``{line: amount}`` of what is received of the fixed amounts."""
+    received = {}
+    for ref, lies in laid.items():
+        received.setdefault(rules[ref].id, {})[ref] = lies.part * shares[ref]
+    amounts = {}
+    for parts in received.values():
+        amounts |= _apportion(parts, step)
+    return amounts
 
 
 def corrections(desired, booked):

@@ -4,6 +4,7 @@ Works on plain dicts in minor units, so that the mirror can check an invoice wit
 very function the commission is based on.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 
 from .commission import CreditNote, Line, Payment, Reversal, Sale
@@ -13,6 +14,8 @@ REFUND_COUNTS = ("pending", "succeeded")
 # The bank has decided against us. An appeal does not bring the money back.
 DISPUTE_LOST = ("lost", "appeal_needs_response", "appeal_under_review")
 DISPUTE_OVER = ("won", "warning_closed", "prevented")
+# Of an invoice in these states the money that came in counts, be it all of it or not.
+RECEIVED = ("paid", "uncollectible")
 SKIP_KEY, SKIP_VALUE = "affiliate", "skip"
 
 
@@ -94,6 +97,16 @@ def _invoice_line(raw):
         price=price.get("id") if isinstance(price, dict) else price,
         product=product.get("id") if isinstance(product, dict) else product,
         quantity=_quantity(raw),
+        proration=_is_proration(raw),
+    )
+
+
+def _is_proration(line):
+    """Tell whether a line is for a change within a period, e.g. of plan or seats."""
+    parent = line.get("parent") or {}
+    return any(
+        (parent.get(kind) or {}).get("proration")
+        for kind in ("subscription_item_details", "invoice_item_details")
     )
 
 
@@ -172,6 +185,8 @@ def invoice_sale(
     difference = invoice_difference(invoice, lines)
     sold = _spread_rounding([_invoice_line(line) for line in lines], difference)
     sold, total = _before_payment(sold, invoice["total"], credit_notes)
+    debt, from_balance = _old_debt(invoice), _from_balance(invoice)
+    due = max(0, total + debt - from_balance)
     return Sale(
         ref=invoice["id"],
         number=invoice.get("number") or invoice["id"],
@@ -179,14 +194,51 @@ def invoice_sale(
         currency=invoice["currency"],
         total=total,
         lines=sold,
-        payments=received,
+        payments=_with_excess(received, due, invoice.get("amount_overpaid") or 0),
         reversals=list(reversals),
         credit_notes=list(credit_notes),
-        paid=invoice.get("status") == "paid",
+        paid=invoice.get("status") in RECEIVED,
         dispute=dispute,
         difference=_held(difference, lines),
         skipped=skipped or is_skipped(invoice) or _subscription_skipped(invoice),
+        debt=debt,
+        from_balance=from_balance,
     )
+
+
+def _with_excess(payments, due, overpaid):
+    """Return the payments with what was paid too much, which goes back first.
+
+    Whether it is in the amounts of the payments is not documented; where it is not, it
+    belongs to the last of them.
+    """
+    missing = overpaid - max(0, sum(payment.amount for payment in payments) - due)
+    if not payments or missing <= 0:
+        return payments
+    last = max(payments, key=lambda payment: (payment.at, payment.cause))
+    return [
+        replace(payment, amount=payment.amount + missing)
+        if payment is last
+        else payment
+        for payment in payments
+    ]
+
+
+def _old_debt(invoice):
+    """Return what the customer owed before, and paid with this invoice."""
+    start, end = invoice.get("starting_balance"), invoice.get("ending_balance")
+    return max(0, (start or 0) - max(0, end or 0))
+
+
+def _from_balance(invoice):
+    """Return what the customer's balance paid of an invoice that was overpaid.
+
+    The excess is what is more than the rest. Where nothing is too much, what came in
+    is all there is to know.
+    """
+    if not invoice.get("amount_overpaid"):
+        return 0
+    return max(0, -(invoice.get("starting_balance") or 0))
 
 
 def _subscription_skipped(invoice):

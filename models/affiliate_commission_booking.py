@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from ..lib import commission, money
 from .affiliate_commission import COMPUTED_KINDS, OWN_LEVEL
+from .affiliate_commission_explain import MOVED
 
 _logger = logging.getLogger(__name__)
 
@@ -63,8 +64,10 @@ class AffiliateCommission(models.Model):
         items = self._items_sold(
             programs.stripe_account_id, [key[0] for key, *_sums in changes], sale_refs
         )
+        case_of = {sale.ref: case for case in cases for sale in case.sales}
         values = [
             self._row_values(key, amount, base, entries.get(key), holders, booked)
+            | self._told(key, entries.get(key), booked.get(key), case_of, terms)
             | {"_item": items.get(key[0])}
             for key, amount, base in changes
         ]
@@ -90,6 +93,8 @@ class AffiliateCommission(models.Model):
                           SUM(c.amount) AS amount, SUM(c.base_amount) AS base,
                           MAX(c.revision) AS revision, MIN(c.id) AS id,
                           MIN(c.kind) AS kind, MIN(c.rule_id) AS rule_id,
+                          (ARRAY_AGG(c.rule_id ORDER BY c.revision DESC))[1]
+                              AS last_rule_id,
                           MIN(c.referral_id) AS referral_id, MIN(c.rate) AS rate,
                           MIN(c.customer_id) AS customer_id,
                           MIN(c.invoice_id) AS invoice_id,
@@ -183,9 +188,57 @@ class AffiliateCommission(models.Model):
             "hold_until": earned.date() + timedelta(days=program.hold_days),
             "_charge": entry.sale.charge,
             "_origin": entry.origin,
-            "_number": entry.sale.number,
-            "_rate_type": entry.rate_type,
         }
+
+    @api.model
+    def _told(self, key, entry, before, case_of, terms):
+        """Return what only the sentence of a row is told, see ``_explain``.
+
+        :param case_of: ``{Stripe id of a sale: Case}``
+        :param terms: ``{program: Terms}``
+        """
+        if not entry:
+            return {"_told": self._told_gone(key, before["sale_ref"], case_of, terms)}
+        told = {
+            "number": entry.sale.number,
+            "rate_type": entry.rate_type,
+            "laid": entry.laid,
+            "now": (entry.amount, entry.base),
+        }
+        if before:
+            told |= {
+                "before": before["amount"],
+                "another_rule": self._is_another_rule(
+                    entry.rule, before["last_rule_id"]
+                ),
+            }
+        return {"_told": told}
+
+    @api.model
+    def _is_another_rule(self, *rule_ids):
+        """Tell whether rules are more than versions of one."""
+        rules = self.env["affiliate.commission.rule"].sudo().browse(rule_ids)
+        return len({(rule.replaced_by_id or rule).id for rule in rules}) > 1
+
+    @api.model
+    def _told_gone(self, key, sale_ref, case_of, terms):
+        """Return why there is nothing any more where something was booked."""
+        line_ref, affiliate_id, _level, cause = key
+        case = case_of.get(sale_ref)
+        if not case:
+            return {}
+        own = [sale for sale in case.sales if sale.ref == sale_ref]
+        told = {"number": own[-1].number}
+        owners = {owner for owner, refs in case.owners.items() if sale_ref in refs}
+        if owners and affiliate_id not in owners:
+            return {**told, "why": MOVED}
+        program = self.env["affiliate.affiliate"].browse(affiliate_id).program_id
+        if program not in terms:
+            terms[program] = program.sudo()._get_terms()
+        everybodys = frozenset().union(*case.owners.values())
+        covered = [sale for sale in case.sales if sale.ref in everybodys or sale in own]
+        why = commission.why_nothing(covered, terms[program], sale_ref, line_ref, cause)
+        return {**told, "why": why}
 
     @api.model
     def _insert_rows(self, values_list, booked):
@@ -303,12 +356,15 @@ class _References:
             "id",
         )
         codes = {values["currency"] for values in values_list}
-        self.currencies = {
-            currency.name: currency.id
-            for currency in env["res.currency"]
+        currencies = (
+            env["res.currency"]
+            .sudo()
             .with_context(active_test=False)
             .search([("name", "in", list(codes))])
-        }
+        )
+        # Screens show amounts in archived ones without symbol and with two decimals.
+        currencies.filtered(lambda currency: not currency.active).active = True
+        self.currencies = {currency.name: currency.id for currency in currencies}
 
     def _find(self, model, account, refs, column):
         if not refs:

@@ -1,11 +1,15 @@
+from collections import defaultdict
+
 from odoo import api, models
 from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
-from ..lib import money
+from ..lib import commission, money
 from .affiliate_commission import COMPUTED_KINDS
 
 BATCH = 1000
+# Why there is nothing any more; the others are those of ``commission.why_nothing``.
+MOVED = "moved"
 # What was sold, by line of an invoice or of a checkout: product and interval. The texts
 # that stand beside them in Stripe (descriptions, nicknames) may name the customer.
 ITEMS = """
@@ -86,33 +90,118 @@ class AffiliateCommission(models.Model):
         is only for it.
 
         :param dict values: of a row, ``currency`` as a code, and ``_item``: what was
-            sold; ``_number`` of the sale; ``_rate_type``, None: what was booked no
-            longer holds
+            sold; ``_told``, what it is about, all of it optional: ``number`` of the
+            sale; ``rate_type``, without which what was booked no longer holds, and
+            ``why`` that is so; ``laid``, see ``commission.Laid``; and of a row that
+            corrects an earlier one ``before``, what was booked, ``now``: (what
+            it is instead, of which base), both in minor units, and ``another_rule``
         """
-        code = values["currency"]
+        told, code = values.pop("_told"), values["currency"]
         figures = {
             "amount": f"{values['amount']:,} {code}",
             "base": f"{values['base_amount']:,} {code}",
             "rate": f"{values['rate'] or 0:g}",
-            "sale": values.pop("_number", None) or values["sale_ref"],
+            "sale": told.get("number") or values["sale_ref"],
             "line": values.pop("_item", None) or self.env._("an item"),
         }
-        kind, rate_type = values["kind"], values.pop("_rate_type", None)
-        if not rate_type:
-            return self.env._(
-                "%(amount)s: what was booked for %(line)s on %(sale)s no longer holds "
-                "(the payment came back, the refund failed, a credit note says what "
-                "it was for, or the customer belongs to another affiliate).",
-                **figures,
-            )
-        if rate_type == "fixed":
-            return self._explain_fixed(kind) % figures
-        return self._explain_percent(kind) % figures
+        kind, laid = values["kind"], told.get("laid")
+        if not told.get("rate_type"):
+            return self._explain_gone(kind, told.get("why"), figures)
+        if laid:
+            figures |= self._laid_figures(laid, code)
+        if told.get("before"):
+            now, base = told["now"]
+            figures |= {
+                "now": _shown(now, code),
+                "before": _shown(told["before"], code),
+                "base": _shown(base, code),
+            }
+            return self._explain_correction(kind, told, figures)
+        if told["rate_type"] == "percent":
+            return self._explain_percent(kind) % figures
+        return self._explain_fixed(kind, laid, figures)
 
     @api.model
-    def _explain_fixed(self, kind):
+    def _laid_figures(self, laid, code):
         return {
-            "earned": self.env._("%(amount)s fixed for %(line)s on %(sale)s."),
+            "part": _shown(laid.part, code),
+            "whole": _shown(laid.whole, code),
+            "each": _shown(laid.each, code),
+            "units": f"{float(laid.units or 0):g}",
+        }
+
+    @api.model
+    def _explain_correction(self, kind, told, figures):
+        """Say what a row is instead of what was booked before, and why."""
+        corrected = {
+            "earned": self.env._(
+                "Correction of %(line)s on %(sale)s: %(now)s instead of %(before)s, so "
+                "%(amount)s.",
+                **figures,
+            ),
+            "refund": self.env._(
+                "Correction of the refund of %(line)s on %(sale)s: %(now)s instead of "
+                "%(before)s, so %(amount)s.",
+                **figures,
+            ),
+            "credit_note": self.env._(
+                "Correction of the credit note about %(line)s on %(sale)s: %(now)s "
+                "instead of %(before)s, so %(amount)s.",
+                **figures,
+            ),
+            "dispute": self.env._(
+                "Correction of the lost dispute about %(line)s on %(sale)s: %(now)s "
+                "instead of %(before)s, so %(amount)s.",
+                **figures,
+            ),
+        }[kind]
+        if told["rate_type"] == "percent":
+            how = self.env._("It is %(rate)s %% of %(base)s without tax now", **figures)
+        elif told.get("laid"):
+            how = self._explain_laid(told["laid"], figures)
+        else:
+            how = self.env._("It is a share of a fixed amount now")
+        if told.get("another_rule"):
+            how = self.env._(
+                "%s. Another rule applies than before, e.g. because an earlier payment "
+                "became known",
+                how,
+            )
+        return f"{corrected} {how}."
+
+    @api.model
+    def _explain_laid(self, laid, figures):
+        """Say how much of a fixed amount lies on a line, without a full stop."""
+        if laid.part == laid.whole:
+            text = self.env._("%(whole)s fixed for %(line)s on %(sale)s", **figures)
+        else:
+            text = self.env._(
+                "%(part)s of the %(whole)s fixed for %(sale)s lie on %(line)s",
+                **figures,
+            )
+        if laid.units is not None:
+            each = self.env._("%(each)s for each of %(units)s units", **figures)
+            text = f"{text} ({each})"
+        if laid.capped:
+            text = self.env._("%s, never more than what was paid", text)
+        return text
+
+    @api.model
+    def _explain_fixed(self, kind, laid, figures):
+        if kind == "earned":
+            if not laid:
+                return self.env._(
+                    "%(amount)s fixed for %(line)s on %(sale)s.", **figures
+                )
+            text = self._explain_laid(laid, figures)
+            if figures["amount"] == figures["part"]:
+                return f"{text}."
+            return self.env._(
+                "%(amount)s: %(fixed)s; this is the share of it that was received.",
+                fixed=text,
+                **figures,
+            )
+        text = {
             "refund": self.env._(
                 "%(amount)s: refund of %(line)s on %(sale)s takes back its share "
                 "of the fixed commission."
@@ -125,7 +214,11 @@ class AffiliateCommission(models.Model):
                 "%(amount)s: lost dispute of %(line)s on %(sale)s takes back its "
                 "share of the fixed commission."
             ),
-        }[kind]
+        }[kind] % figures
+        if laid and laid.part != laid.whole:
+            lies = self.env._("%(part)s of the %(whole)s lie on this item.", **figures)
+            text = f"{text} {lies}"
+        return text
 
     @api.model
     def _explain_percent(self, kind):
@@ -147,6 +240,72 @@ class AffiliateCommission(models.Model):
             ),
         }[kind]
 
+    @api.model
+    def _explain_gone(self, kind, why, figures):
+        """Say that what was booked no longer holds, and why."""
+        if not why:
+            return self.env._(
+                "%(amount)s: what was booked for %(line)s on %(sale)s no longer holds "
+                "(the payment came back, the refund failed, a credit note says what "
+                "it was for, or the customer belongs to another affiliate).",
+                **figures,
+            )
+        figures["why"] = self._why_gone(kind, why)
+        return {
+            "earned": self.env._(
+                "%(amount)s: %(line)s on %(sale)s earns nothing any more: %(why)s.",
+                **figures,
+            ),
+            "refund": self.env._(
+                "%(amount)s: the refund of %(line)s on %(sale)s takes back nothing any "
+                "more: %(why)s.",
+                **figures,
+            ),
+            "credit_note": self.env._(
+                "%(amount)s: the credit note about %(line)s on %(sale)s takes back "
+                "nothing any more: %(why)s.",
+                **figures,
+            ),
+            "dispute": self.env._(
+                "%(amount)s: the dispute about %(line)s on %(sale)s takes back nothing "
+                "any more: %(why)s.",
+                **figures,
+            ),
+        }[kind]
+
+    @api.model
+    def _why_gone(self, kind, why):
+        if why == commission.CAUSE:
+            return {
+                "earned": self.env._("the payment came back"),
+                "refund": self.env._(
+                    "it did not happen, or a credit note says what it was for"
+                ),
+                "credit_note": self.env._("it no longer holds"),
+                "dispute": self.env._("it is not lost any more"),
+            }[kind]
+        return {
+            MOVED: self.env._("the customer belongs to another affiliate"),
+            commission.UNPAID: self.env._(
+                "the payment came back, or the invoice was voided"
+            ),
+            commission.SKIPPED: self.env._("the sale is marked as earning nothing"),
+            commission.UNCLEAR: self.env._("the amounts of the sale do not add up"),
+            commission.MONTHS: self.env._(
+                "the months of the rule are over, counted from an earlier payment that "
+                "became known"
+            ),
+            commission.PAYMENTS: self.env._(
+                "the payments of the rule were used up by earlier ones that became "
+                "known"
+            ),
+            commission.NO_RULE: self.env._(
+                "no rule of the program gives it anything now, e.g. because an earlier "
+                "payment is the first one"
+            ),
+            commission.NOTHING: self.env._("there is nothing left to take"),
+        }[why]
+
     # === ROWS OF BEFORE === #
 
     @api.model
@@ -162,17 +321,64 @@ class AffiliateCommission(models.Model):
                 items = self._items_sold(
                     account, rows.mapped("line_ref"), rows.mapped("sale_ref")
                 )
-                for row in rows:
-                    row.explanation = self._explain(row._as_booked(items))
+                for row, values in rows._as_booked(items):
+                    row.explanation = self._explain(values)
             batch.flush_recordset(["explanation"])
             batch.invalidate_recordset()
 
     def _as_booked(self, items):
-        """Return the values of a row as they were when it was booked; see _explain."""
+        """Return ``[(row, values as they were when it was booked)]``; see _explain."""
+        earlier = self._earlier_sums()
+        return [(row, row._values_as_booked(items, *earlier[row])) for row in self]
+
+    def _earlier_sums(self):
+        """Return ``{row: (rows of the same key before it, their sum, sum with it)}``,
+        the sums in minor units."""
+        corrected = self.filtered(lambda row: row.revision > 1)
+        family = defaultdict(self.browse)
+        if corrected:
+            for row in self.search(
+                [
+                    ("stripe_account_id", "in", corrected.stripe_account_id.ids),
+                    ("line_ref", "in", corrected.mapped("line_ref")),
+                ],
+                order="revision",
+            ):
+                family[row._key_as_booked()] |= row
+        sums = {}
+        for row in self:
+            before = family[row._key_as_booked()].filtered(
+                lambda other, row=row: other.revision < row.revision
+            )
+            code = row.currency_id.name
+            have = sum(money.nearest_minor(r.amount, code) for r in before)
+            sums[row] = before, have, have + money.nearest_minor(row.amount, code)
+        return sums
+
+    def _key_as_booked(self):
+        return (
+            self.stripe_account_id,
+            self.line_ref,
+            self.affiliate_id,
+            self.level,
+            self.cause_id,
+        )
+
+    def _values_as_booked(self, items, before, have, now):
         self.ensure_one()
         code = self.currency_id.name
-        number = self.invoice_id.number or self.charge_id.stripe_id
-        holds = self.revision == 1 or (self.amount > 0) == (self.kind == "earned")
+        told = {"number": self.invoice_id.number or self.charge_id.stripe_id}
+        if now or not before:
+            base = sum(
+                money.nearest_minor(row.base_amount, code) for row in before | self
+            )
+            told |= {
+                "rate_type": self.rule_id.rate_type or "percent",
+                "before": have,
+                "now": (now, base),
+                "another_rule": before
+                and self._is_another_rule(self.rule_id.id, before[-1].rule_id.id),
+            }
         return {
             "kind": self.kind,
             "amount": _exact(self.amount, code),
@@ -181,11 +387,14 @@ class AffiliateCommission(models.Model):
             "currency": code,
             "sale_ref": self.sale_ref,
             "_item": items.get(self.line_ref),
-            "_number": holds and number,
-            "_rate_type": holds and (self.rule_id.rate_type or "percent"),
+            "_told": told,
         }
 
 
 def _exact(amount, currency):
     """Return an amount with the decimals of Stripe's currency."""
     return money.to_major(money.nearest_minor(amount, currency), currency)
+
+
+def _shown(minor, currency):
+    return f"{money.to_major(minor, currency):,} {currency}"

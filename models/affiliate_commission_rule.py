@@ -82,11 +82,20 @@ class AffiliateCommissionRule(models.Model):
         help="A fixed amount earns on payments in this currency only.",
     )
     per_unit = fields.Boolean(
-        string="Times quantity", help="Multiply the fixed amount by the quantity."
+        string="Times quantity",
+        help="Multiply the fixed amount by the number of units sold, over all items of "
+        "the sale that the rule is about.",
     )
     over_base = fields.Boolean(
         string="May exceed the sale",
-        help="Otherwise a fixed amount is never more than what was paid for the line.",
+        help="Otherwise a fixed amount is never more than what was paid for the items "
+        "that the rule is about.",
+    )
+    prorations = fields.Boolean(
+        string="Also for changes within a period",
+        help="Stripe bills a change of plan or of the number of seats for the rest of "
+        "the period (a proration). Such an item neither earns the fixed amount again "
+        "nor counts as units, unless you tick this.",
     )
     applies_to = fields.Selection(
         [
@@ -143,6 +152,7 @@ class AffiliateCommissionRule(models.Model):
         "currency_id",
         "per_unit",
         "over_base",
+        "prorations",
         "applies_to",
         "duration_months",
         "max_count",
@@ -179,7 +189,7 @@ class AffiliateCommissionRule(models.Model):
                     self.env, rule.amount, currency_obj=rule.currency_id
                 )
                 earns = self.env._("%(amount)s on %(what)s", amount=amount, what=what)
-            parts = [earns]
+            parts = [earns, *rule._get_fixed_terms()]
             if rule.applies_to != "all":
                 parts.append(applies[rule.applies_to].lower())
             if rule.duration_months:
@@ -187,6 +197,17 @@ class AffiliateCommissionRule(models.Model):
             if rule.max_count:
                 parts.append(self.env._("at most %s payments", rule.max_count))
             rule.summary = ", ".join(parts)
+
+    def _get_fixed_terms(self):
+        """Return in words what is special about a fixed amount."""
+        if self.rate_type != "fixed":
+            return []
+        terms = []
+        if self.per_unit:
+            terms.append(self.env._("per unit"))
+        if self.prorations:
+            terms.append(self.env._("also for changes within a period"))
+        return terms
 
     # === CONSTRAINT METHODS === #
 
@@ -277,14 +298,18 @@ class AffiliateCommissionRule(models.Model):
                 ]
             )
         )
-        roundings = {
-            currency.name.lower(): currency.rounding
-            for currency in self.env["res.currency"].search([])
+        # An archived currency is rounded as it always was.
+        currencies = self.env["res.currency"].with_context(active_test=False)
+        steps = {
+            code: money.ledger_step(code, currency.rounding)
+            for currency in currencies.search([])
+            for code in [currency.name.lower()]
         }
         return commission.Terms(
             rules=tuple(rule._to_rule() for rule in rules.sorted(_turn)),
             count_off_stripe=program.count_out_of_band,
-            step=lambda code: money.ledger_step(code, roundings.get(code, 0.01)),
+            # A currency Odoo does not know has Stripe's own unit.
+            step=lambda code: steps.get(code, 1),
         )
 
     def _to_rule(self):
@@ -302,6 +327,7 @@ class AffiliateCommissionRule(models.Model):
             currency=currency.lower(),
             per_unit=self.per_unit,
             over_base=self.over_base,
+            prorations=self.prorations,
             applies_to=self.applies_to,
             duration_months=self.duration_months,
             max_count=self.max_count,

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 from odoo.tests import HttpCase, tagged
+from odoo.tools import SQL
 
 from odoo.addons.account.tests.common import AccountTestInvoicingCommon
 
@@ -130,6 +131,32 @@ class StripeCase(AccountTestInvoicingCommon, HttpCase):
         self.account.action_sync_now()
         self.env.flush_all()
         self.env["affiliate.stripe.run"]._walk_all()
+        self.env.invalidate_all()
+
+    def forget(self):
+        """Bring the database back to before the first event: what is left are the
+        affiliates, their codes, claims and visits."""
+        self.env.flush_all()
+        kept = ("account", "endpoint", "promotion.code", "coupon")
+        mirror = [
+            model._table
+            for name, model in self.env.registry.items()
+            if name.startswith("affiliate.stripe.") and not model._abstract
+            if name not in [f"affiliate.stripe.{kind}" for kind in kept]
+        ]
+        self.env.cr.execute("DELETE FROM affiliate_commission")
+        self.env.cr.execute("DELETE FROM affiliate_referral_customer_rel")
+        self.env.cr.execute(
+            "DELETE FROM affiliate_referral WHERE source NOT IN ('form', 'manual')"
+        )
+        self.env.cr.execute(
+            "UPDATE affiliate_referral"
+            "   SET state = 'lead', decided_at = NULL, evidence = NULL,"
+            "       without_visit = (source = 'form')"
+        )
+        self.env.cr.execute("UPDATE affiliate_stripe_account SET polled_until = NULL")
+        for table in mirror:
+            self.env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(table)))
         self.env.invalidate_all()
 
     # --- the ledger -------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """A shop with an affiliate and a customer he brought: where money tests start."""
 
+import random
+
 from .common import NEW_YEAR, StripeCase, moment
 
 DAY = 86400
@@ -8,7 +10,25 @@ DAY = 86400
 class MoneyCase(StripeCase):
     def setUp(self):
         super().setUp()
+        self.told = []
         self.setup_program()
+
+    def post_delivery(self, delivery, **request):
+        self.told.append(delivery)
+        return super().post_delivery(delivery, **request)
+
+    def assert_any_order(self, times=2):
+        """All events until now, shuffled and some of them twice, end in this ledger."""
+        ordered, told = self.ledger(), list(self.told)
+        for seed in range(times):
+            chance = random.Random(seed)
+            arriving = told + chance.choices(told, k=len(told) // 3)
+            chance.shuffle(arriving)
+            self.forget()
+            for start in range(0, len(arriving), 4):
+                self.deliver(arriving[start : start + 4])
+            self.assertEqual(self.ledger(), ordered)
+            self.assert_pending_empty()
 
     def setup_program(self, **values):
         self.program = self.make_program(**values)
@@ -33,6 +53,14 @@ class MoneyCase(StripeCase):
         invoice = self.shop.invoice(customer, *amounts, **params)
         self.deliver()
         return invoice
+
+    def overpaid(self, *amounts, excess, customer=None):
+        """A paid invoice for which ``excess`` more came in than was due."""
+        customer = customer or self.shop.customer()
+        invoice = self.shop.invoice(customer, *amounts, pay=False)
+        self.double.pay_invoice(invoice["id"], invoice["amount_remaining"] + excess)
+        self.deliver()
+        return self.shop.get(f"invoices/{invoice['id']}")
 
 
 class TrickyCase(MoneyCase):

@@ -24,6 +24,27 @@ from .stripe_double.errors import ApiError
 DAY = 86400
 HISTORIES = int(os.environ.get("AFFILIATE_STRIPE_HISTORIES", "8"))
 STEPS = 18
+# What may happen next, and how often it does.
+WEIGHTS = {
+    "subscribe": 4,
+    "upgrade": 2,
+    "one_off": 3,
+    "bill": 3,
+    "in_parts": 2,
+    "in_another_name": 2,
+    "old_debt": 2,
+    "pay_too_much": 2,
+    "set_aside": 2,
+    "debit": 2,
+    "given_away": 1,
+    "refund": 4,
+    "credit_note": 5,
+    "void_note": 1,
+    "dispute": 2,
+    "decline": 1,
+    "give_up": 2,
+    "wait": 5,
+}
 
 
 class History:
@@ -46,27 +67,7 @@ class History:
     def step(self):
         """Do one thing that customers, the bank or time would do."""
         self.steps += 1
-        name = self.random.choices(
-            (
-                "subscribe",
-                "upgrade",
-                "one_off",
-                "bill",
-                "in_parts",
-                "in_another_name",
-                "too_much",
-                "set_aside",
-                "debit",
-                "given_away",
-                "refund",
-                "credit_note",
-                "void_note",
-                "dispute",
-                "decline",
-                "wait",
-            ),
-            (4, 2, 3, 3, 2, 2, 1, 2, 2, 1, 4, 5, 1, 2, 1, 5),
-        )[0]
+        name = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         try:
             getattr(self, name)()
         except (stripe.StripeError, ApiError) as refused:
@@ -124,12 +125,6 @@ class History:
             self.double.pay_invoice(invoice["id"], 3333)
             self.double.advance(days=days)
         self.shop.post(f"invoices/{invoice['id']}/pay", paid_out_of_band=True)
-
-    def too_much(self):
-        """More than the invoice asks for: the rest is on the customer's balance."""
-        customer = self.shop.customer(self.email())
-        invoice = self.shop.invoice(customer, 4004, 333, pay=False)
-        self.double.pay_invoice(invoice["id"], 5000)
 
     def set_aside(self):
         """Money that is captured later, whole or in part, or let go; old integrations
@@ -269,6 +264,38 @@ class History:
     def wait(self):
         self.double.advance(days=self.random.choice([3, 10, 31]))
 
+    def old_debt(self):
+        """An invoice that is paid with what was owed before, at once or in parts."""
+        customer = self.shop.customer(self.email(), balance=2500)
+        rate = self.random.choice(self.tax)
+        invoice = self.shop.invoice(
+            customer, 6001, 2999, pay=False, default_tax_rates=rate
+        )
+        if self.random.random() < 0.5:
+            self.double.pay_invoice(invoice["id"], 5000)
+            self.double.advance(days=1)
+        self.double.pay_invoice(invoice["id"])
+
+    def pay_too_much(self):
+        """By one payment, with or without a balance on either side."""
+        balance = self.random.choice([-1500, 0, 1500])
+        customer = self.shop.customer(self.email(), balance=balance)
+        invoice = self.shop.invoice(customer, 5005, 1111, pay=False)
+        self.double.pay_invoice(invoice["id"], invoice["amount_remaining"] + 1234)
+
+    def give_up(self):
+        """Paid in part, the rest uncollectible; some pay it after all."""
+        customer = self.shop.customer(self.email())
+        invoice = self.shop.invoice(customer, 3333, 3333, 3334, pay=False)
+        self.double.pay_invoice(invoice["id"], self.random.choice([3333, 7001]))
+        self.double.advance(days=2)
+        path = f"invoices/{invoice['id']}"
+        self.shop.post(f"{path}/mark_uncollectible")
+        end = self.random.choice([None, None, "pay", "void"])
+        if end:
+            self.double.advance(days=20)
+            self.shop.post(f"{path}/{end}")
+
 
 @tagged("post_install", "-at_install")
 class TestAnyOrder(StripeCase):
@@ -343,8 +370,31 @@ class TestAnyOrder(StripeCase):
                 }
             )
 
+    def choose_rules(self, chance):
+        """The rates of the program, or fixed amounts beside them."""
+        fixed = {
+            "rate_type": "fixed",
+            "amount": chance.choice([0.5, 7.77, 25]),
+            "currency_id": self.env.ref("base.USD").id,
+            "per_unit": chance.random() < 0.5,
+            "over_base": chance.random() < 0.3,
+            "prorations": chance.random() < 0.5,
+        }
+        first, others = chance.choice(
+            [
+                ({}, {}),
+                (fixed | {"applies_to": "first"}, {}),
+                ({"applies_to": "first"}, fixed),
+                ({**fixed, "billing_interval": "month", "applies_to": "all"}, {}),
+            ]
+        )
+        rules = self.program.rule_ids.sorted("id")
+        rules[0].write(first)
+        rules[1].write(others)
+
     def play(self, seed):
         history = History(self, seed)
+        self.choose_rules(random.Random(seed))
         self.program.write(
             {
                 "attribution_model": history.random.choice(["first", "last"]),
@@ -399,32 +449,6 @@ class TestAnyOrder(StripeCase):
             batch = chance.randint(1, 15)
             self.deliver(arriving[:batch])
             del arriving[:batch]
-
-    def forget(self):
-        """Bring the database back to before the first event."""
-        self.env.flush_all()
-        mirror = [
-            model._table
-            for name, model in self.env.registry.items()
-            if name.startswith("affiliate.stripe.") and not model._abstract
-            if name not in ("affiliate.stripe.account", "affiliate.stripe.endpoint")
-            if name
-            not in ("affiliate.stripe.promotion.code", "affiliate.stripe.coupon")
-        ]
-        self.env.cr.execute("DELETE FROM affiliate_commission")
-        self.env.cr.execute("DELETE FROM affiliate_referral_customer_rel")
-        self.env.cr.execute(
-            "DELETE FROM affiliate_referral WHERE source NOT IN ('form', 'manual')"
-        )
-        self.env.cr.execute(
-            "UPDATE affiliate_referral"
-            "   SET state = 'lead', decided_at = NULL, evidence = NULL,"
-            "       without_visit = (source = 'form')"
-        )
-        self.env.cr.execute("UPDATE affiliate_stripe_account SET polled_until = NULL")
-        for table in mirror:
-            self.env.cr.execute(f'DELETE FROM "{table}"')  # pylint: disable=E8103
-        self.env.invalidate_all()
 
 
 def _history_test(seed):

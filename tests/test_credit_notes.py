@@ -219,7 +219,8 @@ class TestCreditNotes(MoneyCase):
         invoice = self.sell(10000, 5000)
         self.note(invoice, (0, 5000), refund_amount=5000)
         self.deliver()
-        self.assertEqual(self.amounts(), [10.00, 10.00, -5.00])
+        # 10.00 once: two thirds of it lie on the line of which half is credited.
+        self.assertEqual(sorted(self.amounts()), [-3.33, 3.33, 6.67])
         self.assertIn("its share of the fixed", self.rows()[-1].explanation)
 
     def test_more_than_ten_lines(self):

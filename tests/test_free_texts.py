@@ -157,5 +157,12 @@ class TestFreeTexts(MoneyCase):
         self.env.invalidate_all()
         self.env["affiliate.commission"]._explain_all_anew()
         self.env.invalidate_all()
+        # Why something no longer holds is in no row: of these all reasons are named.
+        gone = rows.filtered(lambda row: row.kind == "refund" and row.amount > 0)
+        self.assertEqual(len(gone), 2)
+        for row in gone:
+            self.assertIn("the refund failed", row.explanation)
+            self.assert_silent(row.explanation)
+            told[row] = row.explanation
         self.assertEqual({row: row.explanation for row in rows}, told)
         self.assertEqual(own.explanation, "Thanks, Jane", "a person's words stay")

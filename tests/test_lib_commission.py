@@ -19,6 +19,7 @@ from odoo.addons.affiliate_stripe.lib.commission import (
     corrections,
     foreign_rules,
     ledger,
+    why_nothing,
 )
 from odoo.addons.affiliate_stripe.lib.money import round_half_up
 
@@ -188,7 +189,7 @@ class TestCommission(unittest.TestCase):
             with self.subTest(day=day, months=months):
                 self.assertEqual(add_months(day, months), result)
 
-    def test_a_fixed_amount_once_a_line_and_never_above_the_base(self):
+    def test_a_fixed_amount_once_a_sale_and_never_above_the_base(self):
         fixed = Rule(1, rate_type="fixed", amount=500, currency="usd")
         many = Line("a", 10000, quantity=3)
         self.assertEqual(self.earn(sale(many), rules=[fixed]), [500])
@@ -200,6 +201,95 @@ class TestCommission(unittest.TestCase):
         # Half was received, half is earned; a credit line earns nothing fixed.
         self.assertEqual(self.earn(sale(1000, paid=500), rules=[fixed]), [250])
         self.assertEqual(self.earn(sale(-100, 1000), rules=[fixed]), [500])
+        # On three lines, by what they are worth.
+        self.assertEqual(
+            self.earn(sale(5000, 4000, 1000), rules=[fixed]), [250, 200, 50]
+        )
+        self.assertEqual(self.earn(sale(100, 100, 100), rules=[fixed]), [100] * 3)
+        self.assertEqual(self.earn(sale(900, -600), rules=[fixed]), [300])
+
+    def test_a_fixed_amount_is_not_for_prorations(self):
+        fixed = Rule(1, rate_type="fixed", amount=200, currency="usd", per_unit=True)
+        both = Rule(**{**fixed.__dict__, "prorations": True})
+        month = Line("a", 3000, quantity=3)
+        seats = Line("b", 1000, quantity=5, proration=True)
+        unused = Line("c", -500, quantity=3, proration=True)
+        sold = sale(month, seats, unused)
+        self.assertEqual(self.earn(sold, rules=[fixed]), [600])
+        self.assertEqual(self.earn(sold, rules=[both]), [1200, 400])
+        # It decides them all the same: the next rule gets nothing of them.
+        self.assertEqual(self.earn(sold, rules=[fixed, THIRTY]), [600])
+        # A change alone is not commissionable: it uses up nothing.
+        once = [Rule(**{**fixed.__dict__, "max_count": 1})]
+        changed = sale(seats, created=1, ref="in_1")
+        self.assertEqual(self.earn(changed, sale(month, created=2), rules=once), [600])
+
+    @for_all
+    @given(
+        st.lists(st.integers(-3000, 9000), min_size=1, max_size=5),
+        st.integers(1, 20000),
+        st.lists(st.integers(1, 1000), max_size=5),
+        st.booleans(),
+        st.sampled_from([1, 5, 100]),
+    )
+    def test_a_fixed_amount_sums_to_its_share(self, nets, amount, parts, over, step):
+        """However a sale is refunded, its rows sum to one amount, rounded once."""
+        fixed = Rule(
+            1, rate_type="fixed", amount=amount, currency="usd", over_base=over
+        )
+        terms = {"rules": [fixed], "step": lambda currency: step}
+        whole = sum(parts) + 1
+        reversals = [
+            refund("in", number, Fraction(part, whole))
+            for number, part in enumerate(parts, 1)
+        ]
+        sold = sale(*nets, ref="in", reversals=reversals)
+        earned = sum(self.earn(sold, **terms))
+        if sum(nets) <= 0:
+            self.assertEqual(earned, 0)
+            return
+        due = round_half_up(amount if over else min(amount, sum(nets)), step)
+        kept = 1 - Fraction(sum(parts), whole)
+        self.assertEqual(earned, round_half_up(due * kept, step))
+        lines = {}
+        for entry in ledger([sold], Terms((fixed,), step=terms["step"])):
+            lines[entry.line] = lines.get(entry.line, 0) + entry.amount
+            self.assertEqual(entry.laid.whole, due)
+            self.assertEqual(entry.amount % step, 0)
+        self.assertFalse([kept for kept in lines.values() if kept < 0])
+
+    def test_an_old_debt_and_an_overpayment(self):
+        owing = {"paid": 15000, "debt": 5000, "ref": "in"}
+        self.assertEqual(self.earn(sale(10000, **owing)), [3000])
+        half = [refund("in", 1, Fraction(1, 2))]
+        self.assertEqual(self.earn(sale(10000, **owing, reversals=half)), [3000, -1500])
+        over = {**owing, "paid": 20000}
+        self.assertEqual(self.earn(sale(10000, **over, reversals=half)), [3000, -1000])
+        # What the balance paid was not received by paying more than the rest.
+        helped = sale(10000, paid=8000, from_balance=4000)
+        self.assertEqual(self.earn(helped), [1800])
+
+    def test_why_there_is_nothing(self):
+        first = sale(1000, created=at("2025-01-01"), ref="in_1")
+        second = sale(1000, created=at("2025-03-01"), ref="in_2")
+
+        def why(sold=second, cause="pay_in_2", line="il_in_2_0", **rule):
+            rule = Rule(1, **{"rate": Fraction(1, 10), **rule})
+            return why_nothing([first, sold], Terms((rule,)), sold.ref, line, cause)
+
+        def changed(**values):
+            return Sale(**{**second.__dict__, **values})
+
+        self.assertEqual(why(), "nothing")
+        self.assertEqual(why(cause="re_gone"), "cause")
+        self.assertEqual(why(line="il_gone"), "cause")
+        self.assertEqual(why(duration_months=2), "months")
+        self.assertEqual(why(max_count=1), "payments")
+        self.assertEqual(why(applies_to="first"), "no_rule")
+        self.assertEqual(why(rate=Fraction(0)), "no_rule")
+        self.assertEqual(why(changed(skipped=True)), "skipped")
+        self.assertEqual(why(changed(difference=5)), "unclear")
+        self.assertEqual(why(changed(paid=False)), "unpaid")
 
     def test_a_fixed_amount_in_another_currency_does_not_match(self):
         euro = Rule(1, rate_type="fixed", amount=500, currency="eur")

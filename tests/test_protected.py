@@ -54,6 +54,7 @@ EDITABLE = {
             "max_count",
             "over_base",
             "per_unit",
+            "prorations",
             "price_ids",
             "product_ids",
             "program_id",

@@ -42,6 +42,14 @@ class AffiliateRuleWizard(models.TransientModel):
         readonly=False,
     )
     amount = fields.Monetary()
+    per_unit = fields.Boolean(
+        string="Times quantity", help="Multiply the fixed amount by the units sold."
+    )
+    prorations = fields.Boolean(
+        string="Also for changes within a period",
+        help="Otherwise what Stripe bills within a period (a proration), when a plan "
+        "or the number of seats changes, earns no further fixed amount.",
+    )
     applies_to = fields.Selection(
         [
             ("all", "Every payment"),
@@ -92,6 +100,8 @@ class AffiliateRuleWizard(models.TransientModel):
                 "rate": self.rate,
                 "amount": self.amount,
                 "currency_id": self.currency_id.id,
+                "per_unit": self.per_unit,
+                "prorations": self.prorations,
                 "applies_to": self.applies_to,
                 "duration_months": self.duration_months,
             }
