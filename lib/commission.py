@@ -101,6 +101,7 @@ class Sale:
     difference: int = 0  # unexplained amount: held for review, no rows
     skipped: bool = False
     charge: str = None
+    dated_by: str = None  # what tells when it was paid, if no event (``paid_moments``)
 
     def received(self, count_off_stripe=True):
         """Return the payments that are money received."""

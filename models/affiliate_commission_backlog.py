@@ -1,6 +1,7 @@
 import logging
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
@@ -132,11 +133,11 @@ class AffiliateStripeAccount(models.Model):
 
     def _open_domain(self, kind, before):
         """Nothing is asked of people whom only a dry run has read: see ledger_dry."""
+        domain = super()._open_domain(kind, before)
+        if kind == "payout":
+            return domain
         way = "charge_id." if kind in ("dispute", "refund") else ""
-        return [
-            *super()._open_domain(kind, before),
-            *("!", (f"{way}customer_id.ledger_dry", "=", True)),
-        ]
+        return domain & ~Domain(f"{way}customer_id.ledger_dry", "=", True)
 
     def _warnings(self):
         texts = super()._warnings()

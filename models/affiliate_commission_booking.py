@@ -184,6 +184,7 @@ class AffiliateCommission(models.Model):
             "_charge": entry.sale.charge,
             "_origin": entry.origin,
             "_number": entry.sale.number,
+            "_dated_by": entry.sale.dated_by,
             "_rate_type": entry.rate_type,
         }
 

@@ -33,6 +33,7 @@ from . import (
     test_links,
     test_live,
     test_mirror_money,
+    test_moments,
     test_money_examples,
     test_move,
     test_patience,
