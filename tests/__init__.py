@@ -13,6 +13,7 @@ from . import (
     test_credit_notes,
     test_doors,
     test_endpoints,
+    test_events_of_fields,
     test_engine,
     test_escaping,
     test_failures,
