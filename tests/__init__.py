@@ -11,6 +11,7 @@ from . import (
     test_companies,
     test_connection,
     test_credit_notes,
+    test_days,
     test_doors,
     test_endpoints,
     test_events_of_fields,
