@@ -24,7 +24,7 @@ class Payers(DoubleCase):
             self.double.debit_invoice(invoice["id"])
             charge = self.double.all("charge")[-1]
             self.assertEqual(charge["status"], "pending")
-            self.assertIsNone(charge["balance_transaction"])
+            self.assertTrue(charge["balance_transaction"])
             self.assertEqual(
                 self.double.get("invoice", invoice["id"])["status"], "open"
             )
@@ -36,7 +36,7 @@ class Payers(DoubleCase):
                 "charge", payment_intent=charge["payment_intent"]
             )
             self.assertEqual(charge["paid"], comes)
-            self.assertEqual(bool(charge["balance_transaction"]), comes)
+            self.assertEqual(charge["failure_balance_transaction"] is None, comes)
             status = self.double.get("invoice", invoice["id"])["status"]
             self.assertEqual(status, "paid" if comes else "open")
         self.assertEqual(

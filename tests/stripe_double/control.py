@@ -5,8 +5,8 @@ The same methods work in the test process (:class:`StripeDouble` is a
 JSON object; :class:`~.remote.DoubleClient`). All of them take and return JSON data.
 """
 
+from .billing import authorizations, invoices, payments, subscriptions
 from .billing import discounts as discounting
-from .billing import invoices, subscriptions
 from .bulk import Bulk
 from .chaos import Rule
 from .dates import add_months
@@ -22,14 +22,17 @@ SETTINGS = {
     "check_answers": "check whole answers too, with everything expanded (slow)",
     "dunning_end": "after the last failed attempt: cancel, unpaid or past_due",
     "minimum_charges": "invoices below the minimum go to the customer's balance",
+    "payment_records": "what is paid out of band leaves a payment record",
     "quiet": "log no events (bulk loading of history)",
     "refund_status_at_creation": "succeeded, pending or requires_action",
+    "refunds_without_charge": "new refunds name their payment intent only",
     "strict": "check objects against the package's annotations",
 }
 
 
 #: What the clock calls for each kind of entry in a world's schedule.
 DUE = {
+    "authorization": authorizations.expire,
     "draft": invoices.finish_draft,
     "expiry": discounting.expire,
     "invoice": invoices.retry,
@@ -134,7 +137,7 @@ class Control:
             world.side[customer_id]["declines"] = declines
 
     def pay_invoice(self, invoice_id, amount=None):
-        """The customer pays an open invoice, or a part of it (bank transfer)."""
+        """The customer pays an open invoice, a part of it, or too much (transfer)."""
         with self.lock:
             world, invoice = self.find("invoice", invoice_id)
             return clone(invoices.pay(world, invoice, amount))
@@ -154,6 +157,52 @@ class Control:
             invoices.start_debit(world, invoice)
             return clone(invoice)
 
+    def pay_by_debit(self, amount, customer=None, currency="usd"):
+        """A payment asked for at a bank: pending until :meth:`settle_payment`."""
+        with self.lock:
+            world = self.world()
+            intent = payments.new_intent(
+                world, amount, currency, customer, payment_method_types=["sepa_debit"]
+            )
+            payments.start_debit(world, intent, *self._whose(world, customer))
+            return clone(intent)
+
+    @staticmethod
+    def _whose(world, customer):
+        known = customer and world.find("customer", customer)
+        return (known["email"], known["name"]) if known else (None, None)
+
+    def settle_payment(self, intent_id, succeed=True):
+        """The bank's answer to a debit under way."""
+        with self.lock:
+            world, intent = self.find("payment_intent", intent_id)
+            act = payments.collect if succeed else payments.refuse
+            return clone(act(world, intent))
+
+    def authorize(self, amount, customer=None, currency="usd"):
+        """A payment that is set aside on the card and captured, or not, later."""
+        with self.lock:
+            world = self.world()
+            intent = payments.new_intent(
+                world, amount, currency, customer, capture_method="manual"
+            )
+            whose = self._whose(world, customer)
+            return clone(authorizations.authorize(world, intent, *whose))
+
+    def capture(self, charge_id, amount=None, api_version=None):
+        """Take what was authorized, or a part; with an ``api_version`` before
+        2025-03-31 a Refund tells what was let go."""
+        with self.lock:
+            world, charge = self.find("charge", charge_id)
+            return clone(authorizations.capture(world, charge, amount, api_version))
+
+    def release(self, charge_id, reason="requested_by_customer", api_version=None):
+        """Let go of an authorization."""
+        with self.lock:
+            world, charge = self.find("charge", charge_id)
+            authorizations.release(world, charge, reason, api_version)
+            return clone(charge)
+
     # -- banks
 
     def refund_status(self, refund_id, status):
@@ -166,7 +215,7 @@ class Control:
         """A refund Stripe's API would not make, e.g. of a charge that was disputed."""
         with self.lock:
             world, charge = self.find("charge", charge_id)
-            left = charge["amount"] - charge["amount_refunded"]
+            left = refunds.left_of(world, charge)
             amount = left if amount is None else amount
             return clone(refunds.make(world, charge, amount, status=status))
 

@@ -71,6 +71,8 @@ class StripeDouble(Control):
             self.minimum_charges = False
             self.allow_http_live = True
             self.dunning_end = "cancel"
+            self.payment_records = False
+            self.refunds_without_charge = False
             self.refund_status_at_creation = "succeeded"
 
     # -- server

@@ -37,6 +37,7 @@ def _invoice(world, obj, before_basil):
     intents = [
         payment["payment"]["payment_intent"]
         for payment in world.all("invoice_payment", invoice=obj["id"])
+        if payment["payment"].get("payment_intent")
     ]
     obj["payment_intent"] = intents[0] if intents else None
     intent = intents and world.peek("payment_intent", intents[0])

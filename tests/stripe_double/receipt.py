@@ -49,21 +49,29 @@ DECISION_FORM = """<form method="post" action="/c/decide/{session}">
 
 def order(world, session):
     """What is bought, as rows with its total."""
+    if session["mode"] == "setup":
+        return "<p>A card is kept for later. Nothing is paid now.</p>"
     currency = session["currency"]
     rows = [
         (f"{item['description'] or ''}{_times(item)}", item["amount_subtotal"])
         for item in world.side[session["id"]]["items"]
     ]
-    less, more = (
-        session["total_details"][name] for name in ("amount_discount", "amount_tax")
+    less, ship, tax = (
+        session["total_details"][f"amount_{name}"]
+        for name in ("discount", "shipping", "tax")
     )
-    rows += [row for row in (("Discount", -less), ("Tax", more)) if row[1]]
+    more = session["amount_total"] - session["amount_subtotal"] + less - ship
+    extra = (("Discount", -less), ("Shipping", ship), ("Tax", more))
+    rows += [row for row in extra if row[1]]
     lines = [
         f"<tr><td>{escape(text)}</td><td>{money(amount, currency)}</td></tr>"
         for text, amount in rows
     ]
     total = money(session["amount_total"], currency)
     lines.append(f'<tr class="total"><td>Total</td><td>{total}</td></tr>')
+    if tax > more:
+        inside = money(tax - more, currency)
+        lines.append(f"<tr><td><small>Tax included</small></td><td>{inside}</td></tr>")
     return f"<table>{''.join(lines)}</table>"
 
 
@@ -105,7 +113,7 @@ def paid_charges(world, session):
         where = {"parent__subscription_details__subscription": session["subscription"]}
         for invoice in world.all("invoice", **where):
             for payment in payments.payments_of(world, invoice):
-                if payment["status"] == "paid":
+                if payment["status"] == "paid" and payments.has_intent(payment):
                     keys.append(payment["payment"]["payment_intent"])
     found = [
         charge
@@ -117,14 +125,14 @@ def paid_charges(world, session):
 
 
 def _refundable(world, charge):
-    taken = charge["amount_refunded"] + refunds.disputed(world, charge)
-    return max(charge["amount"] - taken, 0)
+    left = refunds.left_of(world, charge)
+    return max(left - refunds.disputed(world, charge), 0)
 
 
 def _disputable(world, charge):
     """Once, as long as not everything came back."""
     disputes = world.all("dispute", charge=charge["id"])
-    return not disputes and charge["amount_refunded"] < charge["amount"]
+    return not disputes and refunds.left_of(world, charge) > 0
 
 
 def _badge(world, charge):
@@ -156,9 +164,9 @@ def _payment(world, session, charge):
         whole = money(charge["amount"], currency)
         parts.append(f"<p>Refunded {back} of {whole}.</p>")
     disputes = world.all("dispute", charge=charge["id"])
-    happened = [
-        (refund, REFUND) for refund in world.all("refund", charge=charge["id"])
-    ] + [(dispute, DISPUTE) for dispute in disputes]
+    happened = [(refund, REFUND) for refund in refunds.refunds_of(world, charge)] + [
+        (dispute, DISPUTE) for dispute in disputes
+    ]
     if happened:
         happened.sort(key=lambda pair: pair[0]["created"])
         parts.append(f"<ul>{''.join(_told(*pair) for pair in happened)}</ul>")

@@ -94,7 +94,7 @@ class Renderer:
         obj = dict(obj)
         if included and name not in obj:
             maker = INCLUDES.get((kind, name))
-            obj[name] = maker(self.world, obj) if maker else None
+            obj[name] = _shown(maker(self.world, obj)) if maker else None
         value = obj.get(name)
         if not rest and not included and not step.expandable:
             raise _cannot(path)
@@ -141,6 +141,13 @@ class Renderer:
                 return {"id": key, "object": kind, "deleted": True}
             return present(obj)
         return key
+
+
+def _shown(value):
+    """What comes only when asked for, as it is shown."""
+    if isinstance(value, dict) and value.get("object") == "list":
+        return {**value, "data": [present(item) for item in value["data"]]}
+    return value
 
 
 def _cannot(path, hint=None):

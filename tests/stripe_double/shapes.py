@@ -1,13 +1,23 @@
-"""Lists inside objects: Stripe shows the first ten entries and where to page on."""
+"""How stored objects are shown: lists inside objects show their first ten entries and
+where to page on, and some fields are left out where there is nothing to say."""
+
+from .contract import LEFT_OUT
 
 NESTED = 10
+NOBODY = frozenset()
 
 
 def present(obj):
-    """Lists inside an object show their first ten entries."""
-    items = obj.get("items") if obj["object"] == "subscription" else None
-    if items and len(items["data"]) > NESTED:
-        items = {**items, "data": items["data"][:NESTED], "has_more": True}
+    """An object as it is shown; stored are all its fields, ``null`` or not."""
+    absent = LEFT_OUT.get(obj["object"], NOBODY)
+    if any(obj.get(name, absent) is None for name in absent):
+        obj = {k: v for k, v in obj.items() if v is not None or k not in absent}
+    if obj["object"] == "subscription" and obj.get("items"):
+        every = obj["items"]["data"]
+        shown = [present(item) for item in every[:NESTED]]
+        items = {**obj["items"], "data": shown}
+        if len(every) > NESTED:
+            items["has_more"] = True
         return {**obj, "items": items}
     return obj
 

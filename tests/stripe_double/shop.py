@@ -161,8 +161,11 @@ class Shop:
 
     def charge_of(self, invoice):
         """The charge that paid an invoice (its id)."""
-        paid = [p for p in self.payments(invoice) if p["status"] == "paid"]
-        return paid[0]["payment"]["payment_intent"]["latest_charge"]
+        for made in self.payments(invoice):
+            intent = made["payment"].get("payment_intent")
+            if made["status"] == "paid" and intent:
+                return intent["latest_charge"]
+        raise ValueError(f"Nothing was charged for {_id(invoice)}")
 
     def refund(self, invoice_or_charge, amount=None, **params):
         key = _id(invoice_or_charge)

@@ -14,6 +14,21 @@ def percentage(amount, percent):
     return half_up(amount * Fraction(str(percent)) / 100)
 
 
+def taxed(amount, rates):
+    """``amount`` with manual tax rates: ([(rate, its tax)], the amount without any).
+    Inclusive rates are inside of it."""
+    inside = sum(Fraction(str(r["percentage"])) for r in rates if r["inclusive"])
+    taxes, included = [], 0
+    for rate in (r for r in rates if r["inclusive"]):
+        share = Fraction(str(rate["percentage"])) / (100 + inside)
+        included += half_up(amount * share)
+        taxes.append((rate, half_up(amount * share)))
+    net = amount - included
+    for rate in (r for r in rates if not r["inclusive"]):
+        taxes.append((rate, percentage(net, rate["percentage"])))
+    return taxes, net
+
+
 def spread(total, weights):
     """Split ``total`` in proportion, to the unit, by largest remainder."""
     whole = sum(weights)
@@ -52,6 +67,23 @@ def _tiered(mode, quantity, tiers):
             total += _flat(tier) + _unit(tier) * (upper - below)
             below = upper
     return half_up(total)
+
+
+def graduated(price, quantity, tiers):
+    """How a graduated price is billed: [(quantity, amount, unit amount)], one entry for
+    each tier that is reached; a tier's flat amount is in its entry. Else one entry."""
+    if price["tiers_mode"] != "graduated":
+        unit = price["unit_amount_decimal"]
+        return [(quantity, price_amount(price, quantity, tiers), unit)]
+    parts, below = [], 0
+    for tier in tiers:
+        limit = tier["up_to"]
+        upper = quantity if limit is None else min(quantity, limit)
+        if upper > below or not parts:
+            amount = half_up(_flat(tier) + _unit(tier) * (upper - below))
+            parts.append((upper - below, amount, tier["unit_amount_decimal"]))
+            below = upper
+    return parts
 
 
 def _flat(tier):

@@ -7,6 +7,8 @@ from ..dates import DAY
 
 CATEGORY = {
     "charge": "charge",
+    "payment": "charge",
+    "payment_failure": "charge_failure",
     "refund": "refund",
     "refund_failure": "refund_failure",
     "dispute": "dispute",
@@ -14,10 +16,14 @@ CATEGORY = {
 }
 
 #: The ``type`` of a category, where the two differ.
-TYPE = {"dispute": "adjustment", "dispute_reversal": "adjustment"}
+TYPE = {
+    "payment_failure": "payment_failure_refund",
+    "dispute": "adjustment",
+    "dispute_reversal": "adjustment",
+}
 
 
-def record(world, category, source, amount, fee=0):
+def record(world, category, source, amount, fee=0, days=2):
     """Book ``amount`` (negative = money leaves) with Stripe's fee."""
     details = []
     if fee:
@@ -33,7 +39,7 @@ def record(world, category, source, amount, fee=0):
     transaction = world.build(
         "balance_transaction",
         amount=amount,
-        available_on=world.now() + 2 * DAY,
+        available_on=world.now() + days * DAY,
         balance_type="payments",
         currency=source["currency"],
         fee=fee,

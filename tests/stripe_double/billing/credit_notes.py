@@ -25,6 +25,8 @@ def build_lines(world, note, params):
             makers[data["type"]](world, note, data, f"lines[{index}]")
             for index, data in enumerate(params["lines"])
         ]
+    if params.get("shipping_cost") and not params.get("amount"):
+        return []
     if not params.get("amount"):
         raise ApiError(
             "You must specify one of `amount`, `lines`, or `shipping_cost`.",
@@ -52,8 +54,7 @@ def _make(world, note, kind, amount, **values):
         },
     )
     line["pretax_credit_amounts"] = [
-        {**entry, "type": "discount", "credit_balance_transaction": None}
-        for entry in line["discount_amounts"]
+        {**entry, "type": "discount"} for entry in line["discount_amounts"]
     ]
     return world.add(line, note=note["id"])
 
@@ -69,6 +70,7 @@ def _of_line(world, note, data, param):
     else:
         quantity = data.get("quantity", line["quantity"])
         amount = half_up(Fraction(line["amount"] * quantity, line["quantity"]))
+    _require_left(world, note, line, amount, data.get("quantity"), param)
     share = Fraction(amount, line["amount"]) if line["amount"] else Fraction(0)
     return _make(
         world,
@@ -81,6 +83,35 @@ def _of_line(world, note, data, param):
         discount_amounts=_portion(line["discount_amounts"], share),
         taxes=_portion(line["taxes"], share),
     )
+
+
+def _require_left(world, note, line, amount, quantity, param):
+    """No more than the line, over all notes that were not voided."""
+    earlier = [
+        made
+        for made in world.all("credit_note_line_item", invoice_line_item=line["id"])
+        if world.side[made["id"]]["note"] != note["id"]
+        and not _is_void(world, world.side[made["id"]]["note"])
+    ]
+    left = abs(line["amount"]) - sum(abs(made["amount"]) for made in earlier)
+    if amount * line["amount"] < 0 or abs(amount) > left:
+        raise ApiError(
+            f"The credit note line amount ({amount}) is more than what is left of the"
+            f" invoice line item ({left}).",
+            param=f"{param}[amount]",
+        )
+    units = sum(made["quantity"] or 0 for made in earlier)
+    if quantity and units + quantity > line["quantity"]:
+        raise ApiError(
+            f"The quantity ({quantity}) is more than what is left of the invoice line"
+            f" item ({line['quantity'] - units}).",
+            param=f"{param}[quantity]",
+        )
+
+
+def _is_void(world, key):
+    note = world.peek("credit_note", key)
+    return note is None or note["status"] == "void"
 
 
 def _portion(entries, share):
@@ -131,18 +162,18 @@ def total(note, lines):
     outside = sum(t["amount"] for t in taxes if t["tax_behavior"] == "exclusive")
     inside = sum(t["amount"] for t in taxes if t["tax_behavior"] == "inclusive")
     discounts = [d for line in lines for d in line["discount_amounts"]]
+    shipping = note["amount_shipping"]
     note.update(
-        amount=gross - off + outside,
+        amount=gross - off + outside + shipping,
         discount_amount=off,
         discount_amounts=_summed(discounts, "discount"),
         pretax_credit_amounts=[
-            {**entry, "type": "discount", "credit_balance_transaction": None}
-            for entry in _summed(discounts, "discount")
+            {**entry, "type": "discount"} for entry in _summed(discounts, "discount")
         ],
         subtotal=gross,
         subtotal_excluding_tax=gross - inside,
-        total=gross - off + outside,
-        total_excluding_tax=gross - off - inside,
+        total=gross - off + outside + shipping,
+        total_excluding_tax=gross - off - inside + shipping,
         total_taxes=_summed(taxes, "tax_rate_details"),
         lines=list_object(
             lines[:10], f"/v1/credit_notes/{note['id']}/lines", len(lines) > 10

@@ -126,10 +126,12 @@ def add_item(world, invoice, item):
     return line
 
 
-def add_pending(world, invoice, subscription=None):
-    """Invoice items that wait for the customer's next invoice."""
+def add_pending(world, invoice, subscription=None, besides=()):
+    """Invoice items that wait for the customer's next invoice, ``besides`` some."""
     for item in world.all("invoiceitem", customer=invoice["customer"], invoice=None):
         link = (item["parent"] or {}).get("subscription_details")
+        if item in besides:
+            continue
         owner = link and link["subscription"]
         if owner in (None, subscription and subscription["id"]):
             if item["currency"] == invoice["currency"]:

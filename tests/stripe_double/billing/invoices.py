@@ -3,10 +3,10 @@
 from ..dates import DAY
 from ..errors import ApiError
 from . import discounts as discounting
-from . import payments
+from . import grants, payments, records
 from .amounts import minimum_charge
 from .drafts import customer_of, require_draft
-from .lines import after_balance, recalculate
+from .lines import after_balance, lines_of, recalculate
 
 RETRY_DAYS = (3, 5, 7)
 
@@ -14,6 +14,8 @@ RETRY_DAYS = (3, 5, 7)
 def finalize(world, invoice):
     """Number it, apply the customer's balance, ask for the rest."""
     require_draft(invoice)
+    recalculate(world, invoice)
+    grants.apply(world, invoice, lines_of(world, invoice))
     recalculate(world, invoice)
     customer = customer_of(world, invoice)
     start, now = customer["balance"], world.now()
@@ -108,14 +110,17 @@ def default_payment(world, invoice):
 
 
 def pay(world, invoice, amount=None):
-    """Money arrives; less than what remains leaves the invoice open."""
+    """Money arrives; less than what remains leaves the invoice open, and what is more
+    goes to the customer's balance."""
     require_payable(invoice)
     remaining = invoice["amount_remaining"]
     amount = remaining if amount is None else amount
-    if not 0 < amount <= remaining:
+    if amount < 1:
         raise ApiError(f"Cannot pay {amount} of {remaining}", param="amount")
     payment = default_payment(world, invoice)
-    if amount < remaining:
+    if amount > remaining:
+        payments.resize(world, payment, amount)
+    elif amount < remaining:
         if payment:
             payments.resize(world, payment, remaining - amount)
         payment = payments.open_payment(world, invoice, amount, default=False)
@@ -125,12 +130,16 @@ def pay(world, invoice, amount=None):
 
 def _count_payment(world, invoice, amount):
     with world.change(invoice, "invoice.updated"):
+        excess = max(amount - invoice["amount_remaining"], 0)
         invoice["amount_paid"] += amount
-        invoice["amount_remaining"] -= amount
+        invoice["amount_remaining"] -= amount - excess
+        invoice["amount_overpaid"] += excess
         invoice["attempted"] = True
         invoice["attempt_count"] += 1
     if not invoice["amount_remaining"]:
         mark_paid(world, invoice)
+    if excess:
+        records.credit_excess(world, invoice, excess)
     return invoice
 
 
@@ -147,22 +156,54 @@ def attach(world, invoice, intent):
     amount = min(intent["amount_received"] - used, invoice["amount_remaining"])
     if intent["currency"] != invoice["currency"] or amount <= 0:
         raise ApiError("This payment has nothing for the invoice.", param="intent")
+    _ask_for_less(world, invoice, amount)
+    payments.attach(world, invoice, intent, amount)
+    return _count_payment(world, invoice, amount)
+
+
+def _ask_for_less(world, invoice, amount):
+    """The open payment of an invoice, when ``amount`` was paid in another way."""
     payment = default_payment(world, invoice)
     if payment and amount < invoice["amount_remaining"]:
         payments.resize(world, payment, invoice["amount_remaining"] - amount)
     elif payment:
         payments.cancel_payment(world, payment, "abandoned")
-    payments.attach(world, invoice, intent, amount)
+
+
+def attach_record(world, invoice, record):
+    """Let what was paid outside of Stripe pay (a part of) an invoice."""
+    require_payable(invoice)
+    left = record["amount_guaranteed"]["value"] - records.used(world, record)
+    amount = min(left, invoice["amount_remaining"])
+    if record["amount"]["currency"] != invoice["currency"] or amount <= 0:
+        raise ApiError("This payment has nothing for the invoice.", param="record")
+    _ask_for_less(world, invoice, amount)
+    records.attach(world, invoice, record, amount)
+    side = world.side[invoice["id"]]
+    side["off_stripe"] = side.get("off_stripe", 0) + amount
     return _count_payment(world, invoice, amount)
 
 
 def pay_out_of_band(world, invoice):
-    """Paid by other means: no charge; the open payment is cancelled."""
+    """Paid by other means: no charge; the open payment is cancelled. Newer accounts
+    keep a record of it (``payment_records``)."""
     require_payable(invoice)
+    if world.double.payment_records:
+        return attach_record(
+            world,
+            invoice,
+            records.report(
+                world,
+                invoice["amount_remaining"],
+                invoice["currency"],
+                customer_of(world, invoice),
+            ),
+        )
     payment = default_payment(world, invoice)
     if payment:
         payments.cancel_payment(world, payment, "abandoned")
-    world.side[invoice["id"]]["off_stripe"] = invoice["amount_remaining"]
+    side = world.side[invoice["id"]]
+    side["off_stripe"] = side.get("off_stripe", 0) + invoice["amount_remaining"]
     with world.change(invoice, "invoice.updated"):
         invoice["amount_paid"] += invoice["amount_remaining"]
         invoice["amount_remaining"] = 0
@@ -241,6 +282,7 @@ def void(world, invoice):
             f" {invoice['status']}."
         )
     _close(world, invoice, "void", "voided_at")
+    grants.give_back(world, invoice, lines_of(world, invoice))
     world.emit("invoice.voided", invoice)
     return invoice
 

@@ -3,15 +3,15 @@
 A line's ``amount`` is before discounts and without exclusive taxes; it is negative
 for the credit of a proration. Item discounts come off first, then the invoice's, one
 after the other, each on what the ones before left. Taxes are per line on the
-discounted amount. The invoice's numbers are sums over its lines.
+discounted amount, of which billing credits have been taken. The invoice's numbers are
+sums over its lines; shipping comes on top, untaxed.
 """
-
-from fractions import Fraction
 
 from ..shapes import list_object
 from ..world import clone
 from . import discounts as discounting
-from .amounts import decimal_text, half_up, percentage
+from . import grants
+from .amounts import decimal_text, taxed
 
 FIRST_LINES = 10
 
@@ -87,8 +87,8 @@ def _discount(world, invoice, lines):
         _apply(world, world.peek("discount", key), lines, left)
     for line in lines:
         line["pretax_credit_amounts"] = [
-            {**entry, "type": "discount", "credit_balance_transaction": None}
-            for entry in line["discount_amounts"]
+            *({**entry, "type": "discount"} for entry in line["discount_amounts"]),
+            *grants.entries(world, line),
         ]
     return items
 
@@ -125,19 +125,11 @@ def _tax(world, invoice, line):
         rates = invoice["default_tax_rates"]
     else:
         rates = [world.peek("tax_rate", key) for key in keys]
-    amount = line["amount"] - _discounted(line)
+    amount = line["amount"] - _discounted(line) - grants.applied(world, line)
     if reason := TAX_FREE.get(invoice["customer_tax_exempt"]):
         line["taxes"] = [_tax_entry(rate, 0, amount, reason) for rate in rates]
         return
-    inside = sum(Fraction(str(r["percentage"])) for r in rates if r["inclusive"])
-    taxes, included = [], 0
-    for rate in (r for r in rates if r["inclusive"]):
-        share = Fraction(str(rate["percentage"])) / (100 + inside)
-        included += half_up(amount * share)
-        taxes.append((rate, half_up(amount * share)))
-    net = amount - included
-    for rate in (r for r in rates if not r["inclusive"]):
-        taxes.append((rate, percentage(net, rate["percentage"])))
+    taxes, net = taxed(amount, rates)
     line["taxes"] = [_tax_entry(rate, tax, net) for rate, tax in taxes]
 
 
@@ -158,7 +150,10 @@ def _total(world, invoice, lines, item_discounts):
     taxes = [entry for line in lines for entry in line["taxes"]]
     exclusive = sum(t["amount"] for t in taxes if t["tax_behavior"] == "exclusive")
     inclusive = sum(t["amount"] for t in taxes if t["tax_behavior"] == "inclusive")
-    total = gross - off + exclusive
+    granted = [entry for line in lines for entry in grants.entries(world, line)]
+    shipping = invoice["amount_shipping"]
+    credits = sum(entry["amount"] for entry in granted)
+    total = gross - off - credits + shipping + exclusive
     invoice["subtotal"] = gross - item_discounts
     invoice["subtotal_excluding_tax"] = gross - item_discounts - inclusive
     invoice["total"] = total
@@ -166,8 +161,8 @@ def _total(world, invoice, lines, item_discounts):
     invoice["total_taxes"] = _sum_taxes(taxes)
     invoice["total_discount_amounts"] = _sum_discounts(lines)
     invoice["total_pretax_credit_amounts"] = [
-        {**entry, "type": "discount", "credit_balance_transaction": None}
-        for entry in invoice["total_discount_amounts"]
+        *({**entry, "type": "discount"} for entry in invoice["total_discount_amounts"]),
+        *clone(granted),
     ]
     customer = world.peek("customer", invoice["customer"])
     if invoice["status"] == "draft":

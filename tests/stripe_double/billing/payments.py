@@ -13,6 +13,12 @@ from .balance import record
 FEE_PERCENT = 29  # per mille
 FEE_FIXED = 30
 
+#: Payment methods that are asked for at a bank, and how long it takes to answer.
+BANK_DEBITS = frozenset(
+    ("acss_debit", "au_becs_debit", "bacs_debit", "sepa_debit", "us_bank_account")
+)
+DEBIT_DAYS = 7
+
 
 def declines(world, customer_id):
     return bool(customer_id and world.side[customer_id].get("declines"))
@@ -53,49 +59,56 @@ def billing_details(email=None, name=None, phone=None):
     }
 
 
-def _charge(world, intent, status, details):
-    """A Charge for the intent's whole amount. A bank debit under way counts as paid
-    long before anybody knows whether the money comes."""
+def new_charge(world, of, status, details, captured=None):
+    """A Charge for the whole amount of an intent (or of a request that has none). A
+    bank debit under way counts as paid long before anybody knows whether it comes."""
     taken = status != "failed"
-    charge = world.build(
+    captured = taken if captured is None else captured
+    return world.build(
         "charge",
-        amount=intent["amount"],
-        amount_captured=intent["amount"] if taken else 0,
+        amount=of["amount"],
+        amount_captured=of["amount"] if captured else 0,
         amount_refunded=0,
         billing_details=details,
-        captured=taken,
-        currency=intent["currency"],
-        customer=intent["customer"],
-        description=intent["description"],
+        captured=captured,
+        currency=of["currency"],
+        customer=of["customer"],
+        description=of["description"],
         disputed=False,
-        fraud_details={"stripe_report": None, "user_report": None},
-        metadata=dict(intent["metadata"]),
+        fraud_details={},
+        metadata=dict(of["metadata"]),
         paid=taken,
-        payment_intent=intent["id"],
+        payment_intent=of.get("id"),
         payment_method=world.new_id(None, "pm"),
-        receipt_email=intent["receipt_email"],
+        receipt_email=of["receipt_email"],
         refunded=False,
         status=status,
     )
-    return charge
 
 
-def _book(world, charge):
-    """The money and its fee on the merchant's balance."""
-    fee = half_up(Fraction(charge["amount"] * FEE_PERCENT, 1000)) + FEE_FIXED
-    booked = record(
-        world, "charge", charge, charge["amount"], min(fee, charge["amount"])
-    )
+def book(world, charge, amount=None, days=2, kind="charge"):
+    """The money and its fee on the merchant's balance, available some days later."""
+    amount = charge["amount"] if amount is None else amount
+    fee = half_up(Fraction(amount * FEE_PERCENT, 1000)) + FEE_FIXED
+    booked = record(world, kind, charge, amount, min(fee, amount), days=days)
     charge["balance_transaction"] = booked["id"]
 
 
+def is_debit(intent):
+    """Is the payment asked for at a bank, which takes days to answer?"""
+    return not BANK_DEBITS.isdisjoint(intent["payment_method_types"])
+
+
 def start_debit(world, intent, email=None, name=None):
-    """The bank is asked and answers in days: the charge is pending meanwhile."""
-    charge = _charge(world, intent, "pending", billing_details(email, name))
+    """The bank is asked and answers in days: the charge is pending meanwhile. What it
+    brings is on the balance at once, and available when an answer is expected."""
+    charge = new_charge(world, intent, "pending", billing_details(email, name))
+    book(world, charge, days=DEBIT_DAYS, kind="payment")
     world.add(charge, "charge.pending")
     with world.change(intent, "payment_intent.processing"):
         intent["status"] = "processing"
         intent["latest_charge"] = charge["id"]
+    return charge
 
 
 def _debit(world, intent):
@@ -108,13 +121,16 @@ def collect(world, intent, email=None, name=None):
     """The bank says yes: the intent succeeds with a charge."""
     charge = _debit(world, intent)
     if charge:
+        booked = world.peek("balance_transaction", charge["balance_transaction"])
+        with world.change(booked):
+            booked["available_on"] = max(booked["available_on"], world.now())
         with world.change(charge):
             charge["status"] = "succeeded"
-            _book(world, charge)
         world.emit("charge.succeeded", charge)
     else:
-        charge = _charge(world, intent, "succeeded", billing_details(email, name))
-        _book(world, charge)
+        details = billing_details(email, name)
+        charge = new_charge(world, intent, "succeeded", details)
+        book(world, charge)
         world.add(charge, "charge.succeeded")
     with world.change(intent):
         intent["status"] = "succeeded"
@@ -132,9 +148,11 @@ def refuse(world, intent, email=None, name=None):
         with world.change(charge):
             charge.update(status="failed", paid=False, captured=False)
             charge.update(amount_captured=0, failure_code="insufficient_funds")
+            _unbook(world, charge)
         world.emit("charge.failed", charge)
     else:
-        charge = _charge(world, intent, "failed", billing_details(email, name))
+        details = billing_details(email, name)
+        charge = new_charge(world, intent, "failed", details)
         charge["failure_code"] = "card_declined"
         charge["failure_message"] = "Your card was declined."
         world.add(charge, "charge.failed")
@@ -143,6 +161,13 @@ def refuse(world, intent, email=None, name=None):
         intent["status"] = "requires_payment_method"
     world.emit("payment_intent.payment_failed", intent)
     return charge
+
+
+def _unbook(world, charge):
+    """What never came leaves the balance again, and its fee with it."""
+    booked = world.peek("balance_transaction", charge["balance_transaction"])
+    back = record(world, "payment_failure", charge, -booked["amount"], -booked["fee"])
+    charge["failure_balance_transaction"] = back["id"]
 
 
 def payments_of(world, invoice):
@@ -194,6 +219,11 @@ def _description(invoice):
     if invoice["billing_reason"] in ("subscription_cycle", "subscription_update"):
         return "Subscription update"
     return None
+
+
+def has_intent(payment):
+    """Other payments come from a charge of old or from a payment record."""
+    return bool(payment["payment"].get("payment_intent"))
 
 
 def intent_of(world, payment):

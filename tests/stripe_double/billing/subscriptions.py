@@ -10,7 +10,7 @@ from ..dates import DAY, add_interval
 from ..errors import ApiError
 from . import discounts as discounting
 from . import drafts, invoices
-from .amounts import price_amount
+from .amounts import graduated, price_amount
 from .lines import add_line
 
 INCOMPLETE_HOURS = 23
@@ -82,31 +82,37 @@ def draft(world, subscription, reason, period=None):
 
 
 def add_service(world, invoice, subscription, item, trial=False):
-    """The line for an item's current period (free during a trial)."""
+    """The lines for an item's current period (free during a trial): one, or of a
+    graduated price one a tier."""
     price = item["price"]
-    product = world.peek("product", price["product"])
-    name = product["name"]
+    name = world.peek("product", price["product"])["name"]
     quantity = 1 if item["quantity"] is None else item["quantity"]
-    now = world.now()
-    keys = [d["id"] for d in discounting.running(world, item["discounts"], now)]
-    text = f"Trial period for {name}" if trial else f"{quantity} × {name}"
+    keys = [d["id"] for d in discounting.running(world, item["discounts"], world.now())]
     rates = item["tax_rates"]
-    return add_line(
-        world,
-        invoice,
-        amount=0 if trial else item_amount(world, item),
-        description=text,
-        period={
-            "start": item["current_period_start"],
-            "end": item["current_period_end"],
-        },
-        parent=service_parent(subscription, item),
-        price=price,
-        quantity=quantity,
-        discounts=() if trial else keys,
-        tax_rates=[rate["id"] for rate in rates] if rates else None,
-        metadata=subscription["metadata"],
-    )
+    parts = graduated(price, quantity, tiers_of(world, price))
+    if trial:
+        parts = [(quantity, 0, price["unit_amount_decimal"])]
+    for number, (count, amount, unit) in enumerate(parts, 1):
+        text = f"Trial period for {name}" if trial else f"{count} × {name}"
+        if len(parts) > 1:
+            text += f" (Tier {number})"
+        line = add_line(
+            world,
+            invoice,
+            amount=amount,
+            description=text,
+            period={
+                "start": item["current_period_start"],
+                "end": item["current_period_end"],
+            },
+            parent=service_parent(subscription, item),
+            price=price,
+            quantity=count,
+            discounts=() if trial else keys,
+            tax_rates=[rate["id"] for rate in rates] if rates else None,
+            metadata=subscription["metadata"],
+        )
+        line["pricing"]["unit_amount_decimal"] = unit
 
 
 def issue(world, subscription, invoice, *, behavior="allow_incomplete"):
@@ -154,7 +160,7 @@ def start(world, subscription, behavior, extra_items=()):
     world.emit("customer.subscription.created", subscription)
     period = (world.now(), world.now())
     invoice = draft(world, subscription, "subscription_create", period)
-    drafts.add_pending(world, invoice, subscription)
+    drafts.add_pending(world, invoice, subscription, besides=extra_items)
     for item in items_of(subscription):
         add_service(world, invoice, subscription, item, trial)
     for item in extra_items:

@@ -3,14 +3,15 @@
 import re
 
 from ..billing import discounts as discounting
-from ..billing.amounts import percentage, price_amount
+from ..billing.amounts import price_amount, taxed
 from ..contract import nulls, resource_class
 from ..dates import DAY
 from ..errors import ApiError
 from ..render import includes
 from ..routing import listing, paginate_items, retrieval, route
 from ..shapes import list_object
-from . import common
+from ..world import clone
+from . import common, setups, shipping
 from .subscription_build import read_price
 
 REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,200}$")
@@ -115,7 +116,8 @@ def new_line(world, price, quantity, rates):
 
 
 def reprice(world, session):
-    """Totals from items, the applied discounts and the exclusive tax rates."""
+    """Totals from items, the applied discounts, taxes and shipping. An inclusive tax is
+    in ``amount_tax`` as well, and inside of the other amounts."""
     side = world.side[session["id"]]
     items = side["items"]
     left = [item["amount_subtotal"] for item in items]
@@ -131,16 +133,24 @@ def reprice(world, session):
         item["amount_discount"] = item["amount_subtotal"] - amount
         keys = world.side[item["id"]]["tax_rates"] or default
         rates = [world.find("tax_rate", key, "tax_rates") for key in keys]
-        tax = sum(
-            percentage(amount, r["percentage"]) for r in rates if not r["inclusive"]
-        )
-        item["amount_tax"] = tax
-        item["amount_total"] = amount + tax
+        taxes, net = taxed(amount, rates)
+        item["amount_tax"] = sum(tax for _rate, tax in taxes)
+        item["amount_total"] = net + item["amount_tax"]
+        world.side[item["id"]]["taxes"] = [
+            {
+                "amount": tax,
+                "rate": clone(rate),
+                "taxability_reason": None,
+                "taxable_amount": net,
+            }
+            for rate, tax in taxes
+        ]
     session["amount_subtotal"] = sum(item["amount_subtotal"] for item in items)
-    session["amount_total"] = sum(item["amount_total"] for item in items)
+    ship = (session["shipping_cost"] or {}).get("amount_total", 0)
+    session["amount_total"] = sum(item["amount_total"] for item in items) + ship
     session["total_details"] = {
         "amount_discount": sum(item["amount_discount"] for item in items),
-        "amount_shipping": 0,
+        "amount_shipping": ship,
         "amount_tax": sum(item["amount_tax"] for item in items),
     }
     session["discounts"] = [
@@ -175,7 +185,7 @@ def create_session(call):
         )
     mode = params.get("mode", "payment")
     if mode == "setup":
-        raise ApiError("The double has no setup mode.", status=501, type="api_error")
+        return setups.new_session(world, params)
     items = read_items(world, params.get("line_items"))
     if not items:
         raise ApiError(
@@ -210,7 +220,33 @@ def create_session(call):
         invoice_creation=invoice_creation(params.get("invoice_creation")),
         applied=_applied(world, params, customer, items),
         data=_data(mode, params),
+        **_shipping(world, mode, params.get("shipping_options")),
     )
+
+
+def _shipping(world, mode, options):
+    """The ways of shipping; the customer takes the first."""
+    if not options:
+        return {}
+    if mode != "payment":
+        raise ApiError(
+            "`shipping_options` can only be used in `payment` mode.",
+            param="shipping_options",
+        )
+    rates = [
+        shipping.read(world, entry, f"shipping_options[{index}]")
+        for index, entry in enumerate(options)
+    ]
+    return {
+        "shipping_cost": shipping.cost(rates[0]),
+        "shipping_options": [
+            {
+                "shipping_amount": rate["fixed_amount"]["amount"],
+                "shipping_rate": rate["id"],
+            }
+            for rate in rates
+        ],
+    }
 
 
 def _check_values(values, customer, mode):

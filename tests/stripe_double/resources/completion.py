@@ -9,7 +9,7 @@ from ..billing import discounts as discounting
 from ..billing import drafts, invoices, payments
 from ..contract import nulls, resource_class
 from ..errors import ApiError, card_declined
-from . import checkout, common, customers
+from . import checkout, common, customers, setups, shipping
 from . import subscription_build as subscriptions
 from .invoices import new_item
 
@@ -46,7 +46,9 @@ def complete(world, session, email=None, name=None, promotion_code=None, **how):
         )
     session["customer_details"] = _details(email, name, how.get("phone"))
     session["customer"] = customer and customer["id"]
-    if session["mode"] == "subscription":
+    if session["mode"] == "setup":
+        setups.complete(world, session)
+    elif session["mode"] == "subscription":
         _subscribe(world, session, customer)
     elif session["invoice_creation"] and session["invoice_creation"]["enabled"]:
         _invoice(world, session, customer)
@@ -153,6 +155,9 @@ def _invoice(world, session, customer):
         entry["tax_rates"] = world.side[item["id"]]["tax_rates"]
         made = new_item(world, customer, entry)
         drafts.add_item(world, invoice, made)
+    if session["shipping_cost"]:
+        rate = {"shipping_rate": session["shipping_cost"]["shipping_rate"]}
+        shipping.put_on(world, invoice, rate)
     invoices.recalculate(world, invoice)
     world.emit("invoice.created", invoice)
     invoices.finalize(world, invoice)
@@ -195,8 +200,8 @@ def _charge(world, session, delayed):
     )
     session["payment_intent"] = intent["id"]
     if delayed:
-        with world.change(intent, "payment_intent.processing"):
-            intent["status"] = "processing"
+        details = session["customer_details"]
+        payments.start_debit(world, intent, details["email"], details["name"])
         return
     collect(world, session, intent)
 

@@ -10,7 +10,7 @@ from ..errors import ApiError
 from ..render import includes
 from ..routing import listing, paginate_items, retrieval, route
 from ..shapes import list_object
-from . import catalog, common
+from . import catalog, common, shipping
 
 IGNORED = (
     "account_tax_ids automatic_tax automatically_finalizes_at custom_fields"
@@ -59,6 +59,7 @@ def create_invoice(call):
     )
     invoice["effective_at"] = params.get("effective_at")
     invoice["discounts"] = _discounts(world, invoice, customer, params)
+    shipping.put_on(world, invoice, params.get("shipping_cost"))
     if params.get("pending_invoice_items_behavior") == "include":
         drafts.add_pending(world, invoice, subscription)
     if original:
@@ -129,6 +130,8 @@ def update_invoice(call, invoice):
         if "discounts" in params:
             customer = drafts.customer_of(world, obj)
             obj["discounts"] = _discounts(world, obj, customer, params)
+        if "shipping_cost" in params:
+            shipping.put_on(world, obj, params["shipping_cost"])
         if obj["status"] == "draft":
             recalculate(world, obj)
     return obj
@@ -172,9 +175,12 @@ def pay_invoice(call, invoice):
 
 @route("POST", "/v1/invoices/{invoice}/attach_payment", "invoice")
 def attach_payment(call, invoice):
-    """What a payment intent has collected, or will, pays this invoice too."""
+    """What a payment intent has collected, or a payment record tells, pays this."""
     world = call.world
     obj = world.find("invoice", invoice)
+    key = call.params.get("payment_record")
+    if key:
+        return engine.attach_record(world, obj, world.find("payment_record", key, "id"))
     intent = world.find("payment_intent", call.params["payment_intent"], "intent")
     return engine.attach(world, obj, intent)
 

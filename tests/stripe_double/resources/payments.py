@@ -1,20 +1,21 @@
 """Payment intents, charges and balance transactions."""
 
+from ..billing import authorizations
 from ..billing import payments as engine
-from ..errors import ApiError
+from ..errors import ApiError, card_declined
 from ..render import includes
 from ..routing import listing, retrieval, route
 from ..shapes import list_object
-from . import common
+from . import common, refunds
 
 
 @route("POST", "/v1/payment_intents", "payment_intent")
 def create_intent(call):
-    """With ``confirm`` it is paid at once (or declined); else the bank decides."""
+    """With ``confirm`` it is paid at once, declined, authorized (``capture_method:
+    manual``) or asked for at the bank (``allowed_payment_method_types``)."""
     params, world = call.params, call.world
     params.ignore(
         "automatic_payment_methods",
-        "allowed_payment_method_types",
         "off_session",
         "payment_method",
         "return_url",
@@ -37,6 +38,8 @@ def create_intent(call):
         description=params.get("description"),
         metadata=common.metadata(params.get("metadata")),
         receipt_email=params.get("receipt_email"),
+        capture_method=params.get("capture_method", "automatic_async"),
+        payment_method_types=params.get("allowed_payment_method_types") or ["card"],
     )
     if params.get("confirm"):
         confirm(world, intent)
@@ -50,19 +53,60 @@ def confirm(world, intent):
     if engine.declines(world, intent["customer"]):
         engine.refuse(world, intent, email, name)
         raise engine.decline_error(world, intent)
-    engine.collect(world, intent, email, name)
+    act = engine.collect
+    if engine.is_debit(intent):
+        act = engine.start_debit
+    elif intent["capture_method"] == "manual":
+        act = authorizations.authorize
+    act(world, intent, email, name)
 
 
 @route("POST", "/v1/payment_intents/{intent}/confirm", "payment_intent")
 def confirm_intent(call, intent):
     call.params.ignore("payment_method", "return_url", "off_session")
     obj = call.world.find("payment_intent", intent)
-    if obj["status"] in ("succeeded", "canceled"):
-        raise ApiError(
-            f"This PaymentIntent's status is {obj['status']}.",
-            code="payment_intent_unexpected_state",
-        )
+    if not obj["status"].startswith("requires_") or obj["status"] == "requires_capture":
+        raise _unexpected(obj)
     confirm(call.world, obj)
+    return obj
+
+
+def _unexpected(intent):
+    return ApiError(
+        f"This PaymentIntent's status is {intent['status']}.",
+        code="payment_intent_unexpected_state",
+    )
+
+
+@route("POST", "/v1/payment_intents/{intent}/capture", "payment_intent")
+def capture_intent(call, intent):
+    world, params = call.world, call.params
+    obj = world.find("payment_intent", intent)
+    params.ignore("statement_descriptor", "statement_descriptor_suffix")
+    if not params.get("final_capture", True):
+        raise ApiError("The double captures once.", status=501, type="api_error")
+    if obj["status"] != "requires_capture":
+        raise _unexpected(obj)
+    common.merge_metadata(obj, params)
+    charge = world.peek("charge", obj["latest_charge"])
+    authorizations.capture(world, charge, params.get("amount_to_capture"))
+    return obj
+
+
+@route("POST", "/v1/payment_intents/{intent}/cancel", "payment_intent")
+def cancel_intent(call, intent):
+    world = call.world
+    obj = world.find("payment_intent", intent)
+    reason = call.params.get("cancellation_reason")
+    if obj["status"] == "requires_capture":
+        charge = world.peek("charge", obj["latest_charge"])
+        authorizations.release(world, charge, reason)
+        return obj
+    if not obj["status"].startswith("requires_"):
+        raise _unexpected(obj)
+    with world.change(obj, "payment_intent.canceled"):
+        obj.update(status="canceled", canceled_at=world.now())
+        obj["cancellation_reason"] = reason
     return obj
 
 
@@ -83,6 +127,46 @@ listing(
 )
 
 
+@route("POST", "/v1/charges", "charge")
+def create_charge(call):
+    """As old integrations do: a charge without a payment intent."""
+    params, world = call.params, call.world
+    params.ignore("source", "statement_descriptor", "statement_descriptor_suffix")
+    customer = params.get("customer")
+    known = customer and world.find("customer", customer, "customer")
+    if (params.get("amount") or 0) < 1:
+        raise ApiError("Invalid positive integer", param="amount")
+    of = {
+        "amount": params["amount"],
+        "currency": params["currency"].lower(),
+        "customer": customer,
+        "description": params.get("description"),
+        "metadata": common.metadata(params.get("metadata")),
+        "receipt_email": params.get("receipt_email"),
+    }
+    email = known["email"] if known else of["receipt_email"]
+    if engine.declines(world, customer):
+        charge = engine.new_charge(
+            world, of, "failed", engine.billing_details(email, None)
+        )
+        charge["failure_code"] = "card_declined"
+        world.add(charge, "charge.failed")
+        raise card_declined(charge=charge["id"])
+    if not params.get("capture", True):
+        return authorizations.authorize(world, of, email)
+    details = engine.billing_details(email, known and known["name"])
+    charge = engine.new_charge(world, of, "succeeded", details)
+    engine.book(world, charge)
+    return world.add(charge, "charge.succeeded")
+
+
+@route("POST", "/v1/charges/{charge}/capture", "charge")
+def capture_charge(call, charge):
+    obj = call.world.find("charge", charge)
+    common.copy(obj, call.params, "receipt_email")
+    return authorizations.capture(call.world, obj, call.params.get("amount"))
+
+
 @route("POST", "/v1/charges/{charge}", "charge")
 def update_charge(call, charge):
     obj = call.world.find("charge", charge)
@@ -94,7 +178,7 @@ def update_charge(call, charge):
 
 @includes("charge", "refunds")
 def refunds_of(world, charge):
-    found = list(reversed(world.all("refund", charge=charge["id"])))
+    found = refunds.refunds_of(world, charge)[::-1]
     url = f"/v1/charges/{charge['id']}/refunds"
     return list_object(found[:10], url, len(found) > 10)
 

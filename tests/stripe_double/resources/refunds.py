@@ -1,5 +1,6 @@
 """Refunds and disputes. The bank's side of a dispute is a control route."""
 
+from ..billing import authorizations
 from ..billing.balance import record
 from ..contract import nulls, resource_class
 from ..dates import DAY
@@ -18,8 +19,7 @@ def create_refund(call):
     params, world = call.params, call.world
     params.ignore("refund_application_fee", "reverse_transfer", "instructions_email")
     charge = _charge(world, params)
-    left = charge["amount"] - charge["amount_refunded"]
-    amount = params.get("amount", left)
+    amount = params.get("amount", left_of(world, charge))
     require_refundable(world, charge, amount)
     return make(
         world,
@@ -30,9 +30,32 @@ def create_refund(call):
     )
 
 
+def whole_of(world, charge):
+    """What can be refunded of a charge in all: what was captured. What was let go
+    counts where a Refund tells it; an authorization can only be let go as a whole."""
+    if authorizations.waits(world, charge):
+        return charge["amount"]
+    return charge["amount_captured"] + world.side[charge["id"]].get("released", 0)
+
+
+def left_of(world, charge):
+    return whole_of(world, charge) - charge["amount_refunded"]
+
+
+def refunds_of(world, charge):
+    """The refunds of a charge, oldest first, also those that do not name it."""
+    found = world.all("refund", payment_intent=charge["payment_intent"])
+    return [refund for refund in found if charge_of(world, refund) == charge["id"]]
+
+
+def charge_of(world, refund):
+    """The id of the charge a refund is of, also where it does not say so."""
+    return refund["charge"] or world.side[refund["id"]]["charge"]
+
+
 def require_refundable(world, charge, amount):
     """Stripe's reasons to refuse: not paid, refunded already, too much, disputed."""
-    left = charge["amount"] - charge["amount_refunded"]
+    left = left_of(world, charge)
     if charge["status"] != "succeeded":
         raise ApiError(
             f"Charge {charge['id']} has not succeeded and cannot be refunded.",
@@ -55,10 +78,27 @@ def require_refundable(world, charge, amount):
             code="parameter_invalid_integer",
             param="amount",
         )
+    if authorizations.waits(world, charge):
+        _require_letting_go(world, charge, amount)
     if amount > left - disputed(world, charge):
         raise ApiError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.",
             code="charge_disputed",
+        )
+
+
+def _require_letting_go(world, charge, amount):
+    """A refund cancels an authorization only where no payment intent has it."""
+    if charge["payment_intent"]:
+        raise ApiError(
+            f"This PaymentIntent ({charge['payment_intent']}) does not have a"
+            " successful charge to refund."
+        )
+    if amount != charge["amount"]:
+        raise ApiError(
+            f"Charge {charge['id']} has not been captured: only its whole amount can"
+            " be let go.",
+            param="amount",
         )
 
 
@@ -90,10 +130,11 @@ def _charge(world, params):
 def make(world, charge, amount, reason=None, metadata=None, status=None):
     """The Refund, its events, and the charge's new totals."""
     status = status or world.double.refund_status_at_creation
+    named = not (world.double.refunds_without_charge and charge["payment_intent"])
     refund = world.build(
         "refund",
         amount=amount,
-        charge=charge["id"],
+        charge=charge["id"] if named else None,
         currency=charge["currency"],
         customer=charge["customer"],
         metadata=metadata or {},
@@ -102,9 +143,13 @@ def make(world, charge, amount, reason=None, metadata=None, status=None):
         status=status,
         pending_reason="processing" if status == "pending" else None,
     )
-    booked = record(world, "refund", refund, -amount)
-    refund["balance_transaction"] = booked["id"]
-    world.add(refund, "refund.created")
+    if charge["balance_transaction"]:  # what was never captured moves no money
+        booked = record(world, "refund", refund, -amount)
+        refund["balance_transaction"] = booked["id"]
+    else:
+        side = world.side[charge["id"]]
+        side.update(released=amount, gone=True)
+    world.add(refund, "refund.created", charge=charge["id"])
     _count(world, charge, amount, "charge.refunded")
     return refund
 
@@ -113,13 +158,13 @@ def _count(world, charge, amount, *events):
     """``refunded`` is true only for the whole amount."""
     with world.change(charge, *events):
         charge["amount_refunded"] += amount
-        charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+        charge["refunded"] = charge["amount_refunded"] == whole_of(world, charge)
 
 
 def set_status(world, refund, status):
     """The bank's news: ``failed`` and ``canceled`` give the money back to us."""
     was, gone = refund["status"], ("failed", "canceled")
-    charge = world.peek("charge", refund["charge"])
+    charge = world.peek("charge", charge_of(world, refund))
     event = "refund.failed" if status == "failed" else "refund.updated"
     with world.change(refund):
         refund["status"] = status
@@ -187,8 +232,8 @@ def open_dispute(world, charge, amount=None, inquiry=False, reason="fraudulent")
     """The cardholder's bank takes the money back; an inquiry only asks. A refund made
     before does not stop a bank: then the whole charge is disputed all the same."""
     cls = resource_class("dispute")
-    room = charge["amount"] - disputed(world, charge)
-    left = min(room, charge["amount"] - charge["amount_refunded"]) or room
+    room = charge["amount_captured"] - disputed(world, charge)
+    left = min(room, left_of(world, charge)) or room
     if charge["status"] != "succeeded" or not 0 < (amount or left) <= room:
         raise ApiError(f"Nothing of charge {charge['id']} is left to dispute.")
     dispute = world.build(
