@@ -24,6 +24,7 @@ from .stripe_double.errors import ApiError
 DAY = 86400
 HISTORIES = int(os.environ.get("AFFILIATE_STRIPE_HISTORIES", "8"))
 STEPS = 18
+LATE_PAYMENTS = ("set_aside", "take", "debit", "answer")
 
 
 class History:
@@ -33,7 +34,7 @@ class History:
         self.case, self.double, self.shop = case, case.double, case.shop
         self.random = random.Random(seed)
         self.seed = seed
-        self.people, self.subscriptions = [], []
+        self.people, self.subscriptions, self.debits = [], [], []
         self.steps = 0
         rate = self.shop.tax_rate(19)
         self.tax = [[], [rate["id"]]]
@@ -61,8 +62,9 @@ class History:
                 "dispute",
                 "decline",
                 "wait",
+                *LATE_PAYMENTS,
             ),
-            (4, 2, 3, 3, 2, 2, 1, 4, 5, 1, 2, 1, 5),
+            (4, 2, 3, 3, 2, 2, 1, 4, 5, 1, 2, 1, 5, 2, 3, 2, 2),
         )[0]
         try:
             getattr(self, name)()
@@ -238,6 +240,39 @@ class History:
 
     def wait(self):
         self.double.advance(days=self.random.choice([3, 10, 31]))
+
+    def set_aside(self):
+        """Money is set aside on a card, to be taken later."""
+        customer = self.shop.customer(self.email())["id"]
+        self.double.authorize(self.random.choice([5000, 12345]), customer)
+
+    def take(self):
+        """All or a part of it is taken, or it is let go; some by an integration of old,
+        at which Stripe keeps a refund of what was let go."""
+        waiting = [c for c in self.charges() if not c["captured"]]
+        if not waiting:
+            return
+        charge = self.random.choice(waiting)["id"]
+        version = self.random.choice([None, "2025-02-24.acacia"])
+        amount = self.random.choice([None, 1234, 4000])
+        if self.random.random() < 0.2:
+            self.double.release(charge, api_version=version)
+        else:
+            self.double.capture(charge, amount, api_version=version)
+
+    def debit(self):
+        """A bank is asked, and answers another day."""
+        customer = self.shop.customer(self.email())["id"]
+        intent = self.double.pay_by_debit(self.random.choice([3000, 7777]), customer)
+        self.debits.append((intent["id"], self.double.now()))
+
+    def answer(self):
+        """A bank says yes or no to what it was asked a week ago or before."""
+        for intent, asked in self.debits:
+            if self.double.now() >= asked + 7 * DAY:
+                self.double.settle_payment(intent, self.random.random() < 0.8)
+                self.debits.remove((intent, asked))
+                return
 
 
 @tagged("post_install", "-at_install")
