@@ -16,6 +16,16 @@ class MomentCase(TrickyCase):
         super().setUp()
         self.jane = self.shop.customer()["id"]
 
+    def night(self):
+        """What the nightly check reads, of charges as young as Odoo's clock."""
+        self.env["affiliate.stripe.charge"].sudo().search([]).write(
+            {"created": self.env.cr.now(), "synced_at": "2026-01-01"}
+        )
+        self.env.flush_all()
+        self.account.sudo()._reread_open(self.env.cr.now())
+        self.process()
+        return self.amounts()
+
     def assert_any_order(self, *amounts):
         """The rows are these, also when everything is told anew in any order."""
         before = self.ledger()
@@ -135,15 +145,6 @@ class TestCaptures(MomentCase):
         self.assertEqual(self.night(), [30.00])
         self.assertEqual(str(self.rows().date), "2026-01-03")
 
-    def night(self):
-        self.env["affiliate.stripe.charge"].sudo().search([]).write(
-            {"created": self.env.cr.now(), "synced_at": "2026-01-01"}
-        )
-        self.env.flush_all()
-        self.account.sudo()._reread_open(self.env.cr.now())
-        self.process()
-        return self.amounts()
-
     def test_where_stripe_has_forgotten_the_event_the_booking_tells(self):
         charge = self.double.authorize(10000, self.jane)
         self.double.advance(days=5)
@@ -178,6 +179,12 @@ class TestDebits(MomentCase):
         self.assertEqual(str(row.hold_until), "2026-02-07")
         self.assertEqual(row.referral_id.decided_at, moment(NEW_YEAR + 7 * DAY))
         self.assert_any_order(30.00)
+
+    def test_an_answer_nobody_told_of_is_read_at_night(self):
+        self.debit()
+        for delivery in self.double.deliveries():
+            delivery.drop()
+        self.assertEqual(self.night(), [30.00])
 
     def test_also_where_the_event_comes_last(self):
         """Another event leads to the charge before its own is delivered."""
