@@ -94,7 +94,7 @@ def is_delayed(charge):
 
 
 def earliest_event(charge):
-    """Return when the event that says when a charge was paid was made at the earliest."""
+    """Return the earliest moment of the event that says when a charge was paid."""
     if is_captured_later(charge):
         return max(charge["created"], _booking(charge).get("created", 0) - PROMPT)
     return charge["created"]

@@ -315,13 +315,12 @@ class AffiliateCommission(models.Model):
 
     @api.model
     def _held_until_today(self):
-        """Return the domain of rows whose hold is over, each by the day of its account."""
-        accounts = self.env["affiliate.stripe.account"].sudo()
-        everyone = accounts.with_context(active_test=False).search([])
+        """Return the domain of rows whose hold is over, by the day of their account."""
+        days = self.env["affiliate.stripe.account"]._by_today()
         return Domain.OR(
-            Domain("program_id.stripe_account_id", "in", some.ids)
+            Domain("program_id.stripe_account_id", "in", accounts.ids)
             & Domain("hold_until", "<=", today)
-            for today, some in everyone.grouped(lambda a: a._today()).items()
+            for today, accounts in days.items()
         )
 
     @needs("write", sudo=True)

@@ -357,19 +357,15 @@ class AffiliateSettlement(models.Model):
     def _last_month_ends(self):
         """Return ``{last day of the last month: affiliates}``: which month is over
         depends on the time zone of the Stripe account."""
-        accounts = self.env["affiliate.stripe.account"].sudo()
         ends = {}
-        for today, some in (
-            accounts.with_context(active_test=False)
-            .search([])
-            .grouped(lambda account: account._today())
-            .items()
+        for today, accounts in (
+            self.env["affiliate.stripe.account"]._by_today().items()
         ):
             end = fields.Date.subtract(fields.Date.start_of(today, "month"), days=1)
             found = (
                 self.env["affiliate.affiliate"]
                 .with_context(active_test=False)
-                .search([("program_id.stripe_account_id", "in", some.ids)])
+                .search([("program_id.stripe_account_id", "in", accounts.ids)])
             )
             ends[end] = ends.get(end, found) | found
         return ends

@@ -294,7 +294,7 @@ class AffiliateStripeAccount(models.Model):
             self.name = business
 
     def _note_timezone(self, stripe_account):
-        """Hook: what the API shows of the account, empty where the key may not see it."""
+        """Hook: what the API shows of the account, empty where the key may not."""
 
     def _check_permissions(self, stripe_api):
         """Read one object of each kind; return the names of the permissions that takes.

@@ -60,6 +60,14 @@ class AffiliateStripeAccount(models.Model):
         return days.start_of(day, self.sudo().timezones)
 
     @api.model
+    def _by_today(self):
+        """Return ``{day: accounts}``: which day it is for each account there is."""
+        everyone = self.sudo().with_context(active_test=False)
+        return everyone.search([("state", "!=", False)]).grouped(
+            lambda account: account._today()
+        )
+
+    @api.model
     def _of_company(self, company):
         """Return the accounts of a company whose days are known."""
         return self.sudo().search(
@@ -87,7 +95,7 @@ class AffiliateStripeAccount(models.Model):
         self._note_timezone(stripe_account)
 
     def _set_timezone(self, name):
-        """Count days by a time zone: all of them where none was known, else from now."""
+        """Count days by a time zone: all where none was known, else from now on."""
         self.ensure_one()
         if name == self.timezone:
             return

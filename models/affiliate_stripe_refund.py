@@ -24,6 +24,4 @@ class AffiliateStripeRefund(models.Model):
 
     _charge_idx = models.Index("(account_id, charge_ref)")
     # Of those that name no charge.
-    _intent_idx = models.Index(
-        "(account_id, payment_intent) WHERE charge_ref IS NULL"
-    )
+    _intent_idx = models.Index("(account_id, payment_intent) WHERE charge_ref IS NULL")

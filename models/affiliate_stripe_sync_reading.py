@@ -71,7 +71,9 @@ class AffiliateStripeSync(models.AbstractModel):
             told = read_moments(stripe_api, charges)
         except StripeProblem as problem:
             # Who may not read events is told otherwise; balance transactions do.
-            for target, readings in found.items() if problem.code != "permission" else ():
+            for target, readings in (
+                found.items() if problem.code != "permission" else ()
+            ):
                 if charges.keys() & _charges_in(readings).keys():
                     results[target] = problem
             return

@@ -183,9 +183,14 @@ class TestKnowingTheTimeZone(CronCase):
         self.assertEqual(self.account.sudo().timezones, zones)
 
     def test_all_zones_of_stripe_are_known_by_their_names(self):
-        known = {key for key, _name in self.account._fields["timezone"].selection(self.account)}
+        known = {
+            key
+            for key, _name in self.account._fields["timezone"].selection(self.account)
+        }
         self.assertEqual(known, days.NAMES)
-        self.assertLessEqual({"Etc/UTC", LOS_ANGELES, "Europe/Kiev", "Asia/Kolkata"}, known)
+        self.assertLessEqual(
+            {"Etc/UTC", LOS_ANGELES, "Europe/Kiev", "Asia/Kolkata"}, known
+        )
 
 
 @tagged("post_install", "-at_install")
@@ -211,7 +216,10 @@ class TestAskedForTheTimeZone(TrickyCase):
 
     def answer(self, zone):
         user = new_test_user(
-            self.env, "zoned", groups="affiliate_stripe.group_affiliate_manager", tz="Asia/Tokyo"
+            self.env,
+            "zoned",
+            groups="affiliate_stripe.group_affiliate_manager",
+            tz="Asia/Tokyo",
         )
         action = self.account.with_user(user).action_choose_timezone()
         wizard = (

@@ -59,7 +59,9 @@ class TestEveryFieldHasAnEvent(DoubleCase):
         self.double.advance(days=1)
         self.shop.buy(self.shop.price(5000, interval=None), "guest@example.com")
         self.shop.buy(
-            self.shop.price(5000, interval=None), "guest2@example.com", code=code["code"]
+            self.shop.price(5000, interval=None),
+            "guest2@example.com",
+            code=code["code"],
         )
         customer = self.shop.customer("bob@example.com")["id"]
         invoice = self.shop.invoice(customer, 10000, pay=False)
@@ -67,7 +69,9 @@ class TestEveryFieldHasAnEvent(DoubleCase):
         self.shop.post(f"invoices/{invoice['id']}/pay", paid_out_of_band=True)
         invoice = self.shop.invoice(customer, 10000)
         charge = self.shop.charge_of(invoice)
-        self.shop.post("credit_notes", invoice=invoice["id"], amount=1000, refund_amount=1000)
+        self.shop.post(
+            "credit_notes", invoice=invoice["id"], amount=1000, refund_amount=1000
+        )
         self.shop.refund(charge, 2000)
         dispute = self.double.open_dispute(charge, 3000)
         self.double.close_dispute(dispute["id"], "lost")

@@ -245,9 +245,11 @@ class TestDebits(MomentCase):
         self.assertEqual(self.rows().happened_at, moment(NEW_YEAR + 7 * DAY))
         self.assertIn("available", self.rows().explanation)
         event = self.double.all("event", type="charge.succeeded")[0]
-        self.double.fake_event("charge.succeeded", event["data"]["object"], **{
-            name: event[name] for name in ("id", "created")
-        })
+        self.double.fake_event(
+            "charge.succeeded",
+            event["data"]["object"],
+            **{name: event[name] for name in ("id", "created")},
+        )
         self.deliver()
         mirrored = self.mirrored("charge", stripe_id=charge)
         self.assertEqual(mirrored.succeeded_at, moment(NEW_YEAR + 5 * DAY))

@@ -12,7 +12,8 @@ def migrate(cr, _version):
     env.ref("affiliate_stripe.ir_cron_webhooks")._trigger()
     # On the first of the month at 13:00 UTC the last month is over everywhere.
     cr.execute(
-        """UPDATE ir_cron SET nextcall = date_trunc('day', nextcall) + interval '13 hours'
+        """UPDATE ir_cron
+              SET nextcall = date_trunc('day', nextcall) + interval '13 hours'
             WHERE id = %s AND EXTRACT(HOUR FROM nextcall) < 13""",
         [env.ref("affiliate_stripe.ir_cron_settle").id],
     )
