@@ -35,6 +35,7 @@
         "wizards/affiliate_link_wizard_views.xml",
         "wizards/affiliate_adopt_wizard_views.xml",
         "wizards/affiliate_stripe_home_wizard_views.xml",
+        "wizards/affiliate_timezone_wizard_views.xml",
         # Backend views
         "views/affiliate_commission_rule_views.xml",
         "views/affiliate_program_views.xml",

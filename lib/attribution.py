@@ -6,6 +6,9 @@ and shuffled events lead to the same owner (ARCHITECTURE.md, "Binding").
 
 from dataclasses import asdict, dataclass, field, fields, replace
 
+from .days import day_of
+from .stripe_rows import moment
+
 MANUAL, CODE, REFERENCE, METADATA, FORM, SERVER, SDK, IMPORT = (
     "manual",
     "code",
@@ -84,6 +87,7 @@ class Policy:
     search: str = ALLOW  # visits by way of a search engine
     ads: str = HOLD
     weak: str = HOLD  # leads without a visit
+    zone: str = ""  # time zone in whose days ``expiry`` counts; empty: exact seconds
 
 
 @dataclass(frozen=True)
@@ -398,7 +402,7 @@ def _objection(candidate, paid_at, first, since):
     if candidate.weak and policy.weak == BLOCK:
         return UNVISITED
     if source in CLAIMS and paid_at is not None:
-        if paid_at - candidate.seen > policy.expiry:
+        if _waited(candidate.seen, paid_at, policy.zone) > policy.expiry:
             return EXPIRED
     end = candidate.until if paid_at is None else min(candidate.until, paid_at)
     if end - candidate.at > policy.window:
@@ -409,6 +413,14 @@ def _objection(candidate, paid_at, first, since):
     if candidate.weak and since is not None and since < candidate.at:
         return CREATED_BEFORE
     return None
+
+
+def _waited(seen, paid_at, zone):
+    """Return how long a claim had waited, in seconds: whole days of a time zone."""
+    if not zone:
+        return paid_at - seen
+    first, last = (day_of(moment(at), [(None, zone)]) for at in (seen, paid_at))
+    return (last - first).days * DAY
 
 
 def _preference(paid_at=None):

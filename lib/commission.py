@@ -109,6 +109,7 @@ class Sale:
     difference: int = 0  # unexplained amount: held for review, no rows
     skipped: bool = False
     charge: str = None
+    dated_by: str = None  # what tells when it was paid, if no event (``paid_moments``)
     debt: int = 0  # from before, which its payments paid as well
     from_balance: int = 0  # of the total; given where more was paid than the rest
 

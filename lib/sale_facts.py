@@ -8,6 +8,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from .commission import CreditNote, Line, Payment, Reversal, Sale
+from .money import to_major
+from .paid_moments import paid_moment
 
 # A refund that a bank may still turn down counts; one that never left does not.
 REFUND_COUNTS = ("pending", "succeeded")
@@ -17,6 +19,16 @@ DISPUTE_OVER = ("won", "warning_closed", "prevented")
 # Of an invoice in these states the money that came in counts, be it all of it or not.
 RECEIVED = ("paid", "uncollectible")
 SKIP_KEY, SKIP_VALUE = "affiliate", "skip"
+# What a charge keeps of its balance transaction.
+OF_BOOKING = (
+    "id",
+    "type",
+    "amount",
+    "currency",
+    "exchange_rate",
+    "created",
+    "available_on",
+)
 
 
 def is_skipped(*raws):
@@ -324,12 +336,17 @@ def explained_refunds(notes, refunds):
     return explained
 
 
-def charge_sale(charge, session=None, reversals=(), dispute=None, skipped=False):
+def charge_sale(
+    charge, session=None, reversals=(), dispute=None, skipped=False, paid=None
+):
     """Return the Sale of a charge without invoice (Payment Link, lifetime deal).
 
     Its lines come from the checkout session; a charge made through the bare API is
     one line without product.
+
+    :param paid: the ``paid_moments.Moment`` at which it was paid; else it was made then
     """
+    paid = paid or paid_moment(charge)
     bucket = charge.get("payment_intent") or charge["id"]
     amount = charge.get("amount_captured") or 0
     lines, total, difference = _session_lines(session) if session else ((), 0, 0)
@@ -346,17 +363,18 @@ def charge_sale(charge, session=None, reversals=(), dispute=None, skipped=False)
     return Sale(
         ref=(session or charge)["id"],
         number=charge["id"],
-        created=charge["created"],
+        created=paid.at,
         currency=charge["currency"],
         total=total,
         lines=lines,
-        payments=[Payment(charge["id"], amount, charge["created"], bucket)],
+        payments=[Payment(charge["id"], amount, paid.at, bucket)],
         reversals=list(reversals),
         paid=charge.get("status") == "succeeded" and bool(charge.get("paid")),
         dispute=dispute,
         difference=held,
         skipped=skipped or is_skipped(charge, session),
         charge=charge["id"],
+        dated_by=paid.instead,
     )
 
 
@@ -396,6 +414,50 @@ def refund_reversal(refund, charge, explained=0, noted=0):
     if refund.get("status") not in REFUND_COUNTS or refund["amount"] <= explained:
         return None
     return _reversal(refund, charge, "refund", explained, noted)
+
+
+def released(charge, refunds):
+    """Return the ids of the refunds of a charge that give back what was never taken.
+
+    Before API version 2025-03-31 Stripe kept a Refund of what had been set aside on a
+    card and was let go. Then the balance transaction of the charge covers its whole
+    amount instead of what was captured, and the oldest refund of just the rest is
+    that. From Stripe's changelog ("Partially capturing or canceling payments no longer
+    creates a Refund").
+
+    :param dict refunds: all refunds of this charge, by their id
+    """
+    captured = charge.get("amount_captured") or 0
+    if not captured:
+        return set() if charge.get("captured") else set(refunds)
+    rest = charge["amount"] - captured
+    if not rest or not _covers_more_than_captured(charge):
+        return set()
+    fitting = [
+        (refund["created"], ref)
+        for ref, refund in refunds.items()
+        if refund["amount"] == rest
+        and refund.get("currency") == charge["currency"]
+        and refund.get("status") in REFUND_COUNTS
+    ]
+    return {min(fitting)[1]} if fitting else set()
+
+
+def _covers_more_than_captured(charge):
+    """Tell whether what was booked for a charge is its whole amount.
+
+    The balance may be in another currency than the charge.
+    """
+    booked = charge.get("balance_transaction")
+    if not isinstance(booked, dict) or not booked.get("amount"):
+        return False
+    rate = Fraction(str(booked.get("exchange_rate") or 1))
+    amount = Fraction(to_major(booked["amount"], booked["currency"])) / rate
+    whole, captured = (
+        Fraction(to_major(charge[name], charge["currency"]))
+        for name in ("amount", "amount_captured")
+    )
+    return abs(amount - whole) < abs(amount - captured)
 
 
 def dispute_reversal(dispute, charge, noted=0):

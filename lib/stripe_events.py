@@ -1,7 +1,9 @@
 """Which events we ask Stripe for, and which object each of them is about."""
 
+from .paid_moments import COLUMNS, earliest_event
 from .stripe_objects import KINDS
-from .stripe_rows import ref
+from .stripe_paths import api_path
+from .stripe_rows import moment, ref
 from .stripe_text import is_stripe_id
 
 # The types our webhook endpoints ask for. The kind is the object to read again.
@@ -29,6 +31,7 @@ EVENT_TYPES = {
     ),
     "checkout.session": (
         "completed",
+        "expired",
         "async_payment_succeeded",
         "async_payment_failed",
     ),
@@ -44,7 +47,18 @@ EVENT_TYPES = {
         "finalization_failed",
     ),
     "invoice_payment": ("paid",),
-    "charge": ("succeeded", "updated", "refunded", "failed", "refund.updated"),
+    "charge": (
+        "pending",
+        "succeeded",
+        "captured",
+        "expired",
+        "updated",
+        "refunded",
+        "failed",
+        "refund.updated",
+    ),
+    # Of an amount that is only set aside on a card: about the charge that did it.
+    "payment_intent": ("amount_capturable_updated", "canceled"),
     "charge.dispute": (
         "created",
         "updated",
@@ -73,6 +87,8 @@ OBJECT_NAMES = {
     **{name: name for name in KINDS},
     "checkout_session": "checkout.session",
 }
+# The events of ``paid_moments`` come with up to so many others of their types.
+PAGES_OF_MOMENTS = 3
 _OBJECT_KINDS = {name: kind for kind, name in OBJECT_NAMES.items()}
 
 
@@ -102,6 +118,8 @@ def _payload_target(data):
         return None, None
     if raw.get("object") == "discount":
         return _discount_owner(raw)
+    if raw.get("object") == "payment_intent":
+        return "charge", ref(raw.get("latest_charge"))
     return _OBJECT_KINDS.get(str(raw.get("object"))), raw.get("id")
 
 
@@ -110,3 +128,29 @@ def _discount_owner(raw):
     if subscription := ref(raw.get("subscription")):
         return "subscription", subscription
     return "customer", ref(raw.get("customer"))
+
+
+def read_moments(stripe_api, charges):
+    """Return ``[(charge, type of event, moment)]`` of what Stripe's events still say
+    about when charges were paid.
+
+    What happened long ago among very much else is not looked for to its end: then the
+    balance transaction tells (``paid_moments``).
+
+    :param dict charges: ``{Stripe id: charge as the mirror keeps it}``
+    :raise StripeProblem: where the events cannot be read
+    """
+    found, since = [], min(map(earliest_event, charges.values()))
+    missing = set(charges)
+    pages = stripe_api.pages(
+        api_path("events"), types=list(COLUMNS), created={"gte": since}
+    )
+    for _number, page in zip(range(PAGES_OF_MOMENTS), pages, strict=False):
+        for event in page:
+            _kind, charge = event_target(event)
+            if charge in charges:
+                found.append((charge, event["type"], moment(event["created"])))
+                missing.discard(charge)
+        if not missing:
+            break
+    return found

@@ -193,6 +193,7 @@ def _session_difference(raw):
 def _charge(raw):
     customer_ref = ref(raw.get("customer"))
     payment_ref = ref(raw.get("payment_intent")) or raw["id"]
+    booked = raw.get("balance_transaction")
     billing = raw.get("billing_details") or {}
     email = billing.get("email") or raw.get("receipt_email")
     values = {
@@ -202,11 +203,13 @@ def _charge(raw):
         "payment_intent": ref(raw.get("payment_intent")),
         "currency": raw.get("currency"),
         "amount": money(raw, "amount"),
+        "captured": bool(raw.get("captured")),
         "amount_captured": money(raw, "amount_captured"),
         "amount_refunded": money(raw, "amount_refunded"),
         "disputed": bool(raw.get("disputed")),
     }
-    reading = Reading([new_row("charge", raw, values)])
+    data = {**raw, "balance_transaction": _kept_of_booking(booked)}
+    reading = Reading([new_row("charge", raw, values, data)])
     reading.needs = needed(("customer", customer_ref))
     if not customer_ref:
         details = {**billing, "email": email}
@@ -227,6 +230,14 @@ def _charge(raw):
             ("checkout_session", {"payment_intent": intent}),
         ]
     return reading
+
+
+def _kept_of_booking(booked):
+    """Return what a charge keeps of its balance transaction: it says what was taken and
+    when. Stripe tells of neither by an event that lasts."""
+    if not isinstance(booked, dict):
+        return booked
+    return {name: booked.get(name) for name in sale_facts.OF_BOOKING}
 
 
 def _refund(raw):
@@ -262,8 +273,11 @@ def _money_back(kind, raw, values):
         reading.rows += read_balance_transaction(booked).rows
     if isinstance(charge, dict):
         reading.merge(_charge(charge))
-    else:
+    elif values["charge_ref"]:
         reading.needs = needed(("charge", values["charge_ref"]))
+    elif intent := values["payment_intent"]:
+        # A refund may name nothing but the payment it is of.
+        reading.lookups.append(("charge", {"payment_intent": intent}))
     return reading
 
 
@@ -311,7 +325,7 @@ _DEFINED = (
         "/v1/checkout/sessions",
         _checkout_session,
         "Checkout Sessions",
-        expand=("line_items", "payment_intent.latest_charge"),
+        expand=("line_items", "payment_intent.latest_charge.balance_transaction"),
         nested=("line_items",),
     ),
     Kind(
@@ -336,14 +350,21 @@ _DEFINED = (
         "Invoices",
         listed=False,
     ),
-    Kind("charge", "affiliate.stripe.charge", "/v1/charges", _charge, "Charges"),
+    Kind(
+        "charge",
+        "affiliate.stripe.charge",
+        "/v1/charges",
+        _charge,
+        "Charges",
+        expand=("balance_transaction",),
+    ),
     Kind(
         "refund",
         "affiliate.stripe.refund",
         "/v1/refunds",
         _refund,
         "Charges",
-        expand=("charge",),
+        expand=("charge.balance_transaction",),
     ),
     Kind(
         "credit_note",
@@ -359,7 +380,7 @@ _DEFINED = (
         "/v1/disputes",
         _dispute,
         "Disputes",
-        expand=("charge",),
+        expand=("charge.balance_transaction",),
     ),
     Kind(
         "payout",

@@ -28,12 +28,15 @@ class Reading:
     # Lists to ask each time, not only when the object is new: what they hold is told
     # by no event.
     parts: list = field(default_factory=list)  # [(kind, params)]
+    # When events say that charges were paid: [(charge, type of event, moment)].
+    moments: list = field(default_factory=list)
 
     def merge(self, other):
         self.rows += other.rows
         self.needs |= other.needs
         self.lookups += other.lookups
         self.parts += other.parts
+        self.moments += other.moments
 
 
 @dataclass(frozen=True)

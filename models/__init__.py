@@ -36,6 +36,7 @@ from . import affiliate_stripe_event_workers
 from . import affiliate_stripe_account_stalled
 from . import affiliate_stripe_event_retention
 from . import affiliate_stripe_account_home
+from . import affiliate_stripe_account_days
 
 # Business: who brought whom, and what that earns.
 from . import affiliate_address_mixin

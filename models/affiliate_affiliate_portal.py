@@ -46,9 +46,13 @@ class AffiliateAffiliate(models.Model):
             for currency in currencies
         ]
 
+    def _today(self):
+        """Return which day it is for the business."""
+        return self.program_id.sudo().stripe_account_id._today()
+
     def _get_portal_months(self):
         """Return ``{currency id: {first day of month: earned}}`` of the last year."""
-        since = _month(fields.Date.context_today(self), 1 - CHART_MONTHS)
+        since = _month(self._today(), 1 - CHART_MONTHS)
         groups = self.env["affiliate.commission"]._read_group(
             [
                 ("affiliate_id", "in", self.ids),
@@ -67,7 +71,7 @@ class AffiliateAffiliate(models.Model):
         """Return bars and labels of the last twelve months, or None for no money."""
         if not any(months.values()):
             return None
-        today = fields.Date.context_today(self)
+        today = self._today()
         days = [_month(today, offset) for offset in range(1 - CHART_MONTHS, 1)]
         drawn, zero = bars([months.get(day, 0) for day in days])
         return {

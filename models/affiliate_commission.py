@@ -2,6 +2,7 @@ import logging
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 from ..tools.access import needs
 
@@ -255,6 +256,7 @@ class AffiliateCommission(models.Model):
             self.program_id = self.affiliate_id.program_id
             self.company_id = self.affiliate_id.company_id
             self.currency_id = self.affiliate_id.currency_id
+            self.date = self.program_id.sudo().stripe_account_id._today()
 
     # === CRUD METHODS === #
 
@@ -298,18 +300,28 @@ class AffiliateCommission(models.Model):
     @api.model
     def _cron_approve(self):
         """Approve what has waited out its hold."""
-        domain = [
-            ("state", "=", "pending"),
-            ("on_hold", "=", False),
-            ("hold_until", "<=", fields.Date.context_today(self)),
-            ("program_id.auto_approve_commissions", "=", True),
-        ]
+        domain = (
+            Domain("state", "=", "pending")
+            & Domain("on_hold", "=", False)
+            & Domain("program_id.auto_approve_commissions", "=", True)
+            & self._held_until_today()
+        )
         crons = self.env["ir.cron"]
         crons._commit_progress(remaining=self.search_count(domain))
         while rows := self.search(domain, limit=5000):
             rows.write({"is_approved": True})
             if not crons._commit_progress(len(rows)):
                 break
+
+    @api.model
+    def _held_until_today(self):
+        """Return the domain of rows whose hold is over, by the day of their account."""
+        days = self.env["affiliate.stripe.account"]._by_today()
+        return Domain.OR(
+            Domain("program_id.stripe_account_id", "in", accounts.ids)
+            & Domain("hold_until", "<=", today)
+            for today, accounts in days.items()
+        )
 
     @needs("write", sudo=True)
     def action_approve(self):

@@ -1,6 +1,7 @@
 import logging
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
@@ -98,7 +99,7 @@ class AffiliateStripeSync(models.AbstractModel):
     def _after_store(self, account, customer_refs):
         """Whom an event had computed is due no more, whoever made him so."""
         result = super()._after_store(account, customer_refs)
-        if customer_refs:
+        if customer_refs and account.timezone:
             self.env.cr.execute(
                 """UPDATE affiliate_stripe_customer
                       SET ledger_due = NULL, ledger_dry = NULL, ledger_problem = NULL
@@ -132,11 +133,11 @@ class AffiliateStripeAccount(models.Model):
 
     def _open_domain(self, kind, before):
         """Nothing is asked of people whom only a dry run has read: see ledger_dry."""
+        domain = super()._open_domain(kind, before)
+        if kind == "payout":
+            return domain
         way = "charge_id." if kind in ("dispute", "refund") else ""
-        return [
-            *super()._open_domain(kind, before),
-            *("!", (f"{way}customer_id.ledger_dry", "=", True)),
-        ]
+        return domain & ~Domain(f"{way}customer_id.ledger_dry", "=", True)
 
     def _warnings(self):
         texts = super()._warnings()
@@ -184,7 +185,9 @@ class AffiliateStripeRun(models.Model):
             self._preview(account, customers, int(after or 0))
         else:
             # Flags are cleared with the rows they stand for, in one transaction.
-            self._clear_due(self._refresh_each(account, customers))
+            computed = self._refresh_each(account, customers)
+            if account.timezone:  # else they wait for it
+                self._clear_due(computed)
         return len(customers), str(customers[-1:].id) if customers else None
 
     def _refresh_each(self, account, customers):

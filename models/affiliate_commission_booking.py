@@ -185,9 +185,11 @@ class AffiliateCommission(models.Model):
             "customer_id": case.person[:1].id,
             "sale_ref": entry.sale.ref,
             "happened_at": happened,
-            "hold_until": earned.date() + timedelta(days=program.hold_days),
+            "hold_until": program.stripe_account_id._day_of(earned)
+            + timedelta(days=program.hold_days),
             "_charge": entry.sale.charge,
             "_origin": entry.origin,
+            "_dated_by": entry.sale.dated_by,
         }
 
     @api.model
@@ -251,7 +253,7 @@ class AffiliateCommission(models.Model):
             .stripe_account_id
         )
         refs = _References(self.env, account, values_list)
-        today = fields.Date.context_today(self)
+        today = account._today()
         origins = self._origins(booked)
         earned = [values for values in values_list if values["kind"] == "earned"]
         corrections = [values for values in values_list if values["kind"] != "earned"]
@@ -261,7 +263,7 @@ class AffiliateCommission(models.Model):
                 values |= {
                     "stripe_account_id": account.id,
                     "company_id": account.company_id.id,
-                    "date": values["happened_at"].date(),
+                    "date": account._day_of(values["happened_at"]),
                 }
                 self._correct(values, booked, origins)
                 values["is_approved"] |= self._is_due(values, today)

@@ -4,7 +4,7 @@ from odoo import api, models
 from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
-from ..lib import commission, money
+from ..lib import commission, money, paid_moments
 from .affiliate_commission import COMPUTED_KINDS
 
 BATCH = 1000
@@ -86,8 +86,35 @@ class AffiliateCommission(models.Model):
 
     @api.model
     def _explain(self, values):
-        """Return the sentence that says why this amount; takes out of the values what
-        is only for it.
+        """Return the sentences that say why this amount, and why this day where that is
+        not plain; takes out of the values what is only for them. See _explain_amount.
+        """
+        day = self._explain_day(values["kind"], values.pop("_dated_by", None))
+        return " ".join(filter(None, (self._explain_amount(values), day)))
+
+    @api.model
+    def _explain_day(self, kind, dated_by):
+        """Say what a payment is dated by, where no event of Stripe's tells any more."""
+        if kind != "earned" or not dated_by:
+            return None
+        return {
+            paid_moments.BOOKED: self.env._(
+                "Stripe no longer tells when the money was taken; the day is that of "
+                "its balance transaction."
+            ),
+            paid_moments.AVAILABLE: self.env._(
+                "Stripe no longer tells when the bank paid; the day is the one on "
+                "which the money became available."
+            ),
+            paid_moments.CREATED: self.env._(
+                "Stripe no longer tells when it was paid; the day is the one on which "
+                "the payment was made."
+            ),
+        }[dated_by]
+
+    @api.model
+    def _explain_amount(self, values):
+        """Return the sentence that says why this amount.
 
         :param dict values: of a row, ``currency`` as a code, and ``_item``: what was
             sold; ``_told``, what it is about, all of it optional: ``number`` of the

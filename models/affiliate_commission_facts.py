@@ -1,9 +1,10 @@
 from collections import defaultdict
+from datetime import timezone
 
 from odoo import api, models
 from odoo.tools import SQL
 
-from ..lib import sale_facts
+from ..lib import paid_moments, sale_facts
 from ..lib.evidence import evidence_of
 from ..lib.stripe_rows import ref as ref_of
 
@@ -82,6 +83,7 @@ class Facts:
         for charge_ref, (customer, raw) in mirror.charges.items():
             if customer not in customers or mirror.pays_an_invoice(raw):
                 continue
+            moment = mirror.moments[charge_ref]
             self.sales[customer].append(
                 sale_facts.charge_sale(
                     raw,
@@ -89,6 +91,7 @@ class Facts:
                     reversals=mirror.reversals([charge_ref]),
                     dispute=mirror.open_dispute([charge_ref]),
                     skipped=customer in skipped,
+                    paid=moment,
                 )
             )
         mirror.add_intervals(self.sales)
@@ -136,6 +139,7 @@ class _Mirror:
         charges = {
             ref for ref, (customer, _) in self.charges.items() if customer in customers
         }
+        self._read_moments([c for c in charges if not self.pays_an_invoice_ref(c)])
         self._read_reversals(invoices, tuple(charges.union(self.charges_of(payments))))
 
     def _read_payers(self, payments):
@@ -177,13 +181,41 @@ class _Mirror:
             )
         )
 
+    def _read_moments(self, charges):
+        """Read when these charges were paid. What was booked stays with its moment,
+        also where a better one has become known since."""
+        self.moments = {}
+        if not charges:
+            return
+        self.env["affiliate.commission"].flush_model(["charge_id", "happened_at"])
+        found = self.env.execute_query(
+            SQL(
+                """SELECT charge.stripe_id, charge.captured_at, charge.succeeded_at,
+                          (SELECT MIN(happened_at) FROM affiliate_commission booked
+                            WHERE booked.charge_id = charge.id
+                              AND booked.cause_id = charge.stripe_id)
+                     FROM affiliate_stripe_charge charge
+                    WHERE charge.account_id = %s AND charge.stripe_id IN %s""",
+                self.account.id,
+                tuple(charges),
+            )
+        )
+        for ref, captured_at, succeeded_at, booked_at in found:
+            told = {"captured_at": captured_at, "succeeded_at": succeeded_at}
+            self.moments[ref] = paid_moments.paid_moment(
+                self.charges[ref][1],
+                {column: unix(at) for column, at in told.items() if at},
+                booked_at and unix(booked_at),
+            )
+
     def _read_reversals(self, invoices, charges):
         self._back = defaultdict(list)
         self._open = {}
         noted = self._read_credit_notes(invoices, charges)
+        released = self._released()
         for ref, raw in self._refunds.items():
-            charge = raw.get("charge")
-            if charge not in self.charges:
+            charge = self._charge_of(raw)
+            if charge not in self.charges or ref in released:
                 continue
             reversal = sale_facts.refund_reversal(
                 raw,
@@ -211,19 +243,51 @@ class _Mirror:
         self._notes = self._read_by("credit_note", "invoice_ref", invoices)
         notes = [raw for raws in self._notes.values() for raw in raws]
         named = {entry["refund"] for raw in notes for entry in raw["refunds"]}
+        intents = {self.charges[ref][1].get("payment_intent") for ref in charges}
         self._refunds = {
             ref: raw
-            for column, refs in (
-                ("charge_ref", charges),
-                ("stripe_id", tuple(named - {None})),
+            for column, refs, where in (
+                ("charge_ref", charges, None),
+                # Some name nothing but the payment they are of.
+                (
+                    "payment_intent",
+                    tuple(intents - {None}),
+                    SQL("AND charge_ref IS NULL"),
+                ),
+                ("stripe_id", tuple(named - {None}), None),
             )
-            for ref, _column, raw in self._read("refund", column, refs)
+            for ref, _column, raw in self._read("refund", column, refs, where=where)
         }
         self._explained = sale_facts.explained_refunds(notes, self._refunds)
         noted = defaultdict(int)
         for ref, amount in self._explained.items():
-            noted[self._refunds.get(ref, {}).get("charge")] += amount
+            noted[self._charge_of(self._refunds.get(ref, {}))] += amount
         return noted
+
+    def _charge_of(self, refund):
+        """Return the charge a refund is of: the one it names, else the one that
+        collected the payment it names."""
+        if refund.get("charge"):
+            return refund["charge"]
+        collected = [
+            (raw.get("status") == "succeeded", raw["created"], ref)
+            for ref in self._by_intent.get(refund.get("payment_intent"), ())
+            for _customer, raw in [self.charges[ref]]
+        ]
+        return max(collected)[-1] if collected else None
+
+    def _released(self):
+        """Return the refunds that only let go of what was never taken."""
+        refunds = defaultdict(dict)
+        for ref, raw in self._refunds.items():
+            refunds[self._charge_of(raw)][ref] = raw
+        return set().union(
+            *(
+                sale_facts.released(self.charges[charge][1], found)
+                for charge, found in refunds.items()
+                if charge in self.charges
+            )
+        )
 
     def _read_carriers(self, refs):
         self._paying = {
@@ -299,6 +363,9 @@ class _Mirror:
             charge["id"] in self._paying
         )
 
+    def pays_an_invoice_ref(self, charge_ref):
+        return self.pays_an_invoice(self.charges[charge_ref][1])
+
     def session_of(self, charge):
         return self._sessions.get(charge.get("payment_intent"))
 
@@ -323,6 +390,10 @@ class _Mirror:
                     line.replace(interval=intervals.get(line.price))
                     for line in sale.lines
                 ]
+
+
+def unix(moment):
+    return int(moment.replace(tzinfo=timezone.utc).timestamp())
 
 
 def _paid_by(payment):

@@ -132,6 +132,7 @@ class AffiliateProgram(models.Model):
             last_wins=self.attribution_model == "last",
             window=self.cookie_days * DAY,
             expiry=self.lead_days * DAY,
+            zone=self.sudo().stripe_account_id.timezone or "",
             existing=self.existing_customers,
             search=self.search_policy,
             ads=self.ad_policy,

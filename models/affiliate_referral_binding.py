@@ -30,6 +30,11 @@ class AffiliateReferral(models.Model):
         cases = self._cases(account, people, facts)
         self._bind(cases)
         self._flag_people(cases)
+        if not account.timezone:
+            # On which day is not known yet: booked when it is.
+            people = self.env["affiliate.stripe.customer"].sudo()
+            people.union(*(case.person for case in cases)).ledger_due = True
+            return
         self.env["affiliate.commission"]._book(cases, self._programs(account), facts)
 
     @api.model

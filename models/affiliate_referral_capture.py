@@ -151,9 +151,7 @@ class AffiliateReferral(models.Model):
         newest = self.filtered(lambda r: r.source in attribution.CLAIMS)[:1]
         # One without a visit may stand back for a better one.
         waits = newest if not weak else own
-        over = "lead" not in waits.mapped("state") or now - newest.date > timedelta(
-            days=newest.program_id.lead_days
-        )
+        over = "lead" not in waits.mapped("state") or newest._has_waited_until(now)
         if over or newest not in alike or (newest.visitor or "") != visitor:
             return False
         return not self.env["affiliate.click"].search_count(
@@ -267,15 +265,21 @@ class AffiliateReferral(models.Model):
                 )
             ).without_visit = False
 
+    def _has_waited_until(self, now):
+        """Tell whether a claim had waited too long for a payment at a moment."""
+        day_of, program = self.stripe_account_id._day_of, self.program_id
+        return bool(self) and day_of(now) - day_of(self.date) > timedelta(
+            program.lead_days
+        )
+
     @api.autovacuum
     def _gc_leads(self):
         """Say of leads who waited in vain that they are over; a payment heard of late
         still counts."""
         waiting = [("source", "in", attribution.CLAIMS), ("state", "=", "lead")]
         for (program,) in self._read_group(waiting, ["program_id"]):
-            limit = fields.Datetime.subtract(
-                fields.Datetime.now(), days=program.lead_days
-            )
+            account = program.stripe_account_id
+            limit = account._start_of(account._today() - timedelta(program.lead_days))
             over = [*waiting, ("program_id", "=", program.id), ("date", "<", limit)]
             self.search(over, limit=10_000).state = "expired"
 

@@ -338,16 +338,37 @@ class AffiliateSettlement(models.Model):
     @api.model
     def _cron_settle(self):
         """Settle the last month: called on the first of each month."""
-        today = fields.Date.context_today(self)
-        date_to = fields.Date.subtract(fields.Date.start_of(today, "month"), days=1)
-        self._collect(date_to)
+        last_days = self._last_month_ends()
+        if not last_days:
+            return
+        for date_to, affiliates in last_days.items():
+            self._collect(date_to, affiliates)
         # With those that an earlier run had no time or no way to confirm.
-        settlements = self.search([("step", "=", "draft"), ("date_to", "<=", date_to)])
+        settlements = self.search(
+            [("step", "=", "draft"), ("date_to", "<=", max(last_days))]
+        )
         self.env["ir.cron"]._commit_progress(remaining=len(settlements))
         for settlement in settlements:
             settlement._try_confirm()
             if not self.env["ir.cron"]._commit_progress(1):
                 break
+
+    @api.model
+    def _last_month_ends(self):
+        """Return ``{last day of the last month: affiliates}``: which month is over
+        depends on the time zone of the Stripe account."""
+        ends = {}
+        for today, accounts in (
+            self.env["affiliate.stripe.account"]._by_today().items()
+        ):
+            end = fields.Date.subtract(fields.Date.start_of(today, "month"), days=1)
+            found = (
+                self.env["affiliate.affiliate"]
+                .with_context(active_test=False)
+                .search([("program_id.stripe_account_id", "in", accounts.ids)])
+            )
+            ends[end] = ends.get(end, found) | found
+        return ends
 
     def _try_confirm(self):
         """Confirm; where that fails, note why on the settlement.

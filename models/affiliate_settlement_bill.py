@@ -36,7 +36,7 @@ class AffiliateSettlement(models.Model):
                 "There is no exchange rate for %(currency)s on %(date)s. Enter one "
                 "under Accounting > Configuration > Currencies, then make the bill.",
                 currency=self.currency_id.name,
-                date=fields.Date.to_string(fields.Date.context_today(self)),
+                date=fields.Date.to_string(self._today()),
             )
         if not self._get_journal():
             return self.env._(
@@ -44,6 +44,10 @@ class AffiliateSettlement(models.Model):
                 self.company_id.name,
             )
         return False
+
+    def _today(self):
+        """Return which day it is for the business."""
+        return self.program_id.sudo().stripe_account_id._today()
 
     def _has_rate(self):
         """Tell whether Odoo has a rate: without one it would silently take 1.0."""
@@ -57,7 +61,7 @@ class AffiliateSettlement(models.Model):
                 [
                     ("currency_id", "=", self.currency_id.id),
                     ("company_id", "in", (False, self.company_id.root_id.id)),
-                    ("name", "<=", fields.Date.context_today(self)),
+                    ("name", "<=", self._today()),
                 ],
                 limit=1,
             )
@@ -82,7 +86,7 @@ class AffiliateSettlement(models.Model):
         """Return the values of the vendor bill; extend to add to it."""
         self.ensure_one()
         refund = self.amount_total < 0
-        today = fields.Date.context_today(self)
+        today = self._today()
         return {
             "move_type": "in_refund" if refund else "in_invoice",
             "partner_id": self.partner_id.id,

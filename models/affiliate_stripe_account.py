@@ -287,10 +287,14 @@ class AffiliateStripeAccount(models.Model):
                 ),
             }
         )
+        self._note_timezone(stripe_account)
         settings = stripe_account.get("settings") or {}
         business = (settings.get("dashboard") or {}).get("display_name")
         if business and self.name == self._fields["name"].default(self):
             self.name = business
+
+    def _note_timezone(self, stripe_account):
+        """Hook: what the API shows of the account, empty where the key may not."""
 
     def _check_permissions(self, stripe_api):
         """Read one object of each kind; return the names of the permissions that takes.

@@ -3,6 +3,7 @@ from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools.misc import format_date
 
 from ..lib.stripe_objects import KINDS
@@ -14,11 +15,22 @@ from .affiliate_stripe_sync import read_committed
 
 # What may still change at Stripe without a payment: read again each night.
 OPEN = {
-    "invoice": ("=", "open"),
-    "subscription": ("not in", ("canceled", "incomplete_expired")),
-    "dispute": ("not in", ("won", "lost", "warning_closed", "prevented")),
-    "refund": ("in", ("pending", "requires_action")),
+    "invoice": Domain("status", "=", "open"),
+    "subscription": Domain("status", "not in", ("canceled", "incomplete_expired")),
+    # A bank may still have to answer, or the money is only set aside.
+    "charge": Domain("status", "=", "pending")
+    | (Domain("status", "=", "succeeded") & Domain("captured", "=", False)),
+    "checkout_session": Domain("status", "=", "open")
+    | (Domain("status", "=", "complete") & Domain("payment_status", "=", "unpaid")),
+    "dispute": Domain(
+        "status", "not in", ("won", "lost", "warning_closed", "prevented")
+    ),
+    "refund": Domain("status", "in", ("pending", "requires_action")),
+    "payout": Domain("status", "in", ("pending", "in_transit")),
 }
+# What nobody answers after that many days stays as it is: no bank sets money aside that
+# long, and a checkout is open for a day.
+PATIENT_DAYS = 90
 
 
 class AffiliateStripeAccount(models.Model):
@@ -152,12 +164,16 @@ class AffiliateStripeAccount(models.Model):
         self.env["affiliate.stripe.event"]._wake()
 
     def _open_domain(self, kind, before):
-        return [
-            ("account_id", "=", self.id),
-            ("active", "=", True),
-            ("synced_at", "<", before),
-            ("status", *OPEN[kind]),
-        ]
+        domain = (
+            Domain("account_id", "=", self.id)
+            & Domain("active", "=", True)
+            & Domain("synced_at", "<", before)
+            & OPEN[kind]
+        )
+        if kind in ("charge", "checkout_session"):
+            since = fields.Datetime.subtract(before, days=PATIENT_DAYS)
+            domain &= Domain("created", ">=", since)
+        return domain
 
     def _warnings(self):
         texts = super()._warnings()

@@ -1,5 +1,6 @@
 import json
 import math
+from datetime import datetime, timezone
 
 from odoo import api, models
 from odoo.tools import SQL
@@ -230,7 +231,13 @@ def _refuse(text):
 
 
 def _timestamp(created):
-    """Return Unix seconds; thin events carry ISO text, which nothing here needs."""
+    """Return Unix seconds; thin events carry ISO text."""
+    if isinstance(created, str):
+        try:
+            at = datetime.fromisoformat(created.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        created = int(at.replace(tzinfo=at.tzinfo or timezone.utc).timestamp())
     known = isinstance(created, int) and 0 < created < _END_OF_TIME
     return int(created) if known else None
 

@@ -23,3 +23,5 @@ class AffiliateStripeRefund(models.Model):
     amount = fields.Monetary(readonly=True)
 
     _charge_idx = models.Index("(account_id, charge_ref)")
+    # Of those that name no charge.
+    _intent_idx = models.Index("(account_id, payment_intent) WHERE charge_ref IS NULL")

@@ -282,7 +282,7 @@ class AffiliateStripeRun(models.Model):
                 {"kind": "subscription", "stage": 0},
                 {"kind": LEDGER_KIND, "stage": 1},
             ]
-        since = fields.Datetime.to_datetime(self.date_from)
+        since = self.date_from and self.account_id._start_of(self.date_from)
         parts = [
             {
                 "kind": kind,

@@ -117,6 +117,7 @@ class AffiliateStripeSync(models.AbstractModel):
             model = self.env[MODELS[kind]]
             new[model._name] += model._upsert(account, group, synced_at)
         self._forget_lines(account, rows)
+        self._note_moments(account, readings, rows)
         for kind, stripe_id in deleted:
             self.env[MODELS[kind]]._archive_missing(account, [stripe_id], synced_at)
         for model in MODELS.values():
@@ -142,6 +143,14 @@ class AffiliateStripeSync(models.AbstractModel):
                            AND line.synced_at < invoice.synced_at""",
                 [account.id, account.id, invoices],
             )
+
+    @api.model
+    def _note_moments(self, account, readings, rows):
+        """Keep what events say about when charges were paid, with the charges."""
+        charges = {row.stripe_id for row in rows if row.kind == "charge"}
+        if charges:
+            told = [told for reading in readings for told in reading.moments]
+            self.env["affiliate.stripe.charge"]._note_moments(account, charges, told)
 
     @api.model
     def _after_store(self, account, customer_refs):

@@ -4,14 +4,19 @@ from functools import partial
 
 from odoo import api, models
 
+from ..lib.paid_moments import is_told_by_events, latest_event
 from ..lib.stripe_client import StripeProblem, in_parallel
+from ..lib.stripe_events import read_moments
 from ..lib.stripe_lists import understand
 from ..lib.stripe_objects import KINDS, MODELS
+from ..lib.stripe_rows import moment
+from .affiliate_stripe_account import EVENT_RETENTION_DAYS
 
 # An object leads to others (refund > charge > session > …); four steps reach all.
 MAX_ROUNDS = 6
 # What happens to a payment of that age is told by events: no need to ask for it.
 TOLD_OF = timedelta(hours=1)
+EVENTS_LAST = timedelta(days=EVENT_RETENTION_DAYS)
 
 
 class AffiliateStripeSync(models.AbstractModel):
@@ -38,7 +43,72 @@ class AffiliateStripeSync(models.AbstractModel):
             jobs = self._next_jobs(account, fresh, search)
             if not jobs:
                 break
-        return search.get_results()
+        results = search.get_results()
+        self._add_moments(account, stripe_api, results)
+        return results
+
+    @api.model
+    def _add_moments(self, account, stripe_api, results):
+        """Have the readings say when their charges were paid, where only an event tells
+        it and that event may not have come yet.
+
+        :param results: as ``_read_objects`` returns them; where the events cannot be
+            read now, a target that needs them has that problem
+        """
+        found = {
+            target: readings
+            for target, readings in results.items()
+            if not isinstance(readings, StripeProblem)
+        }
+        charges = self._undated(
+            account,
+            [reading for readings in found.values() for reading in readings],
+            (stripe_api.clock or self._database_now()) - EVENTS_LAST,
+        )
+        if not charges:
+            return
+        try:
+            told = read_moments(stripe_api, charges)
+        except StripeProblem as problem:
+            # Who may not read events is told otherwise; balance transactions do.
+            for target, readings in (
+                found.items() if problem.code != "permission" else ()
+            ):
+                if charges.keys() & _charges_in(readings).keys():
+                    results[target] = problem
+            return
+        for readings in found.values():
+            here = _charges_in(readings)
+            if charges.keys() & here.keys():
+                readings[0].moments += [one for one in told if one[0] in here]
+
+    @api.model
+    def _undated(self, account, readings, since):
+        """Return ``{Stripe id: charge}`` of those paid later than they were made, of
+        which no event has said when. When an invoice was paid is said by its payment.
+
+        :param datetime since: Stripe has forgotten the events before
+        """
+        charges = {
+            ref: raw
+            for ref, raw in _charges_in(readings).items()
+            if is_told_by_events(raw) and moment(latest_event(raw)) >= since
+        }
+        if not charges:
+            return {}
+        with self._transaction() as sync:
+            known = sync.env["affiliate.stripe.charge"]._dated(account, charges)
+        paying = {
+            row.values["payment_intent"] or row.values["charge_ref"]
+            for reading in readings
+            for row in reading.rows
+            if row.kind == "invoice_payment"
+        }
+        return {
+            ref: raw
+            for ref, raw in charges.items()
+            if ref not in known and not paying & {ref, raw.get("payment_intent")}
+        }
 
     @api.model
     def _next_jobs(self, account, readings, search, with_lookups=True):
@@ -117,6 +187,11 @@ class AffiliateStripeSync(models.AbstractModel):
                 elif answer.code != "missing":
                     raise answer
             more += fresh
+        results = {None: [*readings, *more]}
+        if results[None]:
+            self._add_moments(account, self._get_api(account), results)
+        if isinstance(results[None], StripeProblem):
+            raise results[None]
         return more
 
 
@@ -194,8 +269,18 @@ def _read_firsthand(readings):
     }
 
 
+def _charges_in(readings):
+    """Return ``{Stripe id: charge}`` of all charges in some readings."""
+    return {
+        row.stripe_id: row.data
+        for reading in readings
+        for row in reading.rows
+        if row.kind == "charge"
+    }
+
+
 def _is_told_of(kind, row, recently):
-    paid_at = row.values["paid_at"] if kind == "charge" else None
+    paid_at = row.values.get("paid_at") if kind == "charge" else None
     return paid_at is not None and paid_at > recently
 
 

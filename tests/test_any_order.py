@@ -35,7 +35,9 @@ WEIGHTS = {
     "old_debt": 2,
     "pay_too_much": 2,
     "set_aside": 2,
+    "take": 3,
     "debit": 2,
+    "answer": 2,
     "given_away": 1,
     "refund": 4,
     "credit_note": 5,
@@ -54,7 +56,7 @@ class History:
         self.case, self.double, self.shop = case, case.double, case.shop
         self.random = random.Random(seed)
         self.seed = seed
-        self.people, self.subscriptions = [], []
+        self.people, self.subscriptions, self.debits = [], [], []
         self.steps = 0
         rate = self.shop.tax_rate(19)
         self.tax = [[], [rate["id"]]]
@@ -125,27 +127,6 @@ class History:
             self.double.pay_invoice(invoice["id"], 3333)
             self.double.advance(days=days)
         self.shop.post(f"invoices/{invoice['id']}/pay", paid_out_of_band=True)
-
-    def set_aside(self):
-        """Money that is captured later, whole or in part, or let go; old integrations
-        are told by a refund what was let go."""
-        customer = self.shop.customer(self.email())["id"]
-        charge = self.double.authorize(8008, customer)["id"]
-        self.double.advance(days=self.random.choice([0, 3, 8]))
-        version = self.random.choice([None, "2024-06-20"])
-        amount = self.random.choice([None, 3003, 0])
-        if amount == 0:
-            self.double.release(charge, api_version=version)
-        else:
-            self.double.capture(charge, amount, version)
-
-    def debit(self):
-        """A payment asked for at a bank, which says yes or no after a week."""
-        customer = self.shop.customer(self.email())["id"]
-        intent = self.double.pay_by_debit(6006, customer)
-        self.double.advance(days=7)
-        if self.random.random() < 0.8:
-            self.double.settle_payment(intent["id"], self.random.random() < 0.7)
 
     def in_another_name(self):
         """An invoice paid by somebody else, or by nobody Stripe knows."""
@@ -295,6 +276,38 @@ class History:
         if end:
             self.double.advance(days=20)
             self.shop.post(f"{path}/{end}")
+    def set_aside(self):
+        """Money is set aside on a card, to be taken later."""
+        customer = self.shop.customer(self.email())["id"]
+        self.double.authorize(self.random.choice([5000, 12345]), customer)
+
+    def take(self):
+        """All or a part of it is taken, or it is let go; some by an integration of old,
+        at which Stripe keeps a refund of what was let go."""
+        waiting = [c for c in self.charges() if not c["captured"]]
+        if not waiting:
+            return
+        charge = self.random.choice(waiting)["id"]
+        version = self.random.choice([None, "2025-02-24.acacia"])
+        amount = self.random.choice([None, 1234, 4000])
+        if self.random.random() < 0.2:
+            self.double.release(charge, api_version=version)
+        else:
+            self.double.capture(charge, amount, api_version=version)
+
+    def debit(self):
+        """A bank is asked, and answers another day."""
+        customer = self.shop.customer(self.email())["id"]
+        intent = self.double.pay_by_debit(self.random.choice([3000, 7777]), customer)
+        self.debits.append((intent["id"], self.double.now()))
+
+    def answer(self):
+        """A bank says yes or no to what it was asked a week ago or before."""
+        for intent, asked in self.debits:
+            if self.double.now() >= asked + 7 * DAY:
+                self.double.settle_payment(intent, self.random.random() < 0.8)
+                self.debits.remove((intent, asked))
+                return
 
 
 @tagged("post_install", "-at_install")

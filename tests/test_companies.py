@@ -25,6 +25,7 @@ OWN_COMPANY = {
     "affiliate.rule.wizard": "price_ids",
     "affiliate.stripe.endpoint": "account_id",
     "affiliate.stripe.home.wizard": "account_id",
+    "affiliate.timezone.wizard": "account_id",
     "affiliate.stripe.event": "account_id",
     "affiliate.stripe.run": "account_id",
     "affiliate.stripe.run.difference": "part_id",

@@ -67,6 +67,7 @@ WHO = {
             "action_check",
             "action_check_webhook",
             "action_compare",
+            "action_choose_timezone",
             "action_connect",
             "action_deactivate_codes",
             "action_disconnect",
@@ -77,6 +78,7 @@ WHO = {
     },
     "affiliate.stripe.event": {MANAGER: {"action_retry"}},
     "affiliate.stripe.home.wizard": {MANAGER: {"action_confirm"}},
+    "affiliate.timezone.wizard": {MANAGER: {"action_confirm"}},
     "affiliate.stripe.run": {
         MANAGER: {
             "action_book",
@@ -195,6 +197,9 @@ class DoorCase(StripeCase):
             ),
             "affiliate.stripe.home.wizard": lambda: records.create(
                 {"account_id": self.account.id, "answer": "copy"}
+            ),
+            "affiliate.timezone.wizard": lambda: records.create(
+                {"account_id": self.account.id}
             ),
             "affiliate.move.wizard": lambda: records.create(
                 {

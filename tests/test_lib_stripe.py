@@ -93,6 +93,8 @@ class TestEvents(unittest.TestCase):
     def test_each_type_we_ask_for_has_a_target(self):
         objects = {"customer.subscription": "subscription", "charge.dispute": "dispute"}
         for family, changes in EVENT_TYPES.items():
+            if family == "payment_intent":
+                continue  # its charge, see below
             kind = objects.get(family, family)
             event = {"data": {"object": {"id": "x_1", "object": kind}}}
             expected = (kind.replace(".", "_"), "x_1")
@@ -104,6 +106,13 @@ class TestEvents(unittest.TestCase):
                 }
                 if not change.startswith(("discount", "refund")):
                     self.assertEqual(event_target(thin), expected, thin["type"])
+
+    def test_a_payment_intent_leads_to_its_charge(self):
+        intent = {"id": "pi_1", "object": "payment_intent", "latest_charge": "ch_1"}
+        event = {"data": {"object": intent}}
+        self.assertEqual(event_target(event), ("charge", "ch_1"))
+        intent["latest_charge"] = None
+        self.assertEqual(event_target(event), (None, None))
 
     def test_we_ask_for_each_type_once(self):
         self.assertEqual(len(set(SUBSCRIBED)), len(SUBSCRIBED))

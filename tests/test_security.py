@@ -86,11 +86,13 @@ PUBLIC_METHODS = {
     },
     "affiliate.settlement.wizard": {"action_settle"},
     "affiliate.stripe.home.wizard": {"action_confirm"},
+    "affiliate.timezone.wizard": {"action_confirm"},
     "affiliate.stripe.account": {
         "action_answer_home",
         "action_check",
         "action_check_webhook",
         "action_compare",
+        "action_choose_timezone",
         "action_connect",
         "action_deactivate_codes",
         "action_disconnect",

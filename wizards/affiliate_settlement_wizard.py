@@ -17,7 +17,12 @@ class AffiliateSettlementWizard(models.TransientModel):
         "res.company", required=True, default=lambda self: self.env.company
     )
     date_to = fields.Date(
-        string="Up to", required=True, default=fields.Date.context_today
+        string="Up to",
+        required=True,
+        compute="_compute_date_to",
+        precompute=True,
+        store=True,
+        readonly=False,
     )
     affiliate_ids = fields.Many2many(
         "affiliate.affiliate",
@@ -29,6 +34,12 @@ class AffiliateSettlementWizard(models.TransientModel):
         help="Otherwise a negative sum is carried over to the next settlement.",
     )
     due_text = fields.Text(compute="_compute_due_text", string="Due now")
+
+    @api.depends("company_id")
+    def _compute_date_to(self):
+        accounts = self.env["affiliate.stripe.account"]
+        for wizard in self:
+            wizard.date_to = accounts._of_company(wizard.company_id)._today()
 
     @api.depends("date_to", "affiliate_ids", "company_id")
     def _compute_due_text(self):

@@ -27,6 +27,7 @@ SETTINGS = {
     "quiet": "log no events (bulk loading of history)",
     "refund_status_at_creation": "succeeded, pending or requires_action",
     "refunds_without_charge": "new refunds name their payment intent only",
+    "timezone": "of the accounts' dashboard, or None",
     "strict": "check objects against the package's annotations",
 }
 

@@ -42,12 +42,14 @@ class StripeDouble(Control):
         strict=True,
         seed=0,
         api_version=stripe.api_version,
+        timezone="Etc/UTC",
     ):
         self.host, self.port = host, port
         self.start_at, self.ticking = now, ticking
         self.strict = strict
         self.seed = seed
         self.default_api_version = api_version
+        self.default_timezone = timezone
         self.lock = threading.RLock()
         self.server = None
         self.app = App(self)
@@ -71,6 +73,7 @@ class StripeDouble(Control):
             self.minimum_charges = False
             self.allow_http_live = True
             self.dunning_end = "cancel"
+            self.timezone = self.default_timezone
             self.payment_records = False
             self.refunds_without_charge = False
             self.refund_status_at_creation = "succeeded"

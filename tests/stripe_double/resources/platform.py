@@ -16,7 +16,10 @@ MAX_ENDPOINTS = 16
 @route("GET", "/v1/account", "accounts_kyc_basic")
 def account(call):
     world = call.world
-    return world.get("account", world.account) or world.add(_account(world))
+    found = world.get("account", world.account) or world.add(_account(world))
+    with world.change(found):
+        found["settings"]["dashboard"]["timezone"] = world.double.timezone
+    return found
 
 
 def _account(world):
@@ -33,8 +36,23 @@ def _account(world):
         email="owner@example.com",
         metadata={},
         payouts_enabled=True,
+        settings=_settings(world),
         type="standard",
     )
+
+
+def _settings(world):
+    cls = resource_class("account").Settings
+    parts = {
+        name: nulls(getattr(cls, kind))
+        for name, kind in (
+            ("branding", "Branding"),
+            ("card_payments", "CardPayments"),
+            ("dashboard", "Dashboard"),
+            ("payments", "Payments"),
+        )
+    }
+    return nulls(cls, **parts)
 
 
 # -- events ---------------------------------------------------------------------
