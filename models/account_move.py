@@ -118,7 +118,11 @@ class AccountMove(models.Model):
                 settlement, why, _more = move._affiliate_difference()
                 if why:
                     raise RedirectWarning(
-                        settlement._say_difference(why),
+                        self.env._(
+                            "This would not be what settlement %(name)s says. %(why)s",
+                            name=settlement.name,
+                            why=why,
+                        ),
                         self.env.ref("affiliate_stripe.action_affiliate_bill_wizard").id,
                         self.env._("Choose what to do"),
                         {"default_move_id": move.id},

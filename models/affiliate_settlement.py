@@ -362,7 +362,8 @@ class AffiliateSettlement(models.Model):
             step(self)
         if problem:
             self._set_problem(str(problem))
-        return self.problem or ""
+        # A draft that came to nothing is gone.
+        return self.exists().problem or ""
 
     def _try_each(self, step, title):
         """Do something with each settlement, so that one bad one stops no other.

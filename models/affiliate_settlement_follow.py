@@ -241,8 +241,9 @@ class AffiliateSettlement(models.Model):
     def _check_bills(self, moves):
         """Refuse what would pay commissions twice, or something else than they are.
 
-        In the books, all bills ever made for a settlement must come to nothing; only its
-        present one comes to the settlement's total.
+        In the books, each bill ever made for a settlement and its reversals must come to
+        nothing together, posted or not; only the present one, posted, comes to the
+        settlement's total.
 
         :param moves: the bills that somebody posts, cancels or resets to draft now
         :raise UserError: says what to do instead
@@ -252,10 +253,14 @@ class AffiliateSettlement(models.Model):
         )
         for bill in bills:
             settlement = bill.affiliate_origin_id
-            if settlement.step == "confirmed" and settlement.move_id == bill:
-                if bill.state == "posted" and (why := settlement._bill_difference()[0]):
+            if (
+                settlement.step == "confirmed"
+                and settlement.move_id == bill
+                and bill.state == "posted"
+            ):
+                if why := settlement._bill_difference()[0]:
                     raise UserError(settlement._say_difference(why))
-            elif bill.state != "draft" and bill._affiliate_net() != 0:
+            elif bill._affiliate_net() != 0:
                 raise UserError(settlement._say_refused(bill, moves))
 
     def _say_difference(self, why):
@@ -270,11 +275,11 @@ class AffiliateSettlement(models.Model):
     def _say_refused(self, bill, moves):
         """Return why a bill that is not the settlement's (any more) is refused."""
         self.ensure_one()
-        if bill.state == "cancel":
+        if bill.state != "posted":
             notes = bill._affiliate_reversals() - bill
             return self.env._(
-                "%(bill)s was reversed by %(notes)s. Cancel that first, or its part "
-                "would be taken back from nothing.",
+                "%(notes)s reverses %(bill)s, so neither is posted without the other. "
+                "Where both should go, begin with %(notes)s.",
                 bill=bill.name,
                 notes=", ".join(notes.mapped("name")),
             )

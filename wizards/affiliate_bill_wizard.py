@@ -34,7 +34,11 @@ class AffiliateBillWizard(models.TransientModel):
     def _compute_difference(self):
         for wizard in self:
             move = wizard.move_id
-            settlement, why, more = move._affiliate_difference()
+            settlement, why, more = (
+                move._affiliate_difference()
+                if move
+                else (self.env["affiliate.settlement"], "", 0)
+            )
             wizard.settlement_id = settlement
             wizard.message = why or self.env._("The bill says what its settlement says.")
             wizard.difference = more or 0
