@@ -9,11 +9,15 @@ class AccountJournal(models.Model):
         is back. One with draft bills in it is not archived: core sees to that."""
         result = super().write(vals)
         if "active" in vals:
-            settlements = self.env["affiliate.settlement"].sudo().search(
-                [
-                    ("state", "in", ("draft", "confirmed")),
-                    ("program_id.journal_id", "in", self.ids),
-                ]
+            settlements = (
+                self.env["affiliate.settlement"]
+                .sudo()
+                .search(
+                    [
+                        ("state", "in", ("draft", "confirmed")),
+                        ("program_id.journal_id", "in", self.ids),
+                    ]
+                )
             )
             settlements._look_again()
         return result

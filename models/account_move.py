@@ -72,7 +72,7 @@ class AccountMove(models.Model):
         return result
 
     def copy(self, default=None):
-        """Let copies know for what they were made: their commissions are billed already.
+        """Let copies know for what they were made: that is billed already.
 
         A reversal is no copy in this sense.
         """
@@ -123,7 +123,9 @@ class AccountMove(models.Model):
                             name=settlement.name,
                             why=why,
                         ),
-                        self.env.ref("affiliate_stripe.action_affiliate_bill_wizard").id,
+                        self.env.ref(
+                            "affiliate_stripe.action_affiliate_bill_wizard"
+                        ).id,
                         self.env._("Choose what to do"),
                         {"default_move_id": move.id},
                     )

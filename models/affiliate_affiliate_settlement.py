@@ -11,13 +11,15 @@ class AffiliateAffiliate(models.Model):
         result = super().write(vals)
         if "state" in vals:
             idle = self.filtered(lambda affiliate: affiliate.state != "active")
-            settlements = self.env["affiliate.settlement"].sudo().search(
-                [
-                    ("affiliate_id", "in", idle.ids),
-                    ("state", "in", ("draft", "confirmed")),
-                ]
+            settlements = (
+                self.env["affiliate.settlement"]
+                .sudo()
+                .search(
+                    [
+                        ("affiliate_id", "in", idle.ids),
+                        ("state", "in", ("draft", "confirmed")),
+                    ]
+                )
             )
-            settlements._dissolve(
-                self.env._("The affiliate is suspended or rejected.")
-            )
+            settlements._dissolve(self.env._("The affiliate is suspended or rejected."))
         return result

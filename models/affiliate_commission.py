@@ -406,8 +406,8 @@ class AffiliateCommission(models.Model):
         if self and not rows:
             raise UserError(
                 self.env._(
-                    "These commissions are on posted bills or rejected: there is nothing "
-                    "to hold."
+                    "These commissions are on posted bills or rejected: there is "
+                    "nothing to hold."
                 )
             )
         rows.write({"on_hold": True, "hold_reason": HOLD_MANUAL})

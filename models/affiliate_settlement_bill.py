@@ -55,8 +55,8 @@ class AffiliateSettlement(models.Model):
         self.ensure_one()
         if self.affiliate_id.state != "active":
             return self.env._(
-                "%s is not active: commissions wait until the affiliate is reactivated. "
-                "Reactivate, or cancel this settlement.",
+                "%s is not active: commissions wait until the affiliate is "
+                "reactivated. Reactivate, or cancel this settlement.",
                 self.affiliate_id.display_name,
             )
         if not self.currency_id.active:
@@ -125,9 +125,7 @@ class AffiliateSettlement(models.Model):
         if line.price_unit == net and line.quantity == 1 and is_net():
             return
         price = net + self._tax_in_price(line, net)
-        line.write(
-            {"quantity": 1, "discount": 0, "price_unit": currency.round(price)}
-        )
+        line.write({"quantity": 1, "discount": 0, "price_unit": currency.round(price)})
         for _try in range(NET_TRIES):
             if is_net():
                 return
@@ -135,15 +133,15 @@ class AffiliateSettlement(models.Model):
             price += (net - abs(line.amount_currency)) * (price / net)
         raise UserError(
             self.env._(
-                "The taxes %(taxes)s leave no price at which the bill is %(net)s without "
-                "tax. Choose other taxes for the product of the program.",
+                "The taxes %(taxes)s leave no price at which the bill is %(net)s "
+                "without tax. Choose other taxes for the product of the program.",
                 taxes=", ".join(line.tax_ids.mapped("name")),
                 net=currency.format(net),
             )
         )
 
     def _tax_in_price(self, line, net):
-        """Return how much tax belongs into the price of something that costs ``net``."""
+        """Return how much tax belongs into the price of what costs ``net``."""
         found = line.tax_ids.compute_all(
             net,
             currency=self.currency_id,
@@ -178,8 +176,8 @@ class AffiliateSettlement(models.Model):
             self._refresh_statement()
             bill.message_post(
                 body=self.env._(
-                    "The commissions of settlement %(name)s have changed: written again, "
-                    "%(after)s without tax instead of %(before)s.",
+                    "The commissions of settlement %(name)s have changed: written "
+                    "again, %(after)s without tax instead of %(before)s.",
                     name=self.name,
                     after=bill.currency_id.format(bill.amount_untaxed),
                     before=bill.currency_id.format(before),
@@ -191,7 +189,10 @@ class AffiliateSettlement(models.Model):
         """Let the draft bill be what the settlement says, as when it was made."""
         self.ensure_one()
         bill = self.move_id
-        if bill.move_type != self._get_move_type() or bill.company_id != self.company_id:
+        if (
+            bill.move_type != self._get_move_type()
+            or bill.company_id != self.company_id
+        ):
             self._make_anew()
             return
         values = self._prepare_invoice()
@@ -202,7 +203,9 @@ class AffiliateSettlement(models.Model):
             {
                 **{name: value for name, value in values.items() if name not in kept},
                 "invoice_cash_rounding_id": False,
-                "invoice_line_ids": [Command.delete(i) for i in bill.invoice_line_ids.ids]
+                "invoice_line_ids": [
+                    Command.delete(i) for i in bill.invoice_line_ids.ids
+                ]
                 + values["invoice_line_ids"],
             }
         )

@@ -92,7 +92,9 @@ class AffiliateSettlement(models.Model):
             self.program_id, self.currency_id, self.amount_total, self.allow_negative
         ):
             self._dissolve(
-                self.env._("What is left does not reach the minimum; it is carried over.")
+                self.env._(
+                    "What is left does not reach the minimum; it is carried over."
+                )
             )
         elif self.move_id:
             self._write_bill()
@@ -241,15 +243,17 @@ class AffiliateSettlement(models.Model):
     def _check_bills(self, moves):
         """Refuse what would pay commissions twice, or something else than they are.
 
-        In the books, each bill ever made for a settlement and its reversals must come to
-        nothing together, posted or not; only the present one, posted, comes to the
+        In the books, each bill ever made for a settlement and its reversals must come
+        to nothing together, posted or not; only the present one, posted, comes to the
         settlement's total.
 
         :param moves: the bills that somebody posts, cancels or resets to draft now
         :raise UserError: says what to do instead
         """
-        bills = self.env["account.move"].sudo().search(
-            [("affiliate_origin_id", "in", self.ids)]
+        bills = (
+            self.env["account.move"]
+            .sudo()
+            .search([("affiliate_origin_id", "in", self.ids)])
         )
         for bill in bills:
             settlement = bill.affiliate_origin_id
@@ -265,8 +269,8 @@ class AffiliateSettlement(models.Model):
 
     def _say_difference(self, why):
         return self.env._(
-            "This would not be what settlement %(name)s says. %(why)s\n\nOpen it and use "
-            "“Choose what to do”: an accountant of the affiliate program takes the "
+            "This would not be what settlement %(name)s says. %(why)s\n\nOpen it and "
+            "use “Choose what to do”: an accountant of the affiliate program takes the "
             "difference over with a reason, or restores the bill.",
             name=self.name,
             why=why,
@@ -286,8 +290,8 @@ class AffiliateSettlement(models.Model):
         if bill not in moves:
             return self.env._(
                 "%(bill)s of settlement %(name)s was reversed, and its commissions are "
-                "due again or on another bill. If this reversal went, they would be paid "
-                "twice. To pay them, settle commissions again.",
+                "due again or on another bill. If this reversal went, they would be "
+                "paid twice. To pay them, settle commissions again.",
                 bill=bill.name,
                 name=self.name,
             )
@@ -299,8 +303,8 @@ class AffiliateSettlement(models.Model):
             )
         if self.step == "closed":
             return self.env._(
-                "The settlement %s of this bill came to nothing and is closed without a "
-                "bill.",
+                "The settlement %s of this bill came to nothing and is closed without "
+                "a bill.",
                 self.name,
             )
         if not self.move_id:

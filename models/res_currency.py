@@ -8,11 +8,15 @@ class ResCurrency(models.Model):
         """Tell settlements in a currency that it was archived, or that it is back."""
         result = super().write(vals)
         if "active" in vals:
-            settlements = self.env["affiliate.settlement"].sudo().search(
-                [
-                    ("state", "in", ("draft", "confirmed")),
-                    ("currency_id", "in", self.ids),
-                ]
+            settlements = (
+                self.env["affiliate.settlement"]
+                .sudo()
+                .search(
+                    [
+                        ("state", "in", ("draft", "confirmed")),
+                        ("currency_id", "in", self.ids),
+                    ]
+                )
             )
             settlements._look_again()
         return result

@@ -1,9 +1,9 @@
 """Random histories of bills: whatever accountants, customers and banks do, and in
 whatever order, what is in the books is what the ledger says was billed.
 
-At any time, for each affiliate: posted bills less their reversals, and what is due, held,
-pending or on a draft, are together what the ledger says; no commission is on two bills
-that live.
+At any time, for each affiliate: posted bills less their reversals, and what is due,
+held, pending or on a draft, are together what the ledger says; no commission is on two
+bills that live.
 """
 
 import os
@@ -85,7 +85,7 @@ class BillHistory:
         self.env.invalidate_all()
         self.done.append(said)
 
-    # --- what there is ---------------------------------------------------------------
+    # --- what there is -----------------------------------------------------------
 
     def one(self, things):
         if not things:
@@ -119,7 +119,7 @@ class BillHistory:
         charges = self.double.all("charge")
         return self.one([c for c in charges if c["status"] == "succeeded"])
 
-    # --- customers and banks -----------------------------------------------------------
+    # --- customers and banks -----------------------------------------------------
 
     def sell(self):
         email = self.random.choice(["jane@example.com", "joe@example.com"])
@@ -143,7 +143,7 @@ class BillHistory:
         outcome = self.random.choice(["won", "lost"])
         self.double.close_dispute(self.one(waiting)["id"], outcome)
 
-    # --- managers ------------------------------------------------------------------------
+    # --- managers ----------------------------------------------------------------
 
     def by_hand(self):
         amount = self.random.choice([-40, -15.5, 20, 33.33])
@@ -164,7 +164,7 @@ class BillHistory:
     def reactivate(self):
         self.affiliate("suspended").action_reactivate()
 
-    # --- accountants ---------------------------------------------------------------------
+    # --- accountants -------------------------------------------------------------
 
     def collect(self):
         negative = self.random.random() < 0.3

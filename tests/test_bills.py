@@ -141,7 +141,7 @@ class BillCase(SettlementCase):
 
 @tagged("post_install", "-at_install")
 class TestBillsUndone(BillCase):
-    # --- reversed --------------------------------------------------------------------
+    # --- reversed ----------------------------------------------------------------
 
     def test_reverse_and_create_bill_puts_another_in_its_place(self):
         settlement, row = self.settled()
@@ -333,9 +333,11 @@ class TestBillsUndone(BillCase):
         self.edit_line(rest, price_unit=50)
         rest.action_post()
         self.assert_freed(settlement, row)
-        self.assertEqual((self.collect("2099-12-31").amount_total, self.owed()), (50, 0))
+        self.assertEqual(
+            (self.collect("2099-12-31").amount_total, self.owed()), (50, 0)
+        )
 
-    # --- cancelled, deleted, duplicated ------------------------------------------------
+    # --- cancelled, deleted, duplicated ------------------------------------------
 
     def test_a_cancelled_bill_frees_its_rows_at_once(self):
         for posted in (False, True):
@@ -402,7 +404,9 @@ class TestBillsUndone(BillCase):
         bill = settlement.move_id
         bill.auto_post = "monthly"
         bill.action_post()
-        copies = self.env["account.move"].search([("auto_post_origin_id", "=", bill.id)])
+        copies = self.env["account.move"].search(
+            [("auto_post_origin_id", "=", bill.id)]
+        )
         following = copies - bill
         self.assertTrue(following)
         following.write(
@@ -425,7 +429,7 @@ class TestBillsUndone(BillCase):
         settlement.move_id.action_post()
         self.assertEqual(self.owed(), 80)
 
-    # --- edited ------------------------------------------------------------------------
+    # --- edited ------------------------------------------------------------------
 
     def test_a_bill_with_another_amount_restored(self):
         settlement, _row = self.settled()
@@ -558,7 +562,7 @@ class TestBillsUndone(BillCase):
         with self.assertRaises(UserError):
             bill._post()
 
-    # --- the ledger goes on ---------------------------------------------------------------
+    # --- the ledger goes on ------------------------------------------------------
 
     def test_a_dispute_while_the_bill_is_a_draft(self):
         invoice = self.sell(10000)
@@ -703,7 +707,7 @@ class TestBillsUndone(BillCase):
         )
         self.assertEqual(len(again), 1)
 
-    # --- what cannot be posted -----------------------------------------------------------
+    # --- what cannot be posted ---------------------------------------------------
 
     def activities(self, settlement):
         return settlement.sudo().activity_ids
@@ -750,7 +754,7 @@ class TestBillsUndone(BillCase):
         other.move_id.action_post()
         self.assertEqual(other.state, "billed")
 
-    # --- due now -------------------------------------------------------------------------
+    # --- due now -----------------------------------------------------------------
 
     def due_now(self, **values):
         wizard = self.env["affiliate.settlement.wizard"].create(

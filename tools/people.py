@@ -56,9 +56,7 @@ def keep_warnings(records, summary, failed, whom, solved):
         ]
     )
     for record in records.browse(told.mapped("res_id")) | records.union(*failed):
-        keep_warning(
-            record, summary, failed.get(record), partial(whom, record), solved
-        )
+        keep_warning(record, summary, failed.get(record), partial(whom, record), solved)
 
 
 def say_problems(env, title, problems, action=None):

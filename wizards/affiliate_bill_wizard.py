@@ -40,7 +40,9 @@ class AffiliateBillWizard(models.TransientModel):
                 else (self.env["affiliate.settlement"], "", 0)
             )
             wizard.settlement_id = settlement
-            wizard.message = why or self.env._("The bill says what its settlement says.")
+            wizard.message = why or self.env._(
+                "The bill says what its settlement says."
+            )
             wizard.difference = more or 0
             wizard.can_adjust = bool(more)
             wizard.can_restore = bool(why) and settlement.move_id == move
@@ -68,9 +70,7 @@ class AffiliateBillWizard(models.TransientModel):
         """Write the bill again as the settlement says."""
         self.ensure_one()
         if not self.can_restore:
-            raise UserError(
-                self.env._("There is nothing to restore: %s", self.message)
-            )
+            raise UserError(self.env._("There is nothing to restore: %s", self.message))
         self.settlement_id._restore_bill()
         return self._done()
 
