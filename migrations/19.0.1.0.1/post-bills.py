@@ -20,7 +20,7 @@ def migrate(cr, _version):
         )
     )
     undone._follow_bill()
-    (settlements - undone)._follow_ledger()
+    (settlements - undone).filtered(lambda s: s._is_open())._follow_ledger()
     # Netted with a credit note is paid.
     env.add_to_compute(settlements._fields["state"], settlements.exists())
     idle = settlements.exists().filtered(
