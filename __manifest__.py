@@ -27,6 +27,7 @@
         "report/affiliate_settlement_report.xml",
         # Wizards
         "wizards/affiliate_settlement_wizard_views.xml",
+        "wizards/affiliate_bill_wizard_views.xml",
         "wizards/affiliate_move_wizard_views.xml",
         "wizards/affiliate_person_wizard_views.xml",
         "wizards/affiliate_reject_wizard_views.xml",

@@ -68,6 +68,8 @@ from . import affiliate_commission_backlog
 from . import affiliate_referral_flag
 from . import affiliate_settlement
 from . import affiliate_settlement_bill
+from . import affiliate_settlement_follow
+from . import affiliate_affiliate_settlement
 from . import affiliate_rate_limit_log
 
 # What people outside see of it.
@@ -76,6 +78,9 @@ from . import affiliate_program_website
 from . import affiliate_affiliate_portal
 
 # Core models we add to.
+from . import account_journal
 from . import account_move
+from . import account_partial_reconcile
+from . import res_currency
 from . import res_config_settings
 from . import res_partner

@@ -5,6 +5,8 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from ..tools.access import needs
+from ..tools.database import isolated
+from ..tools.people import keep_warnings, say_problems
 
 _logger = logging.getLogger(__name__)
 
@@ -137,6 +139,7 @@ class AffiliateCommission(models.Model):
             ("credit_note", "Credit note"),
             ("bonus", "Bonus"),
             ("override", "Override"),
+            ("adjustment", "Adjustment of a bill"),
             ("manual", "By hand"),
         ],
         default="manual",
@@ -308,9 +311,16 @@ class AffiliateCommission(models.Model):
         )
         crons = self.env["ir.cron"]
         crons._commit_progress(remaining=self.search_count(domain))
-        while rows := self.search(domain, limit=5000):
-            rows.write({"is_approved": True})
-            if not crons._commit_progress(len(rows)):
+        last = 0
+        while found := self.search(
+            [*domain, ("id", ">", last)], order="id", limit=5000
+        ):
+            last = found[-1].id
+            pending = found._with_corrections().filtered(lambda r: r.state == "pending")
+            # Half of a pair would be paid out, or taken back, alone.
+            waiting = (pending - pending.filtered_domain(domain))._with_corrections()
+            (pending - waiting)._approve()
+            if not crons._commit_progress(len(found)):
                 break
 
     @api.model
@@ -325,9 +335,40 @@ class AffiliateCommission(models.Model):
 
     @needs("write", sudo=True)
     def action_approve(self):
-        """Approve by hand, before or without the hold."""
-        self.filtered(lambda r: r.state == "pending").write({"is_approved": True})
-        return True
+        """Approve by hand, before or without the hold, with all corrections."""
+        rows = self._with_corrections().filtered(lambda r: r.state == "pending")
+        failed = rows._approve()
+        if not failed:
+            return True
+        problems = [f"{who.display_name}: {why}" for who, why in failed.items()]
+        if failed.keys() == set(rows.affiliate_id):
+            raise UserError("\n".join(problems))
+        return say_problems(
+            self.env, self.env._("Not everything could be approved"), problems
+        )
+
+    def _approve(self):
+        """Approve; what is wrong with one affiliate's rows keeps nobody else's back.
+
+        :return: ``{affiliate: why not}``; they have an activity for a manager
+        """
+        failed = {}
+        with isolated(self.env) as problem:
+            self.write({"is_approved": True})
+        if problem:
+            for affiliate, rows in self.grouped("affiliate_id").items():
+                with isolated(self.env) as problem:
+                    rows.write({"is_approved": True})
+                if problem:
+                    failed[affiliate] = str(problem)
+        keep_warnings(
+            self.affiliate_id.sudo(),
+            self.env._("Commissions could not be approved"),
+            failed,
+            lambda affiliate: affiliate.program_id.stripe_account_id._manager(),
+            self.env._("They are approved now."),
+        )
+        return failed
 
     @needs("write")
     def action_reject(self):
@@ -370,9 +411,19 @@ class AffiliateCommission(models.Model):
 
     @needs("write", sudo=True)
     def action_hold(self):
-        self.filtered(lambda r: r.state in ("pending", "approved")).write(
-            {"on_hold": True, "hold_reason": HOLD_MANUAL}
+        """Hold rows that are on no posted bill, with their corrections."""
+        rows = self._with_corrections().filtered(
+            lambda r: r.state in ("pending", "approved") or r.settlement_id._is_open()
         )
+        if self and not rows:
+            raise UserError(
+                self.env._(
+                    "These commissions are on posted bills or rejected: there is "
+                    "nothing to hold."
+                )
+            )
+        rows.write({"on_hold": True, "hold_reason": HOLD_MANUAL})
+        rows.settlement_id._follow_ledger()
         return True
 
     @needs("write", sudo=True)
@@ -381,7 +432,10 @@ class AffiliateCommission(models.Model):
             raise UserError(
                 self.env._("Look at the doubts about the referral, and accept them.")
             )
-        self.write({"on_hold": False, "hold_reason": False})
+        rows = self | self._with_corrections().filtered(
+            lambda row: row.hold_reason == HOLD_MANUAL
+        )
+        rows.write({"on_hold": False, "hold_reason": False})
         self._sync_holds_of(self.referral_id)
         return True
 

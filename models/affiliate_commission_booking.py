@@ -269,6 +269,7 @@ class AffiliateCommission(models.Model):
                 values["is_approved"] |= self._is_due(values, today)
                 values |= self._stored(values)
             created = self.create(batch)
+            created.origin_id.settlement_id._follow_ledger()
             for row in created.filtered(lambda row: row.kind == "earned"):
                 line = (row.line_ref, row.affiliate_id.id, row.level)
                 for key in (line, (*line, row.cause_id)):

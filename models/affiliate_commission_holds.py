@@ -46,7 +46,7 @@ class AffiliateCommission(models.Model):
         """Hold the rows that should be on hold, release those that should not.
 
         A dispute comes before a doubt; what a person holds, he releases himself. A
-        held row leaves a settlement that is still a draft.
+        held row leaves a settlement whose bill is not posted.
 
         :param which: condition on ledger rows ``c``
         :param is_disputed: condition that tells whether a row's sale is disputed
@@ -79,7 +79,32 @@ class AffiliateCommission(models.Model):
             rows = self.browse(row_id for row_id, wanted in found if wanted == reason)
             rows.write({"on_hold": bool(reason), "hold_reason": reason or False})
             if reason:
-                leaving = rows.filtered(lambda r: r.settlement_id.state == "draft")
-                drafts = leaving.settlement_id
-                leaving.write({"settlement_id": False})
-                drafts._dissolve_small()
+                rows.settlement_id._follow_ledger()
+
+    def _with_corrections(self):
+        """Return these rows with all that they correct or that corrects them.
+
+        Rows of one line that do not correct each other, such as those of two payments
+        of one invoice, stay apart: each has a hold of its own.
+        """
+        if not self:
+            return self
+        self.flush_model(["origin_id"])
+        found = self.env.execute_query(
+            SQL(
+                """WITH RECURSIVE tied AS (
+                       SELECT id, origin_id FROM affiliate_commission WHERE id IN %s
+                       UNION
+                       SELECT other.id, other.origin_id
+                         FROM tied
+                        CROSS JOIN LATERAL (
+                              SELECT c.id, c.origin_id FROM affiliate_commission c
+                               WHERE c.origin_id = tied.id
+                           UNION ALL
+                              SELECT c.id, c.origin_id FROM affiliate_commission c
+                               WHERE c.id = tied.origin_id) other)
+                   SELECT id FROM tied ORDER BY id""",
+                tuple(self.ids),
+            )
+        )
+        return self.browse(row_id for (row_id,) in found)

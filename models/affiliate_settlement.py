@@ -1,5 +1,4 @@
 from collections import defaultdict
-from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -8,7 +7,7 @@ from odoo.tools import SQL
 from ..lib.roles import ACCOUNTANT
 from ..tools.access import needs
 from ..tools.database import isolated
-from ..tools.people import first_member, keep_warning
+from ..tools.people import first_member, keep_warnings, say_problems
 
 
 class AffiliateSettlement(models.Model):
@@ -101,10 +100,15 @@ class AffiliateSettlement(models.Model):
         index=True,
         tracking=True,
     )
+    allow_negative = fields.Boolean(
+        string="Credit note for a negative sum",
+        readonly=True,
+        help="An accountant asked for it when the commissions were settled.",
+    )
     problem = fields.Char(
         readonly=True,
         copy=False,
-        help="Why no bill could be made yet.",
+        help="Why the bill cannot be made or posted yet, and what to do.",
     )
 
     def init(self):
@@ -160,11 +164,12 @@ class AffiliateSettlement(models.Model):
     def _state_of_bill(self):
         """Return what the bill says, or None where it says nothing yet."""
         move = self.move_id
-        if not move or self.step != "confirmed" or move.state == "draft":
+        if not move or self.step != "confirmed" or move.state != "posted":
             return None
-        if move.state == "cancel" or move.payment_state == "reversed":
-            return "cancelled"
-        return "paid" if move.payment_state in ("paid", "in_payment") else "billed"
+        # Netted with a credit note is what core calls reversed, too; a settlement whose
+        # bill is really undone is cancelled itself (``_follow_bill``).
+        is_paid = move.payment_state in ("paid", "in_payment", "reversed")
+        return "paid" if is_paid else "billed"
 
     @api.depends("commission_ids")
     def _compute_commission_count(self):
@@ -271,7 +276,7 @@ class AffiliateSettlement(models.Model):
             rows.affiliate_id.program_id, currency, total, allow_negative
         ):
             return self.browse()
-        settlement = self.sudo().create(values)
+        settlement = self.sudo().create({**values, "allow_negative": allow_negative})
         rows.write({"settlement_id": settlement.id})
         return settlement.with_env(self.env)
 
@@ -283,21 +288,32 @@ class AffiliateSettlement(models.Model):
         :param groups: ``(affiliate, currency, company)`` of what was tried
         :param failed: ``{affiliate: why not}``
         """
-        summary = self.env._("Commissions could not be settled")
-        accountants = self.env.ref(ACCOUNTANT).sudo()
         tried = self.env["affiliate.affiliate"].union(*(key[0] for key in groups))
-        for affiliate in tried.sudo():
-            keep_warning(
-                affiliate,
-                summary,
-                failed.get(affiliate),
-                partial(first_member, accountants, affiliate.company_id),
-                self.env._("They are settled now."),
-            )
+        keep_warnings(
+            tried.sudo(),
+            self.env._("Commissions could not be settled"),
+            failed,
+            self._accountant_of,
+            self.env._("They are settled now."),
+        )
+
+    @api.model
+    def _accountant_of(self, record):
+        """Return whom to tell about a record of a company."""
+        return first_member(self.env.ref(ACCOUNTANT).sudo(), record.company_id)
 
     @api.model
     def _get_due(self, date_to, affiliates, company):
         """Return the commissions that can be settled and that nobody else settles."""
+        # Whoever settles need not be able to change commissions otherwise.
+        commissions = self.env["affiliate.commission"].search(
+            self._due_domain(date_to, affiliates, company)
+        )
+        return commissions.sudo().try_lock_for_update()
+
+    @api.model
+    def _due_domain(self, date_to, affiliates, company):
+        """Return which commissions a run looks at; see ``_collect``."""
         domain = [
             ("state", "=", "approved"),
             ("on_hold", "=", False),
@@ -309,9 +325,7 @@ class AffiliateSettlement(models.Model):
             domain.append(("affiliate_id", "in", affiliates.ids))
         if company:
             domain.append(("company_id", "=", company.id))
-        # Whoever settles need not be able to change commissions otherwise.
-        commissions = self.env["affiliate.commission"].search(domain)
-        return commissions.sudo().try_lock_for_update()
+        return domain
 
     @api.model
     def _reaches_minimum(self, program, currency, total, allow_negative):
@@ -322,18 +336,6 @@ class AffiliateSettlement(models.Model):
         # A minimum is in the programme's currency; in others there is none.
         minimum = program.minimum_payout if currency == program.currency_id else 0
         return currency.compare_amounts(total, minimum) >= 0
-
-    def _dissolve_small(self):
-        """Give back the rows of drafts that lost rows and no longer reach the minimum:
-        they are carried over, as if collected only now."""
-        for settlement in self:
-            if not settlement.commission_ids or not settlement._reaches_minimum(
-                settlement.program_id,
-                settlement.currency_id,
-                settlement.amount_total,
-                allow_negative=False,
-            ):
-                settlement.unlink()
 
     @api.model
     def _cron_settle(self):
@@ -349,7 +351,7 @@ class AffiliateSettlement(models.Model):
         )
         self.env["ir.cron"]._commit_progress(remaining=len(settlements))
         for settlement in settlements:
-            settlement._try_confirm()
+            settlement._try(self.env.registry[self._name]._bill)
             if not self.env["ir.cron"]._commit_progress(1):
                 break
 
@@ -370,50 +372,98 @@ class AffiliateSettlement(models.Model):
             ends[end] = ends.get(end, found) | found
         return ends
 
-    def _try_confirm(self):
-        """Confirm; where that fails, note why on the settlement.
+    def _try(self, step):
+        """Do something with this settlement; where that fails, undo it and note why.
 
-        :return: why it failed, or an empty text
+        :param step: ``f(settlement)``
+        :return: why it failed or what is in its way, or an empty text
         """
         self.ensure_one()
         with isolated(self.env) as problem:
-            self.action_confirm()
+            step(self)
         if problem:
-            self.sudo().problem = str(problem)
-        return str(problem)
+            self._set_problem(str(problem))
+        # A draft that came to nothing is gone.
+        return self.exists().problem or ""
+
+    def _try_each(self, step, title):
+        """Do something with each settlement, so that one bad one stops no other.
+
+        :param step: ``f(settlement)``
+        :param str title: what to say above the problems
+        :return: ``True``, or a message that names those which failed
+        :raise: as ``step`` does, where there is one settlement only
+        """
+        if len(self) == 1:
+            step(self)
+            return True
+        problems = []
+        for settlement in self:
+            with isolated(self.env) as problem:
+                step(settlement)
+            if problem:
+                problems.append(
+                    f"{settlement.affiliate_id.display_name}: {problem}",
+                )
+        return say_problems(self.env, title, problems) if problems else True
 
     # === ACTION METHODS === #
 
     @needs("write")
     def action_confirm(self):
         """Confirm and make the draft vendor bills."""
-        drafts = self.filtered(lambda s: s.step == "draft")
-        drafts.sudo().write({"step": "confirmed"})
-        drafts._make_bills()
-        return True
+        return self.filtered(lambda s: s.step == "draft")._bill_each()
 
     @needs("write")
     def action_make_bill(self):
-        """Try again where the bill could not be made, or was cancelled."""
-        self.filtered(lambda s: s.step == "confirmed")._make_bills()
-        return True
+        """Make the bill, or write the draft again, once nothing is in the way."""
+        return self.filtered(lambda s: s.step == "confirmed")._bill_each()
+
+    def _bill_each(self):
+        if len(self) == 1:
+            self._bill()
+            return True
+        model = self.env.registry[self._name]
+        problems = [
+            f"{settlement.affiliate_id.display_name}: {why}"
+            for settlement in self
+            if (why := settlement._try(model._bill))
+        ]
+        if not problems:
+            return True
+        return say_problems(
+            self.env, self.env._("Not every bill could be made"), problems
+        )
 
     @needs("write")
     def action_cancel(self):
         """Give the commissions back to the next settlement."""
-        for settlement in self:
-            if settlement.state in ("billed", "paid"):
-                raise UserError(
-                    self.env._(
-                        "The bill of %s is posted. Cancel or reverse the bill first.",
-                        settlement.name,
-                    )
+        return self._try_each(
+            self.env.registry[self._name]._cancel,
+            self.env._("Not everything could be cancelled"),
+        )
+
+    def _cancel(self):
+        self.ensure_one()
+        if self.step == "cancelled":
+            return
+        if self.move_id.state == "posted":
+            raise UserError(
+                self.env._(
+                    "The bill of %s is posted. Cancel or reverse the bill, and its "
+                    "commissions are due again.",
+                    self.name,
                 )
-            if settlement.move_id.state == "draft":
-                settlement.move_id.button_cancel()
-        self.commission_ids.sudo().write({"settlement_id": False})
-        self.sudo().write({"step": "cancelled"})
-        return True
+            )
+        if self.step == "closed":
+            raise UserError(
+                self.env._(
+                    "%s came to nothing and was closed without a bill: there is "
+                    "nothing to give back.",
+                    self.name,
+                )
+            )
+        self._give_back(self.env._("Cancelled by hand."))
 
     @needs("read")
     def action_view_bill(self):

@@ -1,36 +1,70 @@
 from odoo import Command, fields, models
 from odoo.exceptions import UserError
 
+NET_TRIES = 12  # steps towards a price; each leaves a small part of the difference
+
 
 class AffiliateSettlement(models.Model):
     """How a settlement becomes a draft vendor bill."""
 
     _inherit = "affiliate.settlement"
 
-    def _make_bills(self):
-        """Make one draft bill each (a credit note where the sum is negative)."""
-        for settlement in self:
-            if settlement.move_id and settlement.state != "cancelled":
-                continue
-            if settlement.currency_id.is_zero(settlement.amount_total):
-                settlement.sudo().step = "closed"
-                continue
-            settlement.sudo().problem = settlement._bill_problem()
-            if settlement.problem:
-                continue
-            # As the user: whoever makes a bill needs the right to.
-            move = (
-                self.env["account.move"]
-                .with_company(settlement.company_id)
-                .create(settlement._prepare_invoice())
-            )
-            move.sudo().affiliate_origin_id = settlement
-            settlement.sudo().move_id = move
-            settlement._attach_statement()
-
-    def _bill_problem(self):
-        """Return why no bill can be made, or False."""
+    def _bill(self):
+        """Confirm, and make the draft bill (a credit note where the sum is negative);
+        one that is there already is written again."""
         self.ensure_one()
+        if self.step == "draft":
+            self.sudo().step = "confirmed"
+        if self.step != "confirmed" or self.move_id.state == "posted":
+            return
+        if self.currency_id.is_zero(self.amount_total):
+            self._close()
+            return
+        self._set_problem(self._bill_problem(self.program_id.journal_id))
+        if self.problem:
+            return
+        if self.move_id:
+            self._restore_bill()
+        else:
+            self._make_bill()
+
+    def _make_bill(self):
+        # As the user: whoever makes a bill needs the right to.
+        move = (
+            self.env["account.move"]
+            .with_company(self.company_id)
+            .create(self._prepare_invoice())
+        )
+        self._keep_net(move.invoice_line_ids)
+        move.sudo().affiliate_origin_id = self
+        self.sudo().move_id = move
+        self._attach_statement()
+
+    def _close(self):
+        """A sum of 0.00 is settled without a bill."""
+        self.sudo().step = "closed"
+        self._set_problem(False)
+        if self.move_id.state == "draft":
+            self.move_id.button_cancel()
+
+    def _bill_problem(self, journal=None):
+        """Return why no bill can be made or posted, and what to do; or False.
+
+        :param journal: where the bill is going to be; where it is, if None
+        """
+        self.ensure_one()
+        if self.affiliate_id.state != "active":
+            return self.env._(
+                "%s is not active: commissions wait until the affiliate is "
+                "reactivated. Reactivate, or cancel this settlement.",
+                self.affiliate_id.display_name,
+            )
+        if not self.currency_id.active:
+            return self.env._(
+                "The currency %s is archived. Activate it under Accounting > "
+                "Configuration > Currencies, then make or post the bill.",
+                self.currency_id.name,
+            )
         if not self._has_rate():
             return self.env._(
                 "There is no exchange rate for %(currency)s on %(date)s. Enter one "
@@ -38,10 +72,18 @@ class AffiliateSettlement(models.Model):
                 currency=self.currency_id.name,
                 date=fields.Date.to_string(self._today()),
             )
-        if not self._get_journal():
+        journal = journal or self.move_id.journal_id or self._get_journal()
+        if not journal:
             return self.env._(
-                "%s has no purchase journal. Choose one in the programme.",
+                "%s has no purchase journal. Choose one in the program.",
                 self.company_id.name,
+            )
+        if not journal.active:
+            return self.env._(
+                "The journal %s is archived. Unarchive it under Accounting > "
+                "Configuration > Journals, or choose another one in the program; then "
+                "make the bill.",
+                journal.name,
             )
         return False
 
@@ -67,6 +109,133 @@ class AffiliateSettlement(models.Model):
             )
         )
 
+    # === NET === #
+
+    def _keep_net(self, line):
+        """Give a bill's line the price at which its amount without tax is the total.
+
+        Commissions are net. Where taxes are included in prices, the price has them on
+        top; Odoo then takes off again what it finds in it, so the last fraction is
+        looked for.
+
+        :raise UserError: where the taxes leave no such price
+        """
+        self.ensure_one()
+        net, currency = abs(self.amount_total), self.currency_id
+
+        def is_net():
+            return currency.is_zero(abs(line.amount_currency) - net)
+
+        if line.price_unit == net and line.quantity == 1 and is_net():
+            return
+        price = net + self._tax_in_price(line, net)
+        line.write({"quantity": 1, "discount": 0, "price_unit": currency.round(price)})
+        for _try in range(NET_TRIES):
+            if is_net():
+                return
+            line.price_unit = price
+            price += (net - abs(line.amount_currency)) * (price / net)
+        raise UserError(
+            self.env._(
+                "The taxes %(taxes)s leave no price at which the bill is %(net)s "
+                "without tax. Choose other taxes for the product of the program.",
+                taxes=", ".join(line.tax_ids.mapped("name")),
+                net=currency.format(net),
+            )
+        )
+
+    def _tax_in_price(self, line, net):
+        """Return how much tax belongs into the price of what costs ``net``."""
+        found = line.tax_ids.compute_all(
+            net,
+            currency=self.currency_id,
+            product=line.product_id,
+            partner=line.move_id.partner_id,
+            is_refund=line.move_id.move_type == "in_refund",
+            handle_price_include=False,
+            rounding_method="round_globally",
+        )
+        return sum(tax["amount"] for tax in found["taxes"] if tax["price_include"])
+
+    # === WHAT THE BILL SAYS === #
+
+    def _write_bill(self):
+        """Let the draft bill come to what the settlement comes to now.
+
+        Only the line of the commissions is written; what an accountant has added is
+        seen when the bill is posted.
+        """
+        self.ensure_one()
+        bill = self.move_id
+        if self.currency_id.is_zero(self.amount_total):
+            self._close()
+            return
+        if bill.move_type != self._get_move_type():
+            self._make_anew()
+            return
+        before = bill.amount_untaxed
+        line = self._get_bill_line()
+        if line:
+            self._keep_net(line)
+            self._refresh_statement()
+            bill.message_post(
+                body=self.env._(
+                    "The commissions of settlement %(name)s have changed: written "
+                    "again, %(after)s without tax instead of %(before)s.",
+                    name=self.name,
+                    after=bill.currency_id.format(bill.amount_untaxed),
+                    before=bill.currency_id.format(before),
+                )
+            )
+        self._set_problem(self._bill_problem())
+
+    def _restore_bill(self):
+        """Let the draft bill be what the settlement says, as when it was made."""
+        self.ensure_one()
+        bill = self.move_id
+        if (
+            bill.move_type != self._get_move_type()
+            or bill.company_id != self.company_id
+        ):
+            self._make_anew()
+            return
+        values = self._prepare_invoice()
+        kept = ("move_type", "company_id", "journal_id", "invoice_date", "date")
+        if not bill.journal_id.active or not bill.posted_before:
+            kept = kept[:2]
+        bill.write(
+            {
+                **{name: value for name, value in values.items() if name not in kept},
+                "invoice_cash_rounding_id": False,
+                "invoice_line_ids": [
+                    Command.delete(i) for i in bill.invoice_line_ids.ids
+                ]
+                + values["invoice_line_ids"],
+            }
+        )
+        self._keep_net(bill.invoice_line_ids)
+        self._refresh_statement()
+        self._set_problem(self._bill_problem())
+
+    def _make_anew(self):
+        """Put a new draft bill in the place of one that has become of another kind."""
+        bill = self.move_id
+        # First, or cancelling it would give the rows back.
+        self.sudo().move_id = False
+        bill.button_cancel()
+        self._bill()
+
+    def _get_bill_line(self):
+        """Return the line of the commissions, which an accountant may have removed."""
+        lines = self.move_id.invoice_line_ids.filtered(
+            lambda line: line.display_type == "product"
+        ).sorted("id")
+        product = self.program_id.product_id
+        return (lines.filtered(lambda line: line.product_id == product) or lines)[:1]
+
+    def _get_move_type(self):
+        return "in_refund" if self.amount_total < 0 else "in_invoice"
+
     def _get_journal(self):
         """Return the programme's journal, else a self-billing or purchase journal."""
         self.ensure_one()
@@ -85,10 +254,9 @@ class AffiliateSettlement(models.Model):
     def _prepare_invoice(self):
         """Return the values of the vendor bill; extend to add to it."""
         self.ensure_one()
-        refund = self.amount_total < 0
         today = self._today()
         return {
-            "move_type": "in_refund" if refund else "in_invoice",
+            "move_type": self._get_move_type(),
             "partner_id": self.partner_id.id,
             "company_id": self.company_id.id,
             "currency_id": self.currency_id.id,
@@ -101,7 +269,6 @@ class AffiliateSettlement(models.Model):
 
     def _prepare_invoice_line(self):
         self.ensure_one()
-        sign = -1 if self.amount_total < 0 else 1
         return {
             "product_id": self.program_id.product_id.id,
             "name": self.env._(
@@ -111,8 +278,42 @@ class AffiliateSettlement(models.Model):
                 date=fields.Date.to_string(self.date_to),
             ),
             "quantity": 1,
-            "price_unit": sign * self.amount_total,
+            "price_unit": abs(self.amount_total),
         }
+
+    # === THE STATEMENT === #
+
+    def _statements(self):
+        """Return the statements attached to the bill."""
+        self.ensure_one()
+        return (
+            self.env["ir.attachment"]
+            .sudo()
+            .search(
+                [
+                    ("res_model", "=", "account.move"),
+                    ("res_id", "=", self.move_id.id),
+                    ("name", "=like", f"{self._statement_name()}.%"),
+                ]
+            )
+        )
+
+    def _statement_name(self):
+        return self.name.replace("/", "-")
+
+    def _refresh_statement(self):
+        """Take a statement that is not true any more off the draft bill.
+
+        Making one takes seconds and must not keep payments waiting: the bill gets the
+        new one when it is posted.
+        """
+        self._statements().unlink()
+
+    def _complete_statement(self):
+        """Put the statement on posted bills that have none."""
+        for settlement in self:
+            if settlement.move_id.state == "posted" and not settlement._statements():
+                settlement._attach_statement()
 
     def _attach_statement(self):
         """Put the statement PDF on the bill.
@@ -134,7 +335,7 @@ class AffiliateSettlement(models.Model):
             return
         self.env["ir.attachment"].create(
             {
-                "name": f"{self.name.replace('/', '-')}.{extension}",
+                "name": f"{self._statement_name()}.{extension}",
                 "raw": content,
                 "res_model": "account.move",
                 "res_id": self.move_id.id,

@@ -28,6 +28,7 @@ WHO = {
             "action_suspend",
         },
     },
+    "affiliate.bill.wizard": {ACCOUNTANT: {"action_adjust", "action_restore"}},
     "affiliate.code": {
         OFFICER: {
             "action_activate",
@@ -207,6 +208,9 @@ class DoorCase(StripeCase):
                     "affiliate_id": self.uma.id,
                     "reason": "A try.",
                 }
+            ),
+            "affiliate.bill.wizard": lambda: records.create(
+                {"move_id": self.settlement.move_id.id, "reason": "A try."}
             ),
             "affiliate.person.wizard": lambda: records.create(
                 {"referral_id": self.referral.id}

@@ -27,7 +27,10 @@ VIEWS = ("action_view_commissions",)
 # All that can be called from outside, by RPC and the JSON-2 API, beside the methods
 # that every model of Odoo has. Each checks by itself who may call it.
 PUBLIC_METHODS = {
-    "account.move": {"action_view_affiliate_settlement"},
+    "account.move": {
+        "action_view_affiliate_difference",
+        "action_view_affiliate_settlement",
+    },
     "affiliate.adopt.wizard": {"action_adopt"},
     "affiliate.affiliate": {
         "action_approve",
@@ -40,6 +43,7 @@ PUBLIC_METHODS = {
         "action_view_visits",
         *VIEWS,
     },
+    "affiliate.bill.wizard": {"action_adjust", "action_restore"},
     "affiliate.code": {
         "action_activate",
         "action_adopt",

@@ -244,25 +244,14 @@ class TestSettlement(SettlementCase):
         self.pay(move)
         self.assertEqual((settlement.state, row.state), ("paid", "paid"))
 
-    def test_cancelled_bill_can_be_made_again(self):
+    def test_cancelled_bill_makes_its_rows_due(self):
         row = self.earn(60)
         settlement = self.settle()
         settlement.move_id.button_cancel()
         self.assertEqual((settlement.state, row.state), ("cancelled", "approved"))
-        self.assertFalse(self.collect(), "the rows still belong to this settlement")
-        first = settlement.move_id
-        settlement.action_make_bill()
-        self.assertNotEqual(settlement.move_id, first)
-        self.assertEqual((settlement.state, row.state), ("confirmed", "settled"))
-
-    def test_reversed_bill_is_not_owed(self):
-        row = self.earn(60)
-        settlement = self.settle()
-        settlement.move_id.action_post()
-        self.env["account.move.reversal"].with_context(
-            active_model="account.move", active_ids=settlement.move_id.ids
-        ).create({"journal_id": settlement.move_id.journal_id.id}).modify_moves()
-        self.assertEqual((settlement.state, row.state), ("cancelled", "approved"))
+        again = self.settle()
+        self.assertEqual(row.settlement_id, again)
+        self.assertEqual((again.state, row.state), ("confirmed", "settled"))
 
     def test_cancelled_settlement_gives_its_rows_to_the_next(self):
         row = self.earn(60)

@@ -1,6 +1,9 @@
 """Whom to tell, and how."""
 
+from functools import partial
+
 WARNING = "mail.mail_activity_data_warning"
+SHOWN = 5  # problems in a message
 
 
 def first_member(group, company):
@@ -34,3 +37,49 @@ def keep_warning(record, summary, note, whom, solved):
         activity.note = note
     else:
         record.activity_schedule(WARNING, summary=summary, note=note, user_id=whom().id)
+
+
+def keep_warnings(records, summary, failed, whom, solved):
+    """Have an activity on each record that failed, and none on the others.
+
+    :param records: all that were tried, of a model with activities, as superuser
+    :param str summary: by which the activities are found again
+    :param dict failed: ``{record: why}``
+    :param whom: ``f(record) -> res.users``, asked where nobody was told yet
+    :param str solved: what is said when it is over
+    """
+    told = records.env["mail.activity"].search(
+        [
+            ("res_model", "=", records._name),
+            ("res_id", "in", records.ids),
+            ("summary", "=", summary),
+        ]
+    )
+    for record in records.browse(told.mapped("res_id")) | records.union(*failed):
+        keep_warning(record, summary, failed.get(record), partial(whom, record), solved)
+
+
+def say_problems(env, title, problems, action=None):
+    """Return a message that stays until somebody closes it.
+
+    :param list problems: sentences; all of them are elsewhere, too
+    :param dict action: what to open then
+    """
+    shown = "; ".join(problems[:SHOWN])
+    if len(problems) > SHOWN:
+        shown = env._(
+            "%(problems)s; and %(count)s more",
+            problems=shown,
+            count=len(problems) - SHOWN,
+        )
+    return {
+        "type": "ir.actions.client",
+        "tag": "display_notification",
+        "params": {
+            "title": title,
+            "message": shown,
+            "type": "danger",
+            "sticky": True,
+            "next": action or {"type": "ir.actions.client", "tag": "soft_reload"},
+        },
+    }

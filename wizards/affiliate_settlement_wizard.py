@@ -1,9 +1,10 @@
+from collections import defaultdict
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..tools.access import needs
-
-SHOWN = 5  # problems in a message
+from ..tools.people import say_problems
 
 
 class AffiliateSettlementWizard(models.TransientModel):
@@ -41,29 +42,51 @@ class AffiliateSettlementWizard(models.TransientModel):
         for wizard in self:
             wizard.date_to = accounts._of_company(wizard.company_id)._today()
 
-    @api.depends("date_to", "affiliate_ids", "company_id")
+    @api.depends("date_to", "affiliate_ids", "company_id", "allow_negative")
     def _compute_due_text(self):
         for wizard in self:
-            domain = [
-                ("state", "=", "approved"),
-                ("on_hold", "=", False),
-                ("settlement_id", "=", False),
-                ("date", "<=", wizard.date_to),
-                ("company_id", "=", wizard.company_id.id),
-            ]
-            if wizard.affiliate_ids:
-                domain.append(("affiliate_id", "in", wizard.affiliate_ids.ids))
-            groups = self.env["affiliate.commission"]._read_group(
-                domain, ["currency_id"], ["amount:sum", "affiliate_id:count_distinct"]
-            )
-            wizard.due_text = "\n".join(
+            taken, carried = wizard._get_due()
+            lines = [
                 self.env._(
                     "%(amount)s (affiliates: %(count)s)",
-                    amount=currency.format(amount),
-                    count=count,
+                    amount=currency.format(sum(amounts)),
+                    count=len(amounts),
                 )
-                for currency, amount, count in groups
-            ) or self.env._("Nothing is due up to this date.")
+                for currency, amounts in taken.items()
+            ] or [self.env._("Nothing to settle up to this date.")]
+            lines += [
+                self.env._(
+                    "Carried over: %(amount)s (affiliates: %(count)s)",
+                    amount=currency.format(sum(amounts)),
+                    count=len(amounts),
+                )
+                for currency, amounts in carried.items()
+            ]
+            wizard.due_text = "\n".join(lines)
+
+    def _get_due(self):
+        """Return what a run would take, and what it would carry over.
+
+        :return: twice ``{currency: [sum of an affiliate, ...]}``
+        """
+        settlements = self.env["affiliate.settlement"]
+        groups = self.env["affiliate.commission"]._read_group(
+            settlements._due_domain(
+                self.date_to, self.affiliate_ids or None, self.company_id
+            ),
+            ["affiliate_id", "currency_id"],
+            ["amount:sum"],
+        )
+        taken, carried = defaultdict(list), defaultdict(list)
+        for affiliate, currency, amount in groups:
+            enough = settlements._reaches_minimum(
+                affiliate.program_id,
+                currency,
+                currency.round(amount),
+                self.allow_negative,
+            )
+            (taken if enough else carried)[currency].append(amount)
+        return taken, carried
 
     @needs("write")
     def action_settle(self):
@@ -84,10 +107,15 @@ class AffiliateSettlementWizard(models.TransientModel):
             )
         problems = [f"{who.display_name}: {why}" for who, why in failed.items()]
         for settlement in settlements:
-            if why := settlement._try_confirm():
+            if why := settlement._try(self.env.registry[settlement._name]._bill):
                 problems.append(f"{settlement.affiliate_id.display_name}: {why}")
         action = self._show(settlements)
-        return self._say(problems, action) if problems else action
+        if not problems:
+            return action
+        # All of them are on the settlements or, as activities, on the affiliates.
+        return say_problems(
+            self.env, self.env._("Not everybody could be settled"), problems, action
+        )
 
     def _show(self, settlements):
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -95,27 +123,3 @@ class AffiliateSettlementWizard(models.TransientModel):
         )
         action["domain"] = [("id", "in", settlements.ids)]
         return action
-
-    def _say(self, problems, action):
-        """Return the action after a message that stays until somebody closes it.
-
-        All of them are on the settlements and, as activities, on the affiliates.
-        """
-        shown = "; ".join(problems[:SHOWN])
-        if len(problems) > SHOWN:
-            shown = self.env._(
-                "%(problems)s; and %(count)s more",
-                problems=shown,
-                count=len(problems) - SHOWN,
-            )
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "title": self.env._("Not everybody could be settled"),
-                "message": shown,
-                "type": "danger",
-                "sticky": True,
-                "next": action,
-            },
-        }
