@@ -68,6 +68,11 @@ class AffiliateCode(models.Model):
         help="The programme has no customer discount, so there is nothing to type at "
         "Stripe's checkout: the code works in links.",
     )
+    discount = fields.Char(
+        string="Customers save",
+        compute="_compute_discount",
+        help="What a customer saves who types the code at Stripe's checkout.",
+    )
     link = fields.Char(compute="_compute_link")
     sync_error = fields.Char(readonly=True, copy=False)
     foreign_promotion_id = fields.Char(
@@ -84,10 +89,29 @@ class AffiliateCode(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("program_id.discount_type")
+    @api.depends("program_id.discount_type", "adopted_id")
     def _compute_link_only(self):
         for code in self:
-            code.link_only = code.program_id.discount_type == "none"
+            code.link_only = (
+                code.program_id.discount_type == "none" and not code.adopted_id
+            )
+
+    @api.depends(
+        "adopted_id",
+        "program_id.discount_type",
+        "program_id.discount_value",
+        "program_id.discount_duration",
+        "program_id.discount_months",
+    )
+    @api.depends_context("lang")
+    def _compute_discount(self):
+        for code in self:
+            coupon = code.sudo().adopted_id.coupon_id
+            code.discount = (
+                coupon._get_discount_text()
+                if coupon
+                else code.program_id._get_discount_text()
+            )
 
     @api.depends("code", "program_id.signup_url", "program_id.link_parameters")
     def _compute_link(self):

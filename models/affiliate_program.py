@@ -339,7 +339,12 @@ class AffiliateProgram(models.Model):
         if known:
             # Deleted in Stripe: its old answer must not be repeated.
             key += f"-{known.synced_at:%Y%m%d%H%M%S}"
-        raw = self._find_or_make_coupon(account._api(), coupon_id, key)
+        raw = self._find_or_make_coupon(
+            account._api(),
+            coupon_id,
+            {"name": self.name[:40], **self._coupon_terms()},
+            idempotency_key=key,
+        )
         self.env["affiliate.code"]._mirror(account, "coupon", raw)
         self.sudo().write(
             {
@@ -353,7 +358,8 @@ class AffiliateProgram(models.Model):
         )
         return raw["id"]
 
-    def _find_or_make_coupon(self, stripe_api, coupon_id, idempotency_key):
+    def _find_or_make_coupon(self, stripe_api, coupon_id, terms, idempotency_key):
+        """Return the coupon of an id (a dict), made with these parameters if need be."""
         try:
             return stripe_api.get(api_path("coupons", coupon_id))
         except StripeProblem as problem:
@@ -363,15 +369,17 @@ class AffiliateProgram(models.Model):
             api_path("coupons"),
             {
                 "id": coupon_id,
-                "name": self.name[:40],
                 "metadata": {"odoo_program": str(self.id)},
-                **self._coupon_terms(),
+                **terms,
             },
             idempotency_key=idempotency_key,
         )
 
     def _renew_codes(self):
-        """After a changed discount: new promotion codes, the old ones keep counting."""
+        """After a changed discount: new promotion codes, the old ones keep counting.
+
+        Codes that were taken over with a discount of their own keep that one.
+        """
         codes_ = (
             self.env["affiliate.code"]
             .sudo()
@@ -380,6 +388,7 @@ class AffiliateProgram(models.Model):
                     ("affiliate_id.program_id", "in", self.ids),
                     ("affiliate_id.state", "=", "active"),
                     ("state", "in", ("synced", "error")),
+                    ("adopted_id", "=", False),
                 ]
             )
         )

@@ -7,6 +7,7 @@ from . import (
     test_attribution,
     test_balance,
     test_codes,
+    test_codes_adopted,
     test_codes_following,
     test_companies,
     test_connection,

@@ -44,7 +44,10 @@ WHO = {
     "affiliate.person.wizard": {MANAGER: {"action_erase"}},
     "affiliate.plan.wizard": {MANAGER: {"action_fetch"}},
     # Editors of the website may, too: they place the form.
-    "affiliate.program": {READER: {"get_form_choices"}},
+    "affiliate.program": {
+        READER: {"get_form_choices"},
+        MANAGER: {"action_renew_codes"},
+    },
     "affiliate.referral": {
         OFFICER: {"track_customer", "track_lead"},
         MANAGER: {

@@ -59,6 +59,7 @@ PUBLIC_METHODS = {
     "affiliate.plan.wizard": {"action_fetch"},
     "affiliate.program": {
         "action_open_form",
+        "action_renew_codes",
         "action_view_affiliates",
         "get_form_choices",
         *VIEWS,
