@@ -355,6 +355,82 @@ class AffiliateCode(models.Model):
                     problem=code.stripe_account_id._problem_text(problem), **before
                 )
 
+    def _withdraw(self):
+        """Delete codes, and switch them off in Stripe before.
+
+        :raise UserError: where that cannot be done now, or customers have used one of
+            them; nothing is deleted then
+        """
+        if len(self.try_lock_for_update()) < len(self):
+            raise UserError(
+                self.env._(
+                    "A tracking code is just being made in Stripe. Please try again in "
+                    "a moment."
+                )
+            )
+        for account, codes in self.grouped("stripe_account_id").items():
+            at_stripe = codes.filtered(lambda code: code._may_be_at_stripe())
+            if at_stripe:
+                account._refuse_elsewhere()
+            try:
+                for code in at_stripe:
+                    code._withdraw_promotions()
+            except StripeProblem as problem:
+                raise UserError(
+                    self.env._(
+                        "The tracking code could not be switched off in Stripe, so "
+                        "nothing was deleted. %(problem)s Try again later, or Archive "
+                        "the affiliate instead.",
+                        problem=account._problem_text(problem),
+                    )
+                ) from problem
+        self.promotion_code_ids = False
+        self.unlink()
+
+    def _may_be_at_stripe(self):
+        """Tell whether customers may be able to use the code, as far as we know."""
+        self.ensure_one()
+        if self.promotion_code_ids.filtered("active"):
+            return True
+        is_made = not self.link_only and self.state != "inactive"
+        return is_made and self.stripe_account_id.state != "draft"
+
+    def _withdraw_promotions(self):
+        """Switch off all that Stripe has of a code, also what we have not heard of."""
+        self.ensure_one()
+        account = self.stripe_account_id
+        if account.state == "draft":
+            raise UserError(
+                self.env._(
+                    "The Stripe account “%(account)s” is disconnected, so %(code)s "
+                    "cannot be switched off in Stripe. Connect it again, or Archive "
+                    "the affiliate instead.",
+                    account=account.name,
+                    code=self.code,
+                )
+            )
+        stripe_api = account._api()
+        ours = [
+            raw
+            for raw in self._active_at_stripe(stripe_api)
+            if (raw.get("metadata") or {}).get(OWNER_KEY) == self.stripe_mark
+        ]
+        if any(raw.get("times_redeemed") for raw in ours):
+            raise UserError(
+                self.env._(
+                    "Customers have used %s. Archive the affiliate instead: its codes "
+                    "are switched off, and everything stays.",
+                    self.code,
+                )
+            )
+        # First, so that what Stripe answers is no news to be told (_follow_stripe).
+        self._note("inactive")
+        for raw in ours:
+            raw = stripe_api.post(
+                api_path("promotion_codes", raw["id"]), {"active": False}
+            )
+            self._mirror(account, "promotion_code", raw)
+
     def _deactivate_promotions(self, promotions):
         self.ensure_one()
         account = self.stripe_account_id

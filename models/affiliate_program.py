@@ -153,7 +153,9 @@ class AffiliateProgram(models.Model):
         "them per affiliate.",
     )
 
-    affiliate_ids = fields.One2many("affiliate.affiliate", "program_id")
+    affiliate_ids = fields.One2many(
+        "affiliate.affiliate", "program_id", context={"active_test": False}
+    )
     affiliate_count = fields.Integer(compute="_compute_counts")
     pending_count = fields.Integer(compute="_compute_counts")
     commission_count = fields.Integer(compute="_compute_counts")
@@ -275,7 +277,7 @@ class AffiliateProgram(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_unused(self):
-        if any(self.mapped("affiliate_count")):
+        if self.affiliate_ids:
             raise UserError(
                 self.env._("A programme with affiliates is archived, not deleted.")
             )
@@ -406,12 +408,18 @@ class AffiliateStripeAccount(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_unused(self):
-        if self.env["affiliate.program"].search_count(
-            [("stripe_account_id", "in", self.ids)], limit=1
-        ):
+        programs = self.env["affiliate.program"].with_context(active_test=False)
+        if programs.search_count([("stripe_account_id", "in", self.ids)], limit=1):
             raise UserError(
                 self.env._(
                     "A programme uses this Stripe account, so its history must stay. "
                     "Disconnect it instead."
+                )
+            )
+        if self.sudo().endpoint_ids:
+            raise UserError(
+                self.env._(
+                    "Disconnect this Stripe account before you delete it: its webhook "
+                    "in Stripe would go on calling this database."
                 )
             )

@@ -12,6 +12,7 @@ from . import (
     test_companies,
     test_connection,
     test_credit_notes,
+    test_deleting,
     test_doors,
     test_endpoints,
     test_engine,

@@ -33,6 +33,7 @@ WHO = {
             "action_activate",
             "action_adopt",
             "action_deactivate",
+            "action_make_main",
             "action_propose_other",
             "action_push",
         },

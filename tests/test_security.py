@@ -44,6 +44,7 @@ PUBLIC_METHODS = {
         "action_activate",
         "action_adopt",
         "action_deactivate",
+        "action_make_main",
         "action_propose_other",
         "action_push",
     },
