@@ -7,6 +7,7 @@ from ..tools.access import needs
 
 # A suspended affiliate keeps his customers; what they earn him waits.
 WORKING_STATES = ("active", "suspended")
+SUSPENDED = "suspended"  # why a code is off: its affiliate is
 APPLICATION = "mail.mail_activity_data_todo"  # what a manager has to decide on
 # What names an affiliate, and must not be lost with it.
 HISTORY = (
@@ -182,7 +183,7 @@ class AffiliateAffiliate(models.Model):
         return self.code_ids.sorted(
             lambda code: (
                 ranks.get(code.state, 1),
-                code != self.main_code_id,
+                code._origin != self.main_code_id._origin,
                 # Those that are just being typed come last.
                 code._origin.id or float("inf"),
             )
@@ -312,6 +313,8 @@ class AffiliateAffiliate(models.Model):
         before = self.filtered(lambda a: a.state in WORKING_STATES)
         if not vals.get("active", True):
             self._check_may_be_archived(vals.get("state"))
+        if vals.get("active"):
+            self._check_is_the_only_one()
         result = super().write(vals)
         changed = self.filtered(lambda a: (a.state in WORKING_STATES) != (a in before))
         if changed:
@@ -328,6 +331,26 @@ class AffiliateAffiliate(models.Model):
                     "working."
                 )
             )
+
+    def _check_is_the_only_one(self):
+        """Refuse a second enrolment of a contact, which a merge of contacts may leave
+        archived."""
+        for affiliate in self.filtered(lambda a: not a.active):
+            if self.search_count(
+                [
+                    ("partner_id", "=", affiliate.partner_id.id),
+                    ("program_id", "=", affiliate.program_id.id),
+                ],
+                limit=1,
+            ):
+                raise UserError(
+                    self.env._(
+                        "%(contact)s is an affiliate of “%(program)s” already. Archive "
+                        "that affiliate before you bring this one back.",
+                        contact=affiliate.partner_id.name,
+                        program=affiliate.program_id.name,
+                    )
+                )
 
     def unlink(self):
         """Delete affiliates of whom nothing would be lost.
@@ -430,7 +453,7 @@ class AffiliateAffiliate(models.Model):
         self.program_id.stripe_account_id._refuse_elsewhere()
         active = self.filtered(lambda a: a.state == "active")
         active.write({"state": "suspended"})
-        active.code_ids._deactivate()
+        active.code_ids._deactivate(SUSPENDED)
         return True
 
     @needs("write", sudo=True)
@@ -438,10 +461,17 @@ class AffiliateAffiliate(models.Model):
         self.program_id.stripe_account_id._refuse_elsewhere()
         suspended = self.filtered(lambda a: a.state == "suspended")
         suspended.write({"state": "active", "active": True})
-        off = suspended.code_ids.filtered(lambda c: c.state == "inactive")
-        off.write({"state": "draft"})
+        off = self.env["affiliate.code"].union(*(a._codes_to_revive() for a in suspended))
+        off._note("draft")
         off._schedule_push()
         return True
+
+    def _codes_to_revive(self):
+        """Return the codes that went off with the affiliate: what somebody had switched
+        off before stays off."""
+        off = self.code_ids.filtered(lambda c: c.state == "inactive")
+        # Of suspensions of old it is not known.
+        return off.filtered(lambda c: c.off_reason == SUSPENDED) or off
 
     @needs("read")
     def action_view_visits(self):

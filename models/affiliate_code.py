@@ -71,12 +71,14 @@ class AffiliateCode(models.Model):
     discount = fields.Char(
         string="Customers save",
         compute="_compute_discount",
+        compute_sudo=True,
         help="What a customer saves who types the code at Stripe's checkout.",
     )
     link = fields.Char(compute="_compute_link")
     is_main = fields.Boolean(
         string="Main code",
         compute="_compute_is_main",
+        compute_sudo=True,
         help="It stands for the affiliate in names, mails, links and statements.",
     )
     sync_error = fields.Char(readonly=True, copy=False)
@@ -111,11 +113,11 @@ class AffiliateCode(models.Model):
     @api.depends_context("lang")
     def _compute_discount(self):
         for code in self:
-            coupon = code.sudo().adopted_id.coupon_id
+            coupon = code.adopted_id.coupon_id
             code.discount = (
                 coupon._get_discount_text()
                 if coupon
-                else code.program_id._get_discount_text()
+                else code.program_id and code.program_id._get_discount_text()
             )
 
     @api.depends("code", "program_id.signup_url", "program_id.link_parameters")

@@ -27,7 +27,7 @@ class AffiliateCode(models.Model):
         help="It was active, and Stripe does not accept it any more. It becomes active "
         "by itself where somebody switches it on in Stripe.",
     )
-    # As people see it who decide what to do: one of stripe_promotions' reasons.
+    # One of stripe_promotions' reasons, or that its affiliate is suspended.
     off_reason = fields.Char(readonly=True, copy=False)
 
     # === WHAT STRIPE SAYS === #

@@ -10,6 +10,7 @@ from ..lib.stripe_objects import KINDS
 from ..lib.stripe_paths import api_path
 from ..lib.stripe_promotions import Terms
 from ..tools.access import needs
+from .affiliate_affiliate import SUSPENDED
 
 # In the metadata of our promotion codes: which row made it, and for whom.
 OWNER_KEY, OWNER_NAME = "odoo_affiliate_code", "odoo_affiliate"
@@ -141,7 +142,7 @@ class AffiliateCode(models.Model):
         for code in waiting:
             locked = code.try_lock_for_update()
             if locked.affiliate_id.state == "suspended":
-                locked._deactivate()
+                locked._deactivate(SUSPENDED)
             else:
                 locked._push()
             if not crons._commit_progress(1):
@@ -234,9 +235,10 @@ class AffiliateCode(models.Model):
 
     def _is_for_new_customers(self):
         """Tell whether Stripe takes the code for a customer's first payment only."""
-        if kept := self.sudo().adopted_id:
-            return Terms.of(kept.data).first_time
-        return self.program_id.first_time_only
+        code = self.sudo()
+        if code.adopted_id:
+            return Terms.of(code.adopted_id.data).first_time
+        return code.program_id.first_time_only
 
     def _reactivated(self, stripe_api, terms):
         """Return a promotion code of ours with these terms, switched on again; None
@@ -338,8 +340,11 @@ class AffiliateCode(models.Model):
         name = self.affiliate_id.partner_id.name or ""
         return {OWNER_KEY: self.stripe_mark, OWNER_NAME: name[:100]}
 
-    def _deactivate(self):
-        """Switch the codes off in Stripe. A problem is shown, the state stays."""
+    def _deactivate(self, reason=False):
+        """Switch the codes off in Stripe. A problem is shown, the state stays.
+
+        :param str reason: kept in ``off_reason``
+        """
         for code in self.sudo().filtered(lambda code: code.state != "inactive"):
             before = {
                 "state": code.state,
@@ -347,7 +352,7 @@ class AffiliateCode(models.Model):
                 "off_reason": code.off_reason,
             }
             # First, so that what Stripe answers is no news to be told (_follow_stripe).
-            code._note("inactive")
+            code._note("inactive", off_reason=reason)
             try:
                 code._deactivate_promotions(code.promotion_code_ids)
             except StripeProblem as problem:
