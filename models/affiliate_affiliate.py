@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
+from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
+
 from ..lib import codes
 from ..tools.access import needs
 
@@ -361,8 +363,9 @@ class AffiliateAffiliate(models.Model):
             is deleted then
         """
         self.check_access("unlink")
-        self._refuse_with_history()
-        self.code_ids.sudo()._withdraw()
+        if not self.env.context.get(MODULE_UNINSTALL_FLAG):
+            self._refuse_with_history()
+            self.code_ids.sudo()._withdraw()
         return super().unlink()
 
     def _refuse_with_history(self):
@@ -399,23 +402,24 @@ class AffiliateAffiliate(models.Model):
         self, commissions, settlements, referrals, flags, moves, clicks, recruited
     ):
         """Return how many there are, in the order of ``HISTORY``."""
-        _ = self.env._
         return (
-            _("1 commission")
+            self.env._("1 commission")
             if commissions == 1
-            else _("%s commissions", commissions),
-            _("1 settlement")
+            else self.env._("%s commissions", commissions),
+            self.env._("1 settlement")
             if settlements == 1
-            else _("%s settlements", settlements),
-            _("1 customer or lead")
+            else self.env._("%s settlements", settlements),
+            self.env._("1 customer or lead")
             if referrals == 1
-            else _("%s customers and leads", referrals),
-            _("1 doubt") if flags == 1 else _("%s doubts", flags),
-            _("1 moved customer") if moves == 1 else _("%s moved customers", moves),
-            _("1 visit") if clicks == 1 else _("%s visits", clicks),
-            _("1 recruited affiliate")
+            else self.env._("%s customers and leads", referrals),
+            self.env._("1 doubt") if flags == 1 else self.env._("%s doubts", flags),
+            self.env._("1 moved customer")
+            if moves == 1
+            else self.env._("%s moved customers", moves),
+            self.env._("1 visit") if clicks == 1 else self.env._("%s visits", clicks),
+            self.env._("1 recruited affiliate")
             if recruited == 1
-            else _("%s recruited affiliates", recruited),
+            else self.env._("%s recruited affiliates", recruited),
         )
 
     # === ACTION METHODS === #
@@ -461,7 +465,9 @@ class AffiliateAffiliate(models.Model):
         self.program_id.stripe_account_id._refuse_elsewhere()
         suspended = self.filtered(lambda a: a.state == "suspended")
         suspended.write({"state": "active", "active": True})
-        off = self.env["affiliate.code"].union(*(a._codes_to_revive() for a in suspended))
+        off = self.env["affiliate.code"].union(
+            *(a._codes_to_revive() for a in suspended)
+        )
         off._note("draft")
         off._schedule_push()
         return True

@@ -128,9 +128,7 @@ class AffiliateCode(models.Model):
                 url, {code.program_id._link_parameters()[0]: code.code}
             )
 
-    @api.depends(
-        "state", "affiliate_id.main_code_id", "affiliate_id.code_ids.state"
-    )
+    @api.depends("state", "affiliate_id.main_code_id", "affiliate_id.code_ids.state")
     def _compute_is_main(self):
         for code in self:
             code.is_main = code.affiliate_id and code == code.affiliate_id._main_code()
@@ -290,7 +288,9 @@ class AffiliateCode(models.Model):
         """Have the code stand for its affiliate, as long as it works."""
         self.ensure_one()
         if self.state == "inactive":
-            raise UserError(self.env._("Activate the code before you make it the main."))
+            raise UserError(
+                self.env._("Activate the code before you make it the main.")
+            )
         self.affiliate_id.main_code_id = self
         return True
 

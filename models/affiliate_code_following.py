@@ -192,7 +192,8 @@ class AffiliateCode(models.Model):
     def _tell_of(self, record, codes, account):
         """Have one activity on a record about ``codes``, none where there are none."""
         lines = [
-            Markup("%s: %s") % (code.code, code.sync_error) for code in codes[:MOST_TOLD]
+            Markup("%s: %s") % (code.code, code.sync_error)
+            for code in codes[:MOST_TOLD]
         ]
         if len(codes) > MOST_TOLD:
             lines.append(self.env._("And %s more.", len(codes) - MOST_TOLD))

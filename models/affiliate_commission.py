@@ -71,7 +71,7 @@ class AffiliateCommission(models.Model):
         index="btree_not_null",
         ondelete="restrict",
         check_company=True,
-        help="The code by which the customer came: typed at the checkout, or in a link.",
+        help="The code by which the customer came: typed at checkout, or in a link.",
     )
     program_id = fields.Many2one(
         "affiliate.program",

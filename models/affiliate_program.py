@@ -361,7 +361,7 @@ class AffiliateProgram(models.Model):
         return raw["id"]
 
     def _find_or_make_coupon(self, stripe_api, coupon_id, terms, idempotency_key):
-        """Return the coupon of an id (a dict), made with these parameters if need be."""
+        """Return the coupon of an id (a dict), made with these terms if need be."""
         try:
             return stripe_api.get(api_path("coupons", coupon_id))
         except StripeProblem as problem:

@@ -41,9 +41,7 @@ class AffiliateStripeSync(models.AbstractModel):
         return search.get_results()
 
     @api.model
-    def _next_jobs(
-        self, account, readings, search, with_lookups=True, with_used=False
-    ):
+    def _next_jobs(self, account, readings, search, with_lookups=True, with_used=False):
         """Return what ``readings`` lead to and is neither mirrored nor read yet.
 
         :param readings: ``[(Reading, the target that led to it)]``

@@ -94,7 +94,10 @@ class TestAdoptedCodesKeepTheirTerms(CodesCase):
         self.assert_kept(code)
         own = self.approve(self.program, "Uma Iyer")
         self.run_cron()
-        self.assertEqual(self.double.get("coupon", self.program.coupon_id.stripe_id)["percent_off"], 20)
+        self.assertEqual(
+            self.double.get("coupon", self.program.coupon_id.stripe_id)["percent_off"],
+            20,
+        )
         self.assertEqual(own.code_ids.state, "synced")
 
     def test_no_discount_in_the_program_any_more(self):

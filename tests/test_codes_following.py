@@ -227,7 +227,9 @@ class TestCodesFollowStripe(CodesCase):
             delivery.drop()
         uma = self.approve(self.program, "Uma Iyer")
         self.push(uma)
-        self.assertEqual((uma.code_ids.state, uma.code_ids.sync_error), ("synced", False))
+        self.assertEqual(
+            (uma.code_ids.state, uma.code_ids.sync_error), ("synced", False)
+        )
         self.shop.buy(self.shop.price(1000), "new@example.com", code=uma.code)
 
     # --- one message, one button -----------------------------------------------------

@@ -121,8 +121,8 @@ class TestMainCode(CodesCase):
     def triggers(self):
         self.env.flush_all()
         cron = self.env.ref("affiliate_stripe.ir_cron_codes").sudo()
-        return self.env["ir.cron.trigger"].sudo().search_count(
-            [("cron_id", "=", cron.id)]
+        return (
+            self.env["ir.cron.trigger"].sudo().search_count([("cron_id", "=", cron.id)])
         )
 
     def test_a_code_added_by_hand_is_made_at_once(self):

@@ -261,7 +261,9 @@ class TestDeletingAffiliates(CodesCase):
         self.assertEqual(self.active(), [])
         # A customer of an archived affiliate stays his.
         sale = self.rows().invoice_id
-        self.shop.post("refunds", charge=self.double.all("charge")[0]["id"], amount=4500)
+        self.shop.post(
+            "refunds", charge=self.double.all("charge")[0]["id"], amount=4500
+        )
         self.deliver()
         self.assertEqual(self.total(), 13.50)
         self.assertTrue(sale)

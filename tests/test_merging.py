@@ -56,7 +56,10 @@ class TestMergingContacts(CodesCase):
         self.shop.buy(self.shop.price(10000), "jane@example.com", code=code)
         self.deliver()
         self.env["res.partner.bank"].sudo().create(
-            {"acc_number": "DE02120300000000202051", "partner_id": self.uma.partner_id.id}
+            {
+                "acc_number": "DE02120300000000202051",
+                "partner_id": self.uma.partner_id.id,
+            }
         )
         self.uma.action_archive()
         self.merge(self.drona, self.uma)
@@ -110,8 +113,10 @@ class TestMergingContacts(CodesCase):
 
     def test_a_contact_of_another_company(self):
         other = self.env["res.company"].sudo().create({"name": "Other Inc"})
-        target = self.env["res.partner"].sudo().create(
-            {"name": "Uma Iyer", "company_id": other.id}
+        target = (
+            self.env["res.partner"]
+            .sudo()
+            .create({"name": "Uma Iyer", "company_id": other.id})
         )
         wizard = self.env["base.partner.merge.automatic.wizard"].sudo().create({})
         ids = (self.uma.partner_id | target).ids

@@ -46,6 +46,8 @@ class BasePartnerMerge(models.TransientModel):
                     "into a contact that belongs to no company.",
                     contact=dst_partner.display_name,
                     company=dst_partner.company_id.name,
-                    others=", ".join((companies - dst_partner.company_id).mapped("name")),
+                    others=", ".join(
+                        (companies - dst_partner.company_id).mapped("name")
+                    ),
                 )
             )
