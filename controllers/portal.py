@@ -123,7 +123,7 @@ class AffiliatePortal(CustomerPortal):
             affiliate = self._document_check_access("affiliate.affiliate", affiliate_id)
         except (AccessError, MissingError):
             return request.redirect("/my")
-        codes = affiliate.code_ids.filtered(lambda c: c.state != "inactive")
+        codes = affiliate._codes_in_order().filtered(lambda c: c.state != "inactive")
         if not codes or not affiliate.link:
             return request.redirect(affiliate.access_url)
         chosen = codes.filtered(lambda c: c.code == code) or codes[0]

@@ -77,7 +77,11 @@ def _promotion_code(raw):
         "coupon_ref": ref(coupon),
         "times_redeemed": raw.get("times_redeemed") or 0,
     }
-    return Reading([new_row("promotion_code", raw, values)])
+    return Reading(
+        [new_row("promotion_code", raw, values)],
+        # It works no longer than its coupon does.
+        needs=needed(("coupon", values["coupon_ref"])),
+    )
 
 
 def _customer(raw):
@@ -293,7 +297,15 @@ _DEFINED = (
         # Without "active" the list leaves out those that were archived.
         filters=({"active": True}, {"active": False}),
     ),
-    Kind("coupon", "affiliate.stripe.coupon", "/v1/coupons", _coupon, "Coupons"),
+    Kind(
+        "coupon",
+        "affiliate.stripe.coupon",
+        "/v1/coupons",
+        _coupon,
+        "Coupons",
+        # All that another coupon needs in order to give the same discount.
+        expand=("applies_to", "currency_options"),
+    ),
     Kind(
         "promotion_code",
         "affiliate.stripe.promotion.code",

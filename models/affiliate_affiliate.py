@@ -2,11 +2,25 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
+from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
+
+from ..lib import codes
 from ..tools.access import needs
 
 # A suspended affiliate keeps his customers; what they earn him waits.
 WORKING_STATES = ("active", "suspended")
+SUSPENDED = "suspended"  # why a code is off: its affiliate is
 APPLICATION = "mail.mail_activity_data_todo"  # what a manager has to decide on
+# What names an affiliate, and must not be lost with it.
+HISTORY = (
+    ("affiliate.commission", "affiliate_id"),
+    ("affiliate.settlement", "affiliate_id"),
+    ("affiliate.referral", "affiliate_id"),
+    ("affiliate.referral.flag", "affiliate_id"),
+    ("affiliate.referral.move", "affiliate_id"),
+    ("affiliate.click", "affiliate_id"),
+    ("affiliate.affiliate", "parent_id"),
+)
 
 
 class AffiliateAffiliate(models.Model):
@@ -46,6 +60,11 @@ class AffiliateAffiliate(models.Model):
     company_id = fields.Many2one(
         related="program_id.company_id", store=True, index=True
     )
+    active = fields.Boolean(
+        default=True,
+        copy=False,
+        help="Archived affiliates are hidden from lists; their history stays.",
+    )
     state = fields.Selection(
         [
             ("pending", "To approve"),
@@ -63,6 +82,7 @@ class AffiliateAffiliate(models.Model):
         "affiliate.affiliate",
         string="Recruited by",
         index="btree_not_null",
+        ondelete="restrict",
         check_company=True,
         groups="base.group_user",
     )
@@ -92,10 +112,18 @@ class AffiliateAffiliate(models.Model):
     )
     # Whoever knows it may read the page without a login.
     access_token = fields.Char(readonly=True)
+    main_code_id = fields.Many2one(
+        "affiliate.code",
+        string="Chosen main code",
+        readonly=True,
+        copy=False,
+        check_company=True,
+        help="The code that a manager has chosen to stand for the affiliate.",
+    )
     code = fields.Char(
         string="Tracking code",
         compute="_compute_code",
-        help="The current tracking code.",
+        help="The main code: the chosen one while it works, else the first that works.",
     )
     link = fields.Char(compute="_compute_code", string="Tracking link")
     referral_ids = fields.One2many("affiliate.referral", "affiliate_id")
@@ -120,26 +148,48 @@ class AffiliateAffiliate(models.Model):
         help="Commissions are in the currency of the payment; nothing is converted.",
     )
 
+    # An archived one is history: after contacts were merged, one of them may have two.
     _partner_program_uniq = models.UniqueIndex(
-        "(partner_id, program_id)",
-        "This partner is already an affiliate of the programme.",
+        "(partner_id, program_id) WHERE active",
+        "This contact is an affiliate of the program already.",
     )
 
     # === COMPUTE METHODS === #
 
-    @api.depends("partner_id.name", "code_ids.code", "code_ids.state")
+    @api.depends("partner_id.name", "code_ids.code", "code_ids.state", "main_code_id")
     def _compute_display_name(self):
         for affiliate in self:
             name = affiliate.partner_id.name or ""
             code = affiliate.code
             affiliate.display_name = f"{name} ({code})" if code else name
 
-    @api.depends("code_ids.code", "code_ids.state", "program_id.signup_url")
+    @api.depends(
+        "code_ids.code", "code_ids.state", "main_code_id", "program_id.signup_url"
+    )
     def _compute_code(self):
         for affiliate in self:
-            code = affiliate.code_ids.filtered(lambda c: c.state != "inactive")[:1]
+            code = affiliate._main_code()
             affiliate.code = code.code
             affiliate.link = code.link
+
+    def _main_code(self):
+        """Return the code that stands for the affiliate, in names, mails, links and
+        statements: one that works, of these the chosen one, else the first. A code that
+        is being made, or has a problem, is better than none."""
+        self.ensure_one()
+        return self._codes_in_order().filtered(lambda c: c.state != "inactive")[:1]
+
+    def _codes_in_order(self):
+        """Return all codes, the main one first."""
+        ranks = {"synced": 0, "inactive": 2}
+        return self.code_ids.sorted(
+            lambda code: (
+                ranks.get(code.state, 1),
+                code._origin != self.main_code_id._origin,
+                # Those that are just being typed come last.
+                code._origin.id or float("inf"),
+            )
+        )
 
     def _compute_counts(self):
         referrals = {
@@ -225,6 +275,27 @@ class AffiliateAffiliate(models.Model):
             affiliate.access_url = f"/my/affiliate/{affiliate.id}"
         return result
 
+    @api.onchange("wished_code")
+    def _onchange_wished_code(self):
+        typed = (self.wished_code or "").strip()
+        self.wished_code = codes.normalise(typed) or typed
+        return self.env["affiliate.code"]._typed_warning(typed, self.wished_code)
+
+    def _get_wish_note(self):
+        """Return what became of a wished code that could not be one as it was typed,
+        or False."""
+        self.ensure_one()
+        typed = (self.wished_code or "").strip()
+        code = codes.normalise(typed)
+        if typed.upper() == code or code not in self.code_ids.mapped("code"):
+            return False
+        return self.env._(
+            "You asked for “%(typed)s”. Codes have letters, digits and hyphens only, "
+            "so yours is %(code)s.",
+            typed=typed,
+            code=code,
+        )
+
     # === CRUD METHODS === #
 
     def write(self, vals):
@@ -242,6 +313,10 @@ class AffiliateAffiliate(models.Model):
                     )
                 )
         before = self.filtered(lambda a: a.state in WORKING_STATES)
+        if not vals.get("active", True):
+            self._check_may_be_archived(vals.get("state"))
+        if vals.get("active"):
+            self._check_is_the_only_one()
         result = super().write(vals)
         changed = self.filtered(lambda a: (a.state in WORKING_STATES) != (a in before))
         if changed:
@@ -249,14 +324,118 @@ class AffiliateAffiliate(models.Model):
             changed.referral_ids.sudo()._refresh_people()
         return result
 
+    def _check_may_be_archived(self, state=None):
+        if any((state or a.state) not in ("suspended", "rejected") for a in self):
+            raise UserError(
+                self.env._(
+                    "Only affiliates who are suspended or rejected can be archived: "
+                    "nobody would see the others any more, and their codes would go on "
+                    "working."
+                )
+            )
+
+    def _check_is_the_only_one(self):
+        """Refuse a second enrolment of a contact, which a merge of contacts may leave
+        archived."""
+        for affiliate in self.filtered(lambda a: not a.active):
+            if self.search_count(
+                [
+                    ("partner_id", "=", affiliate.partner_id.id),
+                    ("program_id", "=", affiliate.program_id.id),
+                ],
+                limit=1,
+            ):
+                raise UserError(
+                    self.env._(
+                        "%(contact)s is an affiliate of “%(program)s” already. Archive "
+                        "that affiliate before you bring this one back.",
+                        contact=affiliate.partner_id.name,
+                        program=affiliate.program_id.name,
+                    )
+                )
+
+    def unlink(self):
+        """Delete affiliates of whom nothing would be lost.
+
+        Their codes are switched off in Stripe first: nobody could do that later.
+
+        :raise UserError: where there is a history, or Stripe cannot be reached; nothing
+            is deleted then
+        """
+        self.check_access("unlink")
+        if not self.env.context.get(MODULE_UNINSTALL_FLAG):
+            self._refuse_with_history()
+            self.code_ids.sudo()._withdraw()
+        return super().unlink()
+
+    def _refuse_with_history(self):
+        history = {
+            (model, name): dict(
+                self.env[model]
+                .sudo()
+                .with_context(active_test=False)
+                ._read_group([(name, "in", self.ids)], [name], ["__count"])
+            )
+            for model, name in HISTORY
+        }
+        for affiliate in self:
+            counts = [found.get(affiliate, 0) for found in history.values()]
+            told = [
+                text
+                for text, count in zip(
+                    affiliate._history_texts(*counts), counts, strict=True
+                )
+                if count
+            ]
+            if told:
+                raise UserError(
+                    self.env._(
+                        "%(affiliate)s cannot be deleted, because this would be lost: "
+                        "%(history)s. Archive the affiliate instead: its codes are "
+                        "switched off, and everything stays.",
+                        affiliate=affiliate.display_name,
+                        history=", ".join(told),
+                    )
+                )
+
+    def _history_texts(
+        self, commissions, settlements, referrals, flags, moves, clicks, recruited
+    ):
+        """Return how many there are, in the order of ``HISTORY``."""
+        return (
+            self.env._("1 commission")
+            if commissions == 1
+            else self.env._("%s commissions", commissions),
+            self.env._("1 settlement")
+            if settlements == 1
+            else self.env._("%s settlements", settlements),
+            self.env._("1 customer or lead")
+            if referrals == 1
+            else self.env._("%s customers and leads", referrals),
+            self.env._("1 doubt") if flags == 1 else self.env._("%s doubts", flags),
+            self.env._("1 moved customer")
+            if moves == 1
+            else self.env._("%s moved customers", moves),
+            self.env._("1 visit") if clicks == 1 else self.env._("%s visits", clicks),
+            self.env._("1 recruited affiliate")
+            if recruited == 1
+            else self.env._("%s recruited affiliates", recruited),
+        )
+
     # === ACTION METHODS === #
+
+    @needs("write")
+    def action_archive(self):
+        """Hide affiliates; whoever is active is suspended first."""
+        self.action_suspend()
+        return super().action_archive()
 
     @needs("write", sudo=True)
     def action_approve(self):
         """Accept: portal access and a tracking code, in Stripe too."""
         self.program_id.stripe_account_id._refuse_elsewhere()
         for affiliate in self.filtered(lambda a: a.state in ("pending", "rejected")):
-            affiliate.state = "active"
+            affiliate.write({"state": "active", "active": True})
             affiliate._grant_portal()
             if not affiliate.code_ids:
                 affiliate._make_code()
@@ -278,18 +457,27 @@ class AffiliateAffiliate(models.Model):
         self.program_id.stripe_account_id._refuse_elsewhere()
         active = self.filtered(lambda a: a.state == "active")
         active.write({"state": "suspended"})
-        active.code_ids._deactivate()
+        active.code_ids._deactivate(SUSPENDED)
         return True
 
     @needs("write", sudo=True)
     def action_reactivate(self):
         self.program_id.stripe_account_id._refuse_elsewhere()
         suspended = self.filtered(lambda a: a.state == "suspended")
-        suspended.write({"state": "active"})
-        codes = suspended.code_ids.filtered(lambda c: c.state == "inactive")
-        codes.write({"state": "draft"})
-        codes._schedule_push()
+        suspended.write({"state": "active", "active": True})
+        off = self.env["affiliate.code"].union(
+            *(a._codes_to_revive() for a in suspended)
+        )
+        off._note("draft")
+        off._schedule_push()
         return True
+
+    def _codes_to_revive(self):
+        """Return the codes that went off with the affiliate: what somebody had switched
+        off before stays off."""
+        off = self.code_ids.filtered(lambda c: c.state == "inactive")
+        # Of suspensions of old it is not known.
+        return off.filtered(lambda c: c.off_reason == SUSPENDED) or off
 
     @needs("read")
     def action_view_visits(self):
@@ -334,7 +522,7 @@ class AffiliateAffiliate(models.Model):
         """
         self.ensure_one()
         rejected = format_date(self.env, self.rejected_at)
-        self.write({**values, "state": "pending"})
+        self.write({**values, "state": "pending", "active": True})
         self.message_post(
             body=self.env._("Applied again, after the rejection of %s.", rejected)
         )

@@ -61,7 +61,8 @@ class AffiliateApplication(models.Model):
         string="Signed in as",
         readonly=True,
         index="btree_not_null",
-        ondelete="cascade",
+        # Without the login, a mail has to prove the address.
+        ondelete="set null",
         help="The applicant was signed in with this address, so no mail had to prove "
         "that it is theirs.",
     )
@@ -365,11 +366,13 @@ class AffiliateApplication(models.Model):
 
     def _find_affiliate(self):
         """Return what the owner of the mailbox is in the program already."""
-        return self.env["affiliate.affiliate"].search(
+        affiliates = self.env["affiliate.affiliate"].with_context(active_test=False)
+        return affiliates.search(
             [
                 ("partner_id", "in", self._find_partners().ids),
                 ("program_id", "=", self.program_id.id),
             ],
+            order="active desc, id desc",
             limit=1,
         )
 

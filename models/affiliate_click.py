@@ -87,13 +87,13 @@ class AffiliateClick(models.Model):
 
     visitor = fields.Char(required=True, readonly=True)
     code_id = fields.Many2one(
-        "affiliate.code", required=True, readonly=True, ondelete="cascade"
+        "affiliate.code", required=True, readonly=True, ondelete="restrict"
     )
     affiliate_id = fields.Many2one(
-        "affiliate.affiliate", required=True, readonly=True, ondelete="cascade"
+        "affiliate.affiliate", required=True, readonly=True, ondelete="restrict"
     )
     program_id = fields.Many2one(
-        "affiliate.program", required=True, readonly=True, ondelete="cascade"
+        "affiliate.program", required=True, readonly=True, ondelete="restrict"
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True)
     date = fields.Datetime(required=True, readonly=True)

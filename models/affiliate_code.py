@@ -20,7 +20,7 @@ class AffiliateCode(models.Model):
         "affiliate.affiliate",
         required=True,
         index=True,
-        ondelete="cascade",
+        ondelete="restrict",
         check_company=True,
     )
     program_id = fields.Many2one(
@@ -68,7 +68,19 @@ class AffiliateCode(models.Model):
         help="The programme has no customer discount, so there is nothing to type at "
         "Stripe's checkout: the code works in links.",
     )
+    discount = fields.Char(
+        string="Customers save",
+        compute="_compute_discount",
+        compute_sudo=True,
+        help="What a customer saves who types the code at Stripe's checkout.",
+    )
     link = fields.Char(compute="_compute_link")
+    is_main = fields.Boolean(
+        string="Main code",
+        compute="_compute_is_main",
+        compute_sudo=True,
+        help="It stands for the affiliate in names, mails, links and statements.",
+    )
     sync_error = fields.Char(readonly=True, copy=False)
     foreign_promotion_id = fields.Char(
         readonly=True,
@@ -84,10 +96,29 @@ class AffiliateCode(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("program_id.discount_type")
+    @api.depends("program_id.discount_type", "adopted_id")
     def _compute_link_only(self):
         for code in self:
-            code.link_only = code.program_id.discount_type == "none"
+            code.link_only = (
+                code.program_id.discount_type == "none" and not code.adopted_id
+            )
+
+    @api.depends(
+        "adopted_id",
+        "program_id.discount_type",
+        "program_id.discount_value",
+        "program_id.discount_duration",
+        "program_id.discount_months",
+    )
+    @api.depends_context("lang")
+    def _compute_discount(self):
+        for code in self:
+            coupon = code.adopted_id.coupon_id
+            code.discount = (
+                coupon._get_discount_text()
+                if coupon
+                else code.program_id and code.program_id._get_discount_text()
+            )
 
     @api.depends("code", "program_id.signup_url", "program_id.link_parameters")
     def _compute_link(self):
@@ -96,6 +127,39 @@ class AffiliateCode(models.Model):
             code.link = url and visits.with_parameters(
                 url, {code.program_id._link_parameters()[0]: code.code}
             )
+
+    @api.depends("state", "affiliate_id.main_code_id", "affiliate_id.code_ids.state")
+    def _compute_is_main(self):
+        for code in self:
+            code.is_main = code.affiliate_id and code == code.affiliate_id._main_code()
+
+    @api.onchange("code")
+    def _onchange_code(self):
+        """Say what becomes of a text that cannot be a code as it was typed."""
+        typed = (self.code or "").strip()
+        self.code = codes.normalise(typed) or typed
+        return self._typed_warning(typed, self.code)
+
+    @api.model
+    def _typed_warning(self, typed, code):
+        """Return the notification that a code was not typed as it is, or None.
+
+        Small letters are the same to everybody, and need no word.
+        """
+        if not typed or typed.upper() == code:
+            return None
+        return {
+            "warning": {
+                "title": self.env._("The code is %s", code),
+                "message": self.env._(
+                    "“%(typed)s” became “%(code)s”: codes have letters A-Z, digits and "
+                    "hyphens only.",
+                    typed=typed,
+                    code=code,
+                ),
+                "type": "notification",
+            }
+        }
 
     # === CONSTRAINT METHODS === #
 
@@ -117,7 +181,11 @@ class AffiliateCode(models.Model):
     def create(self, vals_list):
         for vals in vals_list:
             vals["code"] = codes.normalise(vals.get("code"))
-        return super().create(vals_list)
+        created = super().create(vals_list)
+        if any(code.affiliate_id.state == "active" for code in created):
+            # At once, as at approval.
+            created._schedule_push()
+        return created
 
     def write(self, vals):
         owner = vals.get("affiliate_id")
@@ -137,6 +205,14 @@ class AffiliateCode(models.Model):
                         "it; both will count."
                     )
                 )
+            changed = self.filtered(lambda code: code.code != vals["code"])
+            result = super().write(vals)
+            # Another text is another chance.
+            again = changed.sudo().filtered(lambda c: c.state in ("draft", "error"))
+            if again:
+                again._note("draft")
+                again._schedule_push()
+            return result
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
@@ -148,6 +224,24 @@ class AffiliateCode(models.Model):
                     "Deactivate it instead."
                 )
             )
+        if self._used():
+            raise UserError(
+                self.env._(
+                    "The code has brought visitors or customers. Deactivate it instead."
+                )
+            )
+
+    def _used(self):
+        """Return the codes that have brought somebody here."""
+        used = self.browse()
+        for model in ("affiliate.click", "affiliate.referral", "affiliate.commission"):
+            groups = (
+                self.env[model]
+                .sudo()
+                ._read_group([("code_id", "in", self.ids)], ["code_id"])
+            )
+            used |= self.browse([code.id for (code,) in groups])
+        return used
 
     # === ACTION METHODS === #
 
@@ -155,6 +249,7 @@ class AffiliateCode(models.Model):
     def action_push(self):
         """Try again to make the code in Stripe, now."""
         self.stripe_account_id._refuse_elsewhere()
+        self._refuse_unless_active()
         self.filtered(lambda code: code.state == "error").state = "draft"
         self._push()
         return True
@@ -165,7 +260,7 @@ class AffiliateCode(models.Model):
         self.stripe_account_id._refuse_elsewhere()
         for code in self.filtered(lambda code: code.state == "error"):
             affiliate = code.affiliate_id
-            if not code.promotion_code_ids:
+            if not (code.promotion_code_ids or code._used()):
                 code.unlink()
             affiliate.wished_code = False
             self._create_for(affiliate)
@@ -183,9 +278,35 @@ class AffiliateCode(models.Model):
     @needs("write", sudo=True)
     def action_activate(self):
         self.stripe_account_id._refuse_elsewhere()
+        self._refuse_unless_active()
         self.write({"state": "draft"})
         self._push()
         return True
+
+    @needs("write", sudo=True)
+    def action_make_main(self):
+        """Have the code stand for its affiliate, as long as it works."""
+        self.ensure_one()
+        if self.state == "inactive":
+            raise UserError(
+                self.env._("Activate the code before you make it the main.")
+            )
+        self.affiliate_id.main_code_id = self
+        return True
+
+    def _refuse_unless_active(self):
+        """Codes of those who do not take part work nowhere.
+
+        :raise UserError: with what to do first
+        """
+        if others := self.affiliate_id.filtered(lambda a: a.state != "active"):
+            raise UserError(
+                self.env._(
+                    "%s does not take part now. Approve or reactivate the affiliate "
+                    "first; that makes the codes, too.",
+                    ", ".join(others.mapped("display_name")),
+                )
+            )
 
     # === CREATION === #
 

@@ -1,4 +1,5 @@
 import time
+from datetime import datetime, timezone
 
 from markupsafe import Markup
 
@@ -6,8 +7,12 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..lib import stripe_promotions
+from ..tools.access import needs
 from ..tools.people import keep_warning
 from .affiliate_code_promotion import OWNER_KEY
+
+# Codes that are named in one message.
+MOST_TOLD = 10
 
 
 class AffiliateCode(models.Model):
@@ -22,6 +27,8 @@ class AffiliateCode(models.Model):
         help="It was active, and Stripe does not accept it any more. It becomes active "
         "by itself where somebody switches it on in Stripe.",
     )
+    # One of stripe_promotions' reasons, or that its affiliate is suspended.
+    off_reason = fields.Char(readonly=True, copy=False)
 
     # === WHAT STRIPE SAYS === #
 
@@ -110,7 +117,42 @@ class AffiliateCode(models.Model):
             elif reason and (was_off or code.state == "synced"):
                 text = self._off_text(reason)
                 if code.sync_error != text:
-                    code._note("error", problem=text, is_off_at_stripe=True)
+                    code._note(
+                        "error",
+                        problem=text,
+                        is_off_at_stripe=True,
+                        off_reason=reason,
+                    )
+        self._look_again_at_their_end()
+
+    def _look_again_at_their_end(self):
+        """Have the scheduled action look at these codes when they end by themselves:
+        no event tells of it."""
+        coupons, now = self._coupons(), int(time.time())
+        ends = {
+            stripe_promotions.ends_at(
+                promotion.data or {},
+                coupons.get((promotion.account_id, promotion.coupon_ref)),
+            )
+            for code in self
+            if code.state == "synced"
+            for promotion in code.promotion_code_ids
+            if promotion.active
+        }
+        moments = {
+            datetime.fromtimestamp(end, timezone.utc).replace(tzinfo=None)
+            for end in ends
+            if end and end > now
+        }
+        if not moments:
+            return
+        cron = self.env.ref("affiliate_stripe.ir_cron_codes").sudo()
+        waiting = self.env["ir.cron.trigger"].sudo()
+        waiting = waiting.search(
+            [("cron_id", "=", cron.id), ("call_at", "in", list(moments))]
+        )
+        if new := moments - set(waiting.mapped("call_at")):
+            cron._trigger(list(new))
 
     def _note(self, state, problem=False, **values):
         """Write the state of codes, and what goes with it."""
@@ -121,25 +163,47 @@ class AffiliateCode(models.Model):
                 "sync_error": problem,
                 "foreign_promotion_id": False,
                 "is_off_at_stripe": False,
+                "off_reason": False,
                 **values,
             }
         )
         (told | self.filtered("is_off_at_stripe"))._tell_managers()
 
     def _tell_managers(self):
-        """Have one activity on an affiliate while codes of his are off in Stripe."""
-        summary = self.env._("Tracking code is off in Stripe")
-        for affiliate in self.affiliate_id.sudo():
-            off = affiliate.code_ids.filtered("is_off_at_stripe")
-            keep_warning(
-                affiliate,
-                summary,
-                Markup("<br/>").join(
-                    Markup("%s: %s") % (code.code, code.sync_error) for code in off
-                ),
-                affiliate.program_id.stripe_account_id._manager,
-                self.env._("This is solved."),
+        """Have one activity while codes are off in Stripe: on the affiliate, or on the
+        program where its discount is gone, which all of its codes share."""
+        for program, codes in self.sudo().grouped("program_id").items():
+            off = self.sudo().search(
+                [("program_id", "=", program.id), ("is_off_at_stripe", "=", True)]
             )
+            shared = off.filtered(lambda code: code._lost_shared_discount())
+            account = program.stripe_account_id
+            self._tell_of(program, shared, account)
+            for affiliate in codes.affiliate_id:
+                own = (off - shared).filtered(
+                    lambda code, affiliate=affiliate: code.affiliate_id == affiliate
+                )
+                self._tell_of(affiliate, own, account)
+
+    def _lost_shared_discount(self):
+        return self.off_reason == stripe_promotions.COUPON and not self.adopted_id
+
+    @api.model
+    def _tell_of(self, record, codes, account):
+        """Have one activity on a record about ``codes``, none where there are none."""
+        lines = [
+            Markup("%s: %s") % (code.code, code.sync_error)
+            for code in codes[:MOST_TOLD]
+        ]
+        if len(codes) > MOST_TOLD:
+            lines.append(self.env._("And %s more.", len(codes) - MOST_TOLD))
+        keep_warning(
+            record,
+            self.env._("Tracking code is off in Stripe"),
+            Markup("<br/>").join(lines),
+            account._manager,
+            self.env._("This is solved."),
+        )
 
     @api.model
     def _follow_promotions(self, account, domain):
@@ -207,6 +271,8 @@ class AffiliateCode(models.Model):
                            NOT promotion.active OR coupon.active IS FALSE
                            OR (promotion.data->>'expires_at')::bigint <= %(now)s
                            OR (coupon.data->>'redeem_by')::bigint <= %(now)s
+                           OR (coupon.data->>'max_redemptions')::bigint
+                              <= (coupon.data->>'times_redeemed')::bigint
                            OR (promotion.data->>'max_redemptions')::bigint
                               <= promotion.times_redeemed))""",
                 now=int(time.time()),
@@ -214,6 +280,39 @@ class AffiliateCode(models.Model):
         )
         codes = self.browse(code_id for (code_id,) in found)
         codes.try_lock_for_update()._follow_stripe()
+
+
+class AffiliateProgram(models.Model):
+    """The discount of a program is behind all of its codes, but those taken over."""
+
+    _inherit = "affiliate.program"
+
+    codes_off_count = fields.Integer(compute="_compute_codes_off_count")
+
+    def _compute_codes_off_count(self):
+        groups = self.env["affiliate.code"]._read_group(
+            [("program_id", "in", self.ids), ("is_off_at_stripe", "=", True)],
+            ["program_id"],
+            ["__count"],
+        )
+        counts = {program.id: count for program, count in groups}
+        for program in self:
+            program.codes_off_count = counts.get(program.id, 0)
+
+    @needs("write", sudo=True)
+    def action_renew_codes(self):
+        """Have all codes that are off in Stripe made to work again, soon."""
+        self.stripe_account_id._refuse_elsewhere()
+        codes = self.env["affiliate.code"].search(
+            [
+                ("program_id", "in", self.ids),
+                ("is_off_at_stripe", "=", True),
+                ("affiliate_id.state", "=", "active"),
+            ]
+        )
+        codes.write({"state": "draft"})
+        codes._schedule_push()
+        return True
 
 
 class AffiliateStripePromotionCode(models.Model):
@@ -232,6 +331,20 @@ class AffiliateStripePromotionCode(models.Model):
         done = super()._archive_missing(account, stripe_ids, synced_at)
         self._tell_codes(account, stripe_ids)
         return done
+
+    @api.model
+    def _changed_by_use(self, account, stripe_ids):
+        """Those that end after so many uses: no event need tell that one was used."""
+        counted = self.with_context(active_test=False).search(
+            [("account_id", "=", account.id), ("stripe_id", "in", list(stripe_ids))]
+        )
+        return {
+            promotion.stripe_id
+            for promotion in counted
+            if stripe_promotions.is_counted(
+                promotion.data or {}, promotion.coupon_id.data
+            )
+        }
 
     @api.model
     def _tell_codes(self, account, stripe_ids):
@@ -256,6 +369,17 @@ class AffiliateStripeCoupon(models.Model):
         done = super()._archive_missing(account, stripe_ids, synced_at)
         self._tell_codes(account, stripe_ids)
         return done
+
+    @api.model
+    def _changed_by_use(self, account, stripe_ids):
+        counted = self.with_context(active_test=False).search(
+            [("account_id", "=", account.id), ("stripe_id", "in", list(stripe_ids))]
+        )
+        return {
+            coupon.stripe_id
+            for coupon in counted
+            if (coupon.data or {}).get("max_redemptions")
+        }
 
     @api.model
     def _tell_codes(self, account, stripe_ids):

@@ -67,6 +67,15 @@ class AffiliateCommission(models.Model):
         groups="base.group_user",
         check_company=True,
     )
+    code_id = fields.Many2one(
+        "affiliate.code",
+        string="Tracking code",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+        help="The code by which the customer came: typed at checkout, or in a link.",
+    )
     program_id = fields.Many2one(
         "affiliate.program",
         required=True,

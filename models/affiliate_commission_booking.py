@@ -96,6 +96,7 @@ class AffiliateCommission(models.Model):
                           (ARRAY_AGG(c.rule_id ORDER BY c.revision DESC))[1]
                               AS last_rule_id,
                           MIN(c.referral_id) AS referral_id, MIN(c.rate) AS rate,
+                          MIN(c.code_id) AS code_id,
                           MIN(c.customer_id) AS customer_id,
                           MIN(c.invoice_id) AS invoice_id,
                           MIN(c.invoice_line_id) AS invoice_line_id,
@@ -145,6 +146,9 @@ class AffiliateCommission(models.Model):
         }
         if entry:
             values |= self._entry_values(entry, *holders[key])
+            # Not the code of somebody else, from whom the customer was moved.
+            winner = holders[key][0].decision.winner
+            values["code_id"] = winner.affiliate == affiliate_id and winner.code
         else:
             # The cause is no more, or the customer was moved: take back what it gave.
             values |= {
@@ -153,6 +157,7 @@ class AffiliateCommission(models.Model):
                     "kind",
                     "rule_id",
                     "referral_id",
+                    "code_id",
                     "rate",
                     "customer_id",
                     "invoice_id",
@@ -287,6 +292,7 @@ class AffiliateCommission(models.Model):
         if origin:
             # What is wrong with a row is wrong with what corrects it.
             values["origin_id"] = origin["id"]
+            values["code_id"] = origin["code_id"]
             for name in ("hold_until", "on_hold", "hold_reason"):
                 values[name] = origin[name]
         values["is_approved"] = bool(origin and origin["is_approved"])
@@ -306,6 +312,7 @@ class AffiliateCommission(models.Model):
     def _as_origin(self):
         return {
             "id": self.id,
+            "code_id": self.code_id.id,
             "is_approved": self.is_approved,
             "hold_until": self.hold_until,
             "on_hold": self.on_hold,

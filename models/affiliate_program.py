@@ -153,7 +153,9 @@ class AffiliateProgram(models.Model):
         "them per affiliate.",
     )
 
-    affiliate_ids = fields.One2many("affiliate.affiliate", "program_id")
+    affiliate_ids = fields.One2many(
+        "affiliate.affiliate", "program_id", context={"active_test": False}
+    )
     affiliate_count = fields.Integer(compute="_compute_counts")
     pending_count = fields.Integer(compute="_compute_counts")
     commission_count = fields.Integer(compute="_compute_counts")
@@ -275,7 +277,7 @@ class AffiliateProgram(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_unused(self):
-        if any(self.mapped("affiliate_count")):
+        if self.affiliate_ids:
             raise UserError(
                 self.env._("A programme with affiliates is archived, not deleted.")
             )
@@ -339,7 +341,12 @@ class AffiliateProgram(models.Model):
         if known:
             # Deleted in Stripe: its old answer must not be repeated.
             key += f"-{known.synced_at:%Y%m%d%H%M%S}"
-        raw = self._find_or_make_coupon(account._api(), coupon_id, key)
+        raw = self._find_or_make_coupon(
+            account._api(),
+            coupon_id,
+            {"name": self.name[:40], **self._coupon_terms()},
+            idempotency_key=key,
+        )
         self.env["affiliate.code"]._mirror(account, "coupon", raw)
         self.sudo().write(
             {
@@ -353,7 +360,8 @@ class AffiliateProgram(models.Model):
         )
         return raw["id"]
 
-    def _find_or_make_coupon(self, stripe_api, coupon_id, idempotency_key):
+    def _find_or_make_coupon(self, stripe_api, coupon_id, terms, idempotency_key):
+        """Return the coupon of an id (a dict), made with these terms if need be."""
         try:
             return stripe_api.get(api_path("coupons", coupon_id))
         except StripeProblem as problem:
@@ -363,15 +371,17 @@ class AffiliateProgram(models.Model):
             api_path("coupons"),
             {
                 "id": coupon_id,
-                "name": self.name[:40],
                 "metadata": {"odoo_program": str(self.id)},
-                **self._coupon_terms(),
+                **terms,
             },
             idempotency_key=idempotency_key,
         )
 
     def _renew_codes(self):
-        """After a changed discount: new promotion codes, the old ones keep counting."""
+        """After a changed discount: new promotion codes, the old ones keep counting.
+
+        Codes that were taken over with a discount of their own keep that one.
+        """
         codes_ = (
             self.env["affiliate.code"]
             .sudo()
@@ -380,6 +390,7 @@ class AffiliateProgram(models.Model):
                     ("affiliate_id.program_id", "in", self.ids),
                     ("affiliate_id.state", "=", "active"),
                     ("state", "in", ("synced", "error")),
+                    ("adopted_id", "=", False),
                 ]
             )
         )
@@ -397,12 +408,18 @@ class AffiliateStripeAccount(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_unused(self):
-        if self.env["affiliate.program"].search_count(
-            [("stripe_account_id", "in", self.ids)], limit=1
-        ):
+        programs = self.env["affiliate.program"].with_context(active_test=False)
+        if programs.search_count([("stripe_account_id", "in", self.ids)], limit=1):
             raise UserError(
                 self.env._(
                     "A programme uses this Stripe account, so its history must stay. "
                     "Disconnect it instead."
+                )
+            )
+        if self.sudo().endpoint_ids:
+            raise UserError(
+                self.env._(
+                    "Disconnect this Stripe account before you delete it: its webhook "
+                    "in Stripe would go on calling this database."
                 )
             )

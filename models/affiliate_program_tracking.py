@@ -227,7 +227,8 @@ class AffiliateProgram(models.Model):
         """
         self.env["affiliate.stripe.sync"]._hurry(self.env.cr)
         program = self.sudo().browse(program_id).with_context(lang=lang)
-        code = self.env["affiliate.code"].sudo()._active(program, reference.code)
+        codes = self.env["affiliate.code"].sudo().with_context(lang=lang)
+        code = codes._active(program, reference.code)
         if not code:
             return {}
         partner = code.affiliate_id.partner_id
@@ -235,7 +236,7 @@ class AffiliateProgram(models.Model):
         return {
             "name": name if partner.is_company else name.partition(" ")[0],
             # Nothing is promised that Stripe's checkout would refuse.
-            "offer": code._is_accepted() and program._get_discount_text() or "",
+            "offer": code._is_accepted() and code.discount or "",
         }
 
     def _get_domains(self):

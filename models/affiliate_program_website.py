@@ -87,6 +87,22 @@ class AffiliateCommissionRule(models.Model):
         return limits
 
 
+class AffiliateStripeCoupon(models.Model):
+    _inherit = "affiliate.stripe.coupon"
+
+    def _get_discount_text(self):
+        """Return what a customer saves with the coupon, in words."""
+        self.ensure_one()
+        return discount_text(
+            self.env,
+            self.percent_off,
+            self.amount_off,
+            self.currency_id,
+            self.duration,
+            self.duration_in_months,
+        )
+
+
 def discount_text(env, percent, amount, currency, duration, months):
     """Return what a discount saves, in words.
 

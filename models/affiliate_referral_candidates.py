@@ -215,7 +215,8 @@ class AffiliateReferral(models.Model):
             ]
             for person in people
         }
-        affiliates = self.env["affiliate.affiliate"].search(
+        affiliates = self.env["affiliate.affiliate"].with_context(active_test=False)
+        affiliates = affiliates.search(
             [
                 ("id", "in", list({c.affiliate for cs in kept.values() for c in cs})),
                 ("state", "in", WORKING_STATES),

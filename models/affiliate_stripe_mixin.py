@@ -234,6 +234,12 @@ class AffiliateStripeMixin(models.AbstractModel):
         )
         return {stripe_id for (stripe_id,) in rows}
 
+    @api.model
+    def _changed_by_use(self, account, stripe_ids):
+        """Return which of ``stripe_ids`` change when something that refers to them
+        happens, which no event tells: they are read again each time."""
+        return set()
+
     @needs("read")
     def action_open_in_stripe(self):
         """Open the object in Stripe's dashboard."""

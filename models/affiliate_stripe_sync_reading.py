@@ -40,7 +40,7 @@ class AffiliateStripeSync(models.AbstractModel):
             fresh = []
             for job, answer in in_parallel(partial(_read, stripe_api), jobs):
                 fresh += search.take(job, answer)
-            jobs = self._next_jobs(account, fresh, search)
+            jobs = self._next_jobs(account, fresh, search, with_used=True)
             if not jobs:
                 break
         results = search.get_results()
@@ -111,10 +111,12 @@ class AffiliateStripeSync(models.AbstractModel):
         }
 
     @api.model
-    def _next_jobs(self, account, readings, search, with_lookups=True):
+    def _next_jobs(self, account, readings, search, with_lookups=True, with_used=False):
         """Return what ``readings`` lead to and is neither mirrored nor read yet.
 
         :param readings: ``[(Reading, the target that led to it)]``
+        :param bool with_used: also what is mirrored, but has changed by its use; a walk
+            over everything meets it in its own list
         """
         needed, lookups, parts = defaultdict(dict), [], []
         # What was read need not be looked for.
@@ -128,7 +130,10 @@ class AffiliateStripeSync(models.AbstractModel):
         jobs = []
         with self._transaction() as sync:
             for kind, targets in needed.items():
-                known = sync.env[MODELS[kind]]._mirrored(account, list(targets))
+                mirror = sync.env[MODELS[kind]]
+                known = mirror._mirrored(account, list(targets))
+                if with_used:
+                    known -= mirror._changed_by_use(account, known)
                 for stripe_id in sorted(targets.keys() - known):
                     search.seen.add((kind, stripe_id))
                     search.owner[kind, stripe_id] = targets[stripe_id]

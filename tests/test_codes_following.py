@@ -6,6 +6,7 @@ from odoo.tests import tagged
 
 from ..lib import stripe_promotions
 from ..lib.visits import Reference
+from .common import moment
 from .test_codes import CodesCase
 
 DAY = 86400
@@ -31,13 +32,14 @@ class TestCodesFollowStripe(CodesCase):
         return self.program._offer(self.program.id, Reference("DRONA29", ""))["offer"]
 
     def told(self):
-        return self.drona.activity_ids.filtered(lambda a: "off in Stripe" in a.summary)
+        activities = self.drona.activity_ids | self.program.activity_ids
+        return activities.filtered(lambda a: "off in Stripe" in a.summary)
 
     def assert_off(self, text):
         self.env.invalidate_all()
         self.assertEqual(self.code.state, "error")
         self.assertRegex(self.code.sync_error, text)
-        self.assertIn("Try again", self.code.sync_error)
+        self.assertRegex(self.code.sync_error, "Try again|work again")
         self.assertIn("DRONA29", self.told().note)
         self.assertEqual(self.offer(), "")
 
@@ -146,6 +148,120 @@ class TestCodesFollowStripe(CodesCase):
         self.run_cron()
         self.assertEqual((self.code.state, self.code.sync_error), ("synced", False))
         self.assertFalse(self.told())
+
+    # --- what no event tells ---------------------------------------------------------
+
+    def deliver_sales_only(self):
+        """Of a sale, Stripe need not tell that a promotion code was used."""
+        for delivery in self.double.deliveries():
+            body = str(delivery.request()[2])
+            if '"promotion_code.' in body or '"coupon.' in body:
+                delivery.drop()
+        self.deliver()
+
+    def test_a_sale_uses_it_up(self):
+        self.double.alter(
+            "promotion_code",
+            self.newest()["id"],
+            ["promotion_code.updated"],
+            max_redemptions=2,
+        )
+        self.deliver()
+        for number in range(2):
+            self.assertEqual(self.offer(), "10 % off the first payment")
+            self.shop.buy(
+                self.shop.price(1000), f"jane{number}@example.com", code="DRONA29"
+            )
+            self.deliver_sales_only()
+        self.assert_off("as often as Stripe allows")
+        self.code.action_push()
+        self.assert_on()
+
+    def test_a_sale_uses_its_coupon_up(self):
+        coupon = self.newest()["promotion"]["coupon"]
+        self.double.alter("coupon", coupon, ["coupon.updated"], max_redemptions=1)
+        self.deliver()
+        self.shop.buy(self.shop.price(1000), "jane@example.com", code="DRONA29")
+        self.deliver_sales_only()
+        self.assert_off("no longer valid")
+
+    def test_an_unlimited_code_is_not_read_with_each_sale(self):
+        self.shop.buy(self.shop.price(1000), "jane@example.com", code="DRONA29")
+        before = len(self.double.request_log())
+        self.deliver_sales_only()
+        asked = [entry["path"] for entry in self.double.request_log()[before:]]
+        self.assertTrue(asked)
+        self.assertFalse([path for path in asked if "/promotion_codes" in path])
+
+    def test_its_coupon_is_known_with_it(self):
+        """A promotion code that is met first, over a coupon that has an end."""
+        coupon = self.shop.coupon(5)
+        promotion = self.shop.code("OTHER", coupon=coupon["id"])
+        for delivery in self.double.deliveries():
+            if '"coupon.' in str(delivery.request()[2]):
+                delivery.drop()
+        self.deliver()
+        mirrored = self.env["affiliate.stripe.promotion.code"].search(
+            [("stripe_id", "=", promotion["id"])]
+        )
+        self.assertEqual(mirrored.coupon_id.stripe_id, coupon["id"])
+
+    def test_the_moment_at_which_it_expires_is_waited_for(self):
+        cron = self.env.ref("affiliate_stripe.ir_cron_codes").sudo()
+        triggers = self.env["ir.cron.trigger"].sudo()
+        ends = int(time.time()) + 5 * DAY
+        for _time in range(2):
+            self.double.alter(
+                "promotion_code",
+                self.newest()["id"],
+                ["promotion_code.updated"],
+                expires_at=ends,
+            )
+            self.deliver()
+        found = triggers.search([("cron_id", "=", cron.id)]).mapped("call_at")
+        self.assertEqual(found.count(moment(ends)), 1)
+
+    def test_a_coupon_of_whose_end_we_have_not_heard(self):
+        self.shop.delete(f"coupons/{self.program.coupon_id.stripe_id}")
+        for delivery in self.double.deliveries():
+            delivery.drop()
+        uma = self.approve(self.program, "Uma Iyer")
+        self.push(uma)
+        self.assertEqual(
+            (uma.code_ids.state, uma.code_ids.sync_error), ("synced", False)
+        )
+        self.shop.buy(self.shop.price(1000), "new@example.com", code=uma.code)
+
+    # --- one message, one button -----------------------------------------------------
+
+    def test_the_coupon_of_all_is_one_message_and_one_button(self):
+        uma = self.approve(self.program, "Uma Iyer")
+        self.push(uma)
+        self.deliver()
+        self.shop.delete(f"coupons/{self.program.coupon_id.stripe_id}")
+        self.deliver()
+        codes = (self.drona | uma).code_ids
+        self.assertEqual(codes.mapped("state"), ["error", "error"])
+        self.assertFalse((self.drona | uma).activity_ids)
+        told = self.program.activity_ids
+        self.assertEqual(len(told), 1)
+        self.assertIn("DRONA29", told.note)
+        self.assertIn(uma.code, told.note)
+        self.assertEqual(self.program.codes_off_count, 2)
+        self.program.action_renew_codes()
+        self.run_cron()
+        self.assertEqual(codes.mapped("state"), ["synced", "synced"])
+        self.assertFalse(self.program.activity_ids)
+        self.assertEqual(len(self.promotions(active=True)), 2)
+        self.assert_on()
+
+    def test_all_that_customers_can_use_is_switched_off_before_leaving(self):
+        """Also a code that waits for another discount: the old one works meanwhile."""
+        self.program.discount_value = 20
+        self.assertEqual(self.code.state, "draft")
+        self.account.action_deactivate_codes()
+        self.assertEqual(self.promotions(active=True), [])
+        self.assertEqual(self.code.state, "inactive")
 
     # --- our transaction was rolled back after Stripe had done it --------------------
 

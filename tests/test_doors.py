@@ -34,6 +34,7 @@ WHO = {
             "action_activate",
             "action_adopt",
             "action_deactivate",
+            "action_make_main",
             "action_propose_other",
             "action_push",
         },
@@ -45,7 +46,10 @@ WHO = {
     "affiliate.person.wizard": {MANAGER: {"action_erase"}},
     "affiliate.plan.wizard": {MANAGER: {"action_fetch"}},
     # Editors of the website may, too: they place the form.
-    "affiliate.program": {READER: {"get_form_choices"}},
+    "affiliate.program": {
+        READER: {"get_form_choices"},
+        MANAGER: {"action_renew_codes"},
+    },
     "affiliate.referral": {
         OFFICER: {"track_customer", "track_lead"},
         MANAGER: {

@@ -19,6 +19,7 @@ TEAM = (OFFICER, MANAGER)
 EDITABLE = {
     "affiliate.affiliate": {
         TEAM: {
+            "active",
             "motivation",
             "parent_id",
             "partner_id",

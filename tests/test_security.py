@@ -48,6 +48,7 @@ PUBLIC_METHODS = {
         "action_activate",
         "action_adopt",
         "action_deactivate",
+        "action_make_main",
         "action_propose_other",
         "action_push",
     },
@@ -63,6 +64,7 @@ PUBLIC_METHODS = {
     "affiliate.plan.wizard": {"action_fetch"},
     "affiliate.program": {
         "action_open_form",
+        "action_renew_codes",
         "action_view_affiliates",
         "get_form_choices",
         *VIEWS,

@@ -10,3 +10,4 @@ from . import affiliate_rule_wizard
 from . import affiliate_settlement_wizard
 from . import affiliate_stripe_home_wizard
 from . import affiliate_timezone_wizard
+from . import base_partner_merge

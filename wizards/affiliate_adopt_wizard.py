@@ -2,7 +2,6 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..models.affiliate_code_promotion import OWNER_KEY, OWNER_NAME
-from ..models.affiliate_program_website import discount_text
 from ..tools.access import needs
 
 
@@ -29,18 +28,18 @@ class AffiliateAdoptWizard(models.TransientModel):
     discount = fields.Char(compute="_compute_promotion", string="Customers save")
     made_for = fields.Char(compute="_compute_promotion", string="Made for")
     is_lost = fields.Boolean(compute="_compute_promotion")
+    keeps_discount = fields.Boolean(compute="_compute_promotion")
+    program_discount = fields.Char(compute="_compute_promotion")
 
-    @api.depends("promotion_id")
+    @api.depends("promotion_id", "code_id")
     def _compute_promotion(self):
         for wizard in self:
             coupon = wizard.promotion_id.coupon_id
-            wizard.discount = discount_text(
-                self.env,
-                coupon.percent_off,
-                coupon.amount_off,
-                coupon.currency_id,
-                coupon.duration,
-                coupon.duration_in_months,
+            wizard.discount = coupon._get_discount_text()
+            code = wizard.code_id.sudo()
+            wizard.keeps_discount = code._keeps_terms_of(wizard.promotion_id)
+            wizard.program_discount = code.program_id._get_discount_text() or (
+                self.env._("nothing")
             )
             metadata = (wizard.promotion_id.data or {}).get("metadata") or {}
             wizard.is_lost = OWNER_KEY in metadata

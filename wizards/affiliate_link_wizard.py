@@ -40,8 +40,8 @@ class AffiliateLinkWizard(models.TransientModel):
     @api.depends("affiliate_id")
     def _compute_code_id(self):
         for wizard in self:
-            codes = wizard.affiliate_id.code_ids
-            wizard.code_id = codes.filtered(lambda c: c.state != "inactive")[:1]
+            affiliate = wizard.affiliate_id
+            wizard.code_id = affiliate and affiliate._main_code()
 
     @api.depends("code_id", "page", "sub_id", "campaign")
     def _compute_link(self):
