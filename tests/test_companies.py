@@ -13,6 +13,7 @@ OWN_COMPANY = {
     "affiliate.adopt.wizard": "code_id",
     "affiliate.affiliate": "program_id",
     "affiliate.application": "program_id",
+    "affiliate.application.wizard": "affiliate_id",
     "affiliate.code": "affiliate_id",
     "affiliate.commission.rule": "program_id",
     "affiliate.link.wizard": "affiliate_id",

@@ -28,6 +28,7 @@ WHO = {
             "action_suspend",
         },
     },
+    "affiliate.application.wizard": {OFFICER: {"action_reject"}},
     "affiliate.code": {
         OFFICER: {
             "action_activate",
@@ -195,6 +196,9 @@ class DoorCase(StripeCase):
             ),
             "affiliate.stripe.home.wizard": lambda: records.create(
                 {"account_id": self.account.id, "answer": "copy"}
+            ),
+            "affiliate.application.wizard": lambda: records.create(
+                {"affiliate_id": self.drona.id}
             ),
             "affiliate.move.wizard": lambda: records.create(
                 {

@@ -1,4 +1,5 @@
 from . import affiliate_adopt_wizard
+from . import affiliate_application_wizard
 from . import affiliate_link_wizard
 from . import affiliate_move_wizard
 from . import affiliate_person_wizard

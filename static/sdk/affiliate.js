@@ -92,7 +92,17 @@
         }
     };
 
-    const parse = (text) => REFERENCE.exec(text || "") || [];
+    // As people copy it, like plain() in lib/codes.py: decoded, without what is not seen,
+    // stands around it or was joined to it by mistake.
+    const parse = (text) => {
+        const plain = (safe(decodeURIComponent)(text || "") || "")
+            .normalize("NFKD")
+            .replace(/[?&#][\w.-]+=.*/, "")
+            .replace(/\p{Pd}/gu, "-")
+            .replace(/[^\w-]/g, "")
+            .replace(/^[-_]+|[-_]+$/g, "");
+        return REFERENCE.exec(plain) || REFERENCE.exec(plain.replace(/_/g, "")) || [];
+    };
 
     // --- what is stored ---
 

@@ -40,6 +40,12 @@ def read_items(world, entries, param="line_items"):
 
 
 def check_mode(mode, items):
+    if mode == "setup":
+        if items:
+            raise ApiError(
+                "`line_items` cannot be used in `setup` mode.", param="line_items"
+            )
+        return
     recurring = [price for price, _quantity, _rates in items if price["recurring"]]
     if mode == "subscription" and not recurring:
         raise ApiError(
@@ -65,7 +71,7 @@ def new_session(world, mode, items, **values):
         **{
             "id": key,
             "automatic_tax": nulls(cls.AutomaticTax, enabled=False),
-            "currency": items[0][0]["currency"],
+            "currency": items[0][0]["currency"] if items else None,
             "custom_fields": [],
             "custom_text": nulls(cls.CustomText),
             "discounts": [],
@@ -81,7 +87,7 @@ def new_session(world, mode, items, **values):
             **values,
         },
     )
-    if mode == "payment" and not session["customer_creation"]:
+    if mode != "subscription" and not session["customer_creation"]:
         session["customer_creation"] = "if_required"
     elif mode == "subscription":
         session["customer_creation"] = None if session["customer"] else "always"
@@ -90,7 +96,10 @@ def new_session(world, mode, items, **values):
     ]
     side["items"] = lines
     world.side[key] = side
-    reprice(world, session)
+    if mode == "setup":
+        session["payment_status"] = "no_payment_required"
+    else:
+        reprice(world, session)
     world.add(session, **side)
     return session
 
@@ -174,10 +183,8 @@ def create_session(call):
             code="parameters_exclusive",
         )
     mode = params.get("mode", "payment")
-    if mode == "setup":
-        raise ApiError("The double has no setup mode.", status=501, type="api_error")
     items = read_items(world, params.get("line_items"))
-    if not items:
+    if not items and mode != "setup":
         raise ApiError(
             "Missing required param: line_items.",
             code="parameter_missing",

@@ -2,7 +2,8 @@
 
 Subscription mode makes a customer, a subscription and its invoice. Payment mode
 charges a payment intent, and has an invoice only with ``invoice_creation``; without
-``customer_creation=always`` the buyer stays a guest (``session.customer`` is null).
+``customer_creation=always`` the buyer stays a guest (``session.customer`` is null). Setup
+mode only keeps a means of payment (its setup intent is no object of the double).
 """
 
 from ..billing import discounts as discounting
@@ -48,6 +49,8 @@ def complete(world, session, email=None, name=None, promotion_code=None, **how):
     session["customer"] = customer and customer["id"]
     if session["mode"] == "subscription":
         _subscribe(world, session, customer)
+    elif session["mode"] == "setup":
+        session["setup_intent"] = world.new_id("setup_intent", "seti")
     elif session["invoice_creation"] and session["invoice_creation"]["enabled"]:
         _invoice(world, session, customer)
     else:
