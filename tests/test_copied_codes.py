@@ -7,6 +7,7 @@ from urllib.parse import quote
 from odoo.tests import tagged
 
 from ..lib import codes, visits
+from .foreign_site import ForeignSiteCase
 from .money_common import MoneyCase
 from .test_links import SITE, TrackingCase
 
@@ -155,3 +156,27 @@ class TestCopiedToStripe(MoneyCase):
             self.double.complete_session(session["id"], email=email)
         self.deliver()
         self.assertEqual(self.amounts(), [30.0] * len(COPIED[::3]))
+
+
+@tagged("post_install", "-at_install")
+class TestCopiedToTheScript(ForeignSiteCase):
+    def test_by_the_script(self):
+        self.page("/", '<a id="buy" href="https://buy.stripe.com/test_1">Buy</a>')
+        code = self.code
+        wide = "".join(chr(ord(letter) + 0xFEE0) for letter in code)
+        for text in (
+            *(f"{code}.", f"{code}%20", f"“{code}”", f"{code}/", f"{code}%E2%80%8B"),
+            *(wide, f"{code}?utm_source=mail", f"{code[:3]}_{code[3:]}", f"{code},"),
+        ):
+            with self.subTest(text):
+                self.visit(f"/?via={text}")
+                self.clicks(1)
+                reference = self.js("affiliate.referral").replace("_", "", 1)
+                visit = self.env["affiliate.click"].search([], limit=1, order="id desc")
+                self.assertEqual(visit.code_id.code, code)
+                self.assertIn(visit.visitor, reference)
+                self.assertRegex(
+                    self.attribute("#buy"), r"client_reference_id=[\w-]{20,80}$"
+                )
+                self.leave()
+                self.js("affiliate('consent', false)")

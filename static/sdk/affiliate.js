@@ -9,7 +9,6 @@
 (function (config) {
     const COOKIE = "affiliate_ref";
     const CHECKOUT = "client_reference_id";
-    const REFERENCE = /^([a-z0-9-]{3,40})(?:_([a-z0-9]{16,40}))?$/i;
     const FIELDS = `input[name=${COOKIE}],input[name=via],input[name=referral]`;
     const FRAME = `iframe[src*="/affiliate/form/${config.key}"]`;
     const ALL = `${FRAME},a[href],form[data-affiliate],stripe-pricing-table,stripe-buy-button,${FIELDS},[data-affiliate-popup]`;
@@ -61,8 +60,7 @@
     // Some pages let scripts be loaded by trusted ones only.
     const trust = safe(
         () =>
-            window.trustedTypes &&
-            trustedTypes.createPolicy("affiliate", {createScriptURL: (url) => url})
+            window.trustedTypes?.createPolicy("affiliate", {createScriptURL: (url) => url})
     )();
 
     // Popups that were asked for and cannot be shown. One that would come by itself
@@ -87,22 +85,13 @@
         if (!loaded[name]) {
             loaded[name] = create("script", {onerror: goOn});
             const url = `${base}/affiliate/sdk/${config.key}/${name}.js?lang=${lang()}`;
-            loaded[name].src = trust ? trust.createScriptURL(url) : url;
+            loaded[name].src = trust?.createScriptURL(url) || url;
             document.head.append(loaded[name]);
         }
     };
 
-    // As people copy it, like plain() in lib/codes.py: decoded, without what is not seen,
-    // stands around it or was joined to it by mistake.
-    const parse = (text) => {
-        const plain = (safe(decodeURIComponent)(text || "") || "")
-            .normalize("NFKD")
-            .replace(/[?&#][\w.-]+=.*/, "")
-            .replace(/\p{Pd}/gu, "-")
-            .replace(/[^\w-]/g, "")
-            .replace(/^[-_]+|[-_]+$/g, "");
-        return REFERENCE.exec(plain) || REFERENCE.exec(plain.replace(/_/g, "")) || [];
-    };
+    const parse = (text) =>
+        /^([\w-]{3,40}?)(?:_([a-z0-9]{16,40}))?$/i.exec(text || "") || [];
 
     // --- what is stored ---
 
@@ -114,7 +103,7 @@
         );
 
     const cookie = (name) =>
-        (RegExp(`(?:^|; )${name}=([^;]*)`).exec(document.cookie) || [])[1];
+        RegExp(`(?:^|; )${name}=([^;]*)`).exec(document.cookie)?.[1];
 
     // The widest domain that takes a cookie is the registrable one. All others are
     // emptied, also the cookie without a domain: our server's, where it is the site.
@@ -136,7 +125,7 @@
 
     const recall = () => {
         const [reference, until] = (localStorage.getItem(COOKIE) || "").split(" ");
-        return until > Date.now() ? reference : null;
+        return until > Date.now() && reference;
     };
 
     // --- links, forms, Stripe's elements ---
@@ -276,13 +265,11 @@
         busy++;
         await before;
         const [, code, known] = parse(api.referral);
-        const {reference} = await post(
-            "click",
-            Object.assign({}, news, {
-                reference: join(news.code, known),
-                store: news.store && mayStore(),
-            })
-        );
+        const {reference} = await post("click", {
+            ...news,
+            reference: join(news.code, known),
+            store: news.store && mayStore(),
+        });
         const [, , issued] = parse(reference);
         if (issued) {
             become(code, issued);
@@ -302,9 +289,7 @@
 
     // Browsers leave some characters in an address that are none.
     const clean = (url) =>
-        /^http/.test(url)
-            ? url.replace(/[\\^`{|}]/g, encodeURIComponent).slice(0, 4000)
-            : "";
+        url.replace(/[\\^`{|}]/g, encodeURIComponent).slice(0, 4000);
 
     const arrive = (named, came, url) => {
         const code = named.toUpperCase();
@@ -337,10 +322,14 @@
         }
     });
 
+    // As people copy it: decoded, without what is not seen or stands around it. Our
+    // server understands the rest (lib/codes.py).
     const look = (url) =>
         config.parameters.some((name) => {
             const [, code, came] = parse(
-                (RegExp(`[?&#]${name}=([^&#]*)`).exec(url) || [])[1]
+                decodeURIComponent(RegExp(`[?&#]${name}=([^?&#]*)`).exec(url)?.[1] || "")
+                    .normalize("NFKD")
+                    .replace(/[^\w-]/g, "")
             );
             if (code) {
                 clear(came);
@@ -351,7 +340,7 @@
 
     // What is clicked may be inside of a component (shadow DOM): closest() stays in it.
     const around = (event, selector) =>
-        event.composedPath().find((node) => node.matches && node.matches(selector));
+        event.composedPath().find((node) => node.matches?.(selector));
 
     on(window, "pointerdown click auxclick submit", (event) => {
         const node = around(event, "a[href],form");
@@ -473,15 +462,13 @@
         }
         decorate();
         safe(follow)();
-        const asked = /[?&]affiliate_debug=1/.test(location.search) && "debug";
+        const asked = location.search.includes("affiliate_debug=1") && "debug";
         for (const name of ["debug", "compat", "popup"]) {
             if (name in script.dataset || name === asked) {
                 load(name);
             }
         }
-        for (const call of queue) {
-            api(...call);
-        }
+        queue.forEach((call) => api(...call));
         api.q = {push: (call) => api(...call)}; // for who kept the stub
         soon().then(() =>
             document.dispatchEvent(
