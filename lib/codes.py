@@ -42,10 +42,12 @@ MAX_TYPED = 500
 
 
 def plain(text):
-    """Return a text as it was meant, whatever it was copied from or carried by: one
-    that was percent-encoded (once or twice), wide letters, invisible characters and dashes
-    of text programs become what they stand for; what is around it goes, as does the
-    rest of an address behind it."""
+    """Return a text as it was meant, whatever it was copied from or carried by.
+
+    Percent-encoding (once or twice), wide letters, invisible characters and the dashes
+    of text programs become what they stand for. What is around it goes, and so does the
+    rest of an address behind it.
+    """
     text = (text or "")[:MAX_TYPED]
     for _time in range(2):
         text = unquote(text, errors="ignore")

@@ -399,7 +399,9 @@ class AffiliateApplication(models.Model):
         """Return the user whose login is the address, archived or not."""
         users = self.env["res.users"].with_context(active_test=False)
         logins = [("login", "=ilike", escape_psql(s)) for s in spellings(self.email)]
-        found = users.search(Domain.OR([Domain(*login) for login in logins]), order="id")
+        found = users.search(
+            Domain.OR([Domain(*login) for login in logins]), order="id"
+        )
         # A login may be one of a single website.
         here = (self.env["res.company"], self.company_id)
         found = found.filtered(lambda u: u.website_id.company_id in here)

@@ -83,7 +83,11 @@ class TestConfirmation(ApplicationCase):
         self.assertFalse(affiliate.activity_ids)
         _confirm, *letters = self.letters()
         self.assertEqual(
-            [letter["Subject"] for letter in letters if "account" not in letter["Subject"]],
+            [
+                letter["Subject"]
+                for letter in letters
+                if "account" not in letter["Subject"]
+            ],
             ["Welcome to Acme Partners"],
             "nobody reads his application any more",
         )

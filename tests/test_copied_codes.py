@@ -12,18 +12,44 @@ from .money_common import MoneyCase
 from .test_links import SITE, TrackingCase
 
 COPIED = (
-    *("DRONA29.", "DRONA29,", "DRONA29/", "drona29 ", " DRONA29", "DRONA29!", "DRONA29)"),
+    *(
+        "DRONA29.",
+        "DRONA29,",
+        "DRONA29/",
+        "drona29 ",
+        " DRONA29",
+        "DRONA29!",
+        "DRONA29)",
+    ),
     *("DRONA29%20", "DRONA29%2520", "%22DRONA29%22", "DRONA29%E2%80%8B"),
     *("“DRONA29”", "„DRONA29“", "«drona29»", "'DRONA29'", "`DRONA29`", "(DRONA29)"),
-    *("DRO\u200bNA29", "\ufeffDRONA29", "DRONA29\u00a0", "DRO\u00adNA29", "\u202aDRONA29"),
+    *(
+        "DRO\u200bNA29",
+        "\ufeffDRONA29",
+        "DRONA29\u00a0",
+        "DRO\u00adNA29",
+        "\u202aDRONA29",
+    ),
     *("ＤＲＯＮＡ２９", "𝐃𝐑𝐎𝐍𝐀𝟐𝟗", "DRÓNA29", "DRONA29\r\n", "\tDRONA29", "DRONA29…"),
     *("DRONA29?utm_source=mail", "DRONA29&utm_source=mail", "DRONA29#x=1", "DRO_NA29"),
     *("_DRONA29_", "DRONA29-", "–DRONA29"),
 )
 HOSTILE = (
     *("//evil.example", "https:evil.example", "https://evil.example", "\\evil.example"),
-    *("javascript:alert(1)", "<script>alert(1)</script>", "@evil.example", "evil.example"),
-    *("%2F%2Fevil.example", "%0d%0aSet-Cookie:x=1", "\x00", "A" * 3000, "%" * 900, "%00"),
+    *(
+        "javascript:alert(1)",
+        "<script>alert(1)</script>",
+        "@evil.example",
+        "evil.example",
+    ),
+    *(
+        "%2F%2Fevil.example",
+        "%0d%0aSet-Cookie:x=1",
+        "\x00",
+        "A" * 3000,
+        "%" * 900,
+        "%00",
+    ),
     *("?to=//evil.example", "' OR 1=1 --", "evil.example%23", "%c0%ae%c0%ae"),
 )
 

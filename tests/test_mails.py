@@ -1,4 +1,4 @@
-"""Our mails leave as soon as what they tell of is stored, and whatever a mail server does
+"""Our mails leave as soon as what they tell of is stored. What a mail server does then
 breaks nothing."""
 
 import re
@@ -124,7 +124,8 @@ class TestMails(ApplicationCase):
         templates = self.env["mail.template"].browse(templates.mapped("res_id"))
         self.assertGreaterEqual(len(templates), 6)
         self.assertEqual(
-            set(templates.mapped("email_layout_xmlid")), {"affiliate_stripe.mail_layout"}
+            set(templates.mapped("email_layout_xmlid")),
+            {"affiliate_stripe.mail_layout"},
         )
         affiliate = self.applicant()
         self.reject(affiliate)

@@ -60,7 +60,8 @@
     // Some pages let scripts be loaded by trusted ones only.
     const trust = safe(
         () =>
-            window.trustedTypes?.createPolicy("affiliate", {createScriptURL: (url) => url})
+            window.trustedTypes &&
+            trustedTypes.createPolicy("affiliate", {createScriptURL: (url) => url})
     )();
 
     // Popups that were asked for and cannot be shown. One that would come by itself
@@ -85,13 +86,13 @@
         if (!loaded[name]) {
             loaded[name] = create("script", {onerror: goOn});
             const url = `${base}/affiliate/sdk/${config.key}/${name}.js?lang=${lang()}`;
-            loaded[name].src = trust?.createScriptURL(url) || url;
+            loaded[name].src = trust ? trust.createScriptURL(url) : url;
             document.head.append(loaded[name]);
         }
     };
 
     const parse = (text) =>
-        /^([\w-]{3,40}?)(?:_([a-z0-9]{16,40}))?$/i.exec(text || "") || [];
+        /^([\w-]{3,40}?)(?:_(\w{16,40}))?$/.exec(text || "") || [];
 
     // --- what is stored ---
 
@@ -103,7 +104,7 @@
         );
 
     const cookie = (name) =>
-        RegExp(`(?:^|; )${name}=([^;]*)`).exec(document.cookie)?.[1];
+        RegExp(`(?:^|; )${name}=([^;]*)|$`).exec(document.cookie)[1];
 
     // The widest domain that takes a cookie is the registrable one. All others are
     // emptied, also the cookie without a domain: our server's, where it is the site.
@@ -288,8 +289,7 @@
     };
 
     // Browsers leave some characters in an address that are none.
-    const clean = (url) =>
-        url.replace(/[\\^`{|}]/g, encodeURIComponent).slice(0, 4000);
+    const clean = (url) => url.replace(/[\\^`{|}]/g, encodeURIComponent).slice(0, 4000);
 
     const arrive = (named, came, url) => {
         const code = named.toUpperCase();
@@ -327,7 +327,9 @@
     const look = (url) =>
         config.parameters.some((name) => {
             const [, code, came] = parse(
-                decodeURIComponent(RegExp(`[?&#]${name}=([^?&#]*)`).exec(url)?.[1] || "")
+                decodeURIComponent(
+                    RegExp(`[?&#]${name}=([^?&#]*)|$`).exec(url)[1] || ""
+                )
                     .normalize("NFKD")
                     .replace(/[^\w-]/g, "")
             );
@@ -340,7 +342,7 @@
 
     // What is clicked may be inside of a component (shadow DOM): closest() stays in it.
     const around = (event, selector) =>
-        event.composedPath().find((node) => node.matches?.(selector));
+        event.composedPath().find((node) => node.matches && node.matches(selector));
 
     on(window, "pointerdown click auxclick submit", (event) => {
         const node = around(event, "a[href],form");

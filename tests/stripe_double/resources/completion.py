@@ -2,8 +2,8 @@
 
 Subscription mode makes a customer, a subscription and its invoice. Payment mode
 charges a payment intent, and has an invoice only with ``invoice_creation``; without
-``customer_creation=always`` the buyer stays a guest (``session.customer`` is null). Setup
-mode only keeps a means of payment (its setup intent is no object of the double).
+``customer_creation=always`` the buyer stays a guest (``session.customer`` is null).
+Setup mode only keeps a means of payment (its setup intent is no object of the double).
 """
 
 from ..billing import discounts as discounting
