@@ -22,6 +22,7 @@
         # Data
         "data/affiliate_data.xml",
         "data/ir_cron_data.xml",
+        "data/mail_layout_data.xml",
         "data/mail_template_data.xml",
         # Reports
         "report/affiliate_settlement_report.xml",
@@ -34,6 +35,7 @@
         "wizards/affiliate_plan_wizard_views.xml",
         "wizards/affiliate_rule_wizard_views.xml",
         "wizards/affiliate_link_wizard_views.xml",
+        "wizards/affiliate_application_wizard_views.xml",
         "wizards/affiliate_adopt_wizard_views.xml",
         "wizards/affiliate_stripe_home_wizard_views.xml",
         "wizards/affiliate_timezone_wizard_views.xml",

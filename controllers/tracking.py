@@ -74,7 +74,8 @@ class AffiliateTracking(http.Controller):
     )
     @waits_for_nobody(_busy_link, hurried=True)
     def follow(self, code, to="", seen=None, **parameters):
-        """Lead a visitor by an affiliate's link to the programme's site.
+        """Lead a visitor by an affiliate's link to the programme's site; by one that
+        nobody has, to the site that is nearest.
 
         :param to: a page of the site, or an address in one of its domains
         :param seen: the pass of a browser that has shown that it goes there, see
@@ -83,7 +84,7 @@ class AffiliateTracking(http.Controller):
         try:
             asked = visits.parse_reference(code)
         except ValueError:
-            raise NotFound() from None
+            return _lead_home(to, visits.carried(parameters))
         carried = visits.carried(parameters)
         stored = _stored_reference()
         clicks = request.env["affiliate.click"]
@@ -94,7 +95,7 @@ class AffiliateTracking(http.Controller):
             asks = seen is None
             referrer = None if asks else confirming.confirmed(asked.code, seen)
             came = referrer is not None
-        visit = _visit(carried, referrer, to) if came else None
+        visit = _visit(asked.code, carried, referrer, to) if came else None
         private = _wants_privacy()
         key, known, _busy = clicks._record(
             None,
@@ -107,7 +108,7 @@ class AffiliateTracking(http.Controller):
         )
         tracking = key and request.env["affiliate.program"]._tracking(key)
         if not tracking or not tracking["site"]:
-            raise NotFound()
+            return _lead_home(to, carried)
         if asks and known:
             return confirming.ask_to_confirm(
                 asked.code, visits.host_of(tracking["site"])
@@ -116,10 +117,7 @@ class AffiliateTracking(http.Controller):
         carried[tracking["parameters"][0]] = known and str(
             reference if counted else visits.Reference(reference.code)
         )
-        target = visits.with_parameters(destination(tracking, to), carried)
-        response = request.redirect(target, code=302, local=False)
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["Referrer-Policy"] = "no-referrer-when-downgrade"
+        response = _lead_on(tracking, to, carried)
         remembered = counted and known and not tracking["consent"]
         if remembered and not _stays(stored, reference, tracking):
             _remember(response, tracking, reference)
@@ -151,12 +149,12 @@ class AffiliateTracking(http.Controller):
         try:
             reference = visits.parse_reference(body.get("reference"))
             visit = visits.parse_visit(body.get("url"), body.get("referrer"))
-            was = body.get("was") and visits.parse_reference(f"AFF_{body['was']}")
+            was = visits.parse_visitor(body.get("was"))
         except (ValueError, TypeError):
             return _answer(tracking, 400)
         if not is_own(visit.landing_url, tracking):
             return _answer(tracking, 400)
-        recorded, busy = record(tracking, reference, visit, was and was.visitor)
+        recorded, busy = record(tracking, reference, visit, was)
         if busy:
             return _answer(tracking, 429 if busy == FLOOD else 503)
         used = recorded or visits.Reference(reference.code)
@@ -234,6 +232,25 @@ class AffiliateTracking(http.Controller):
         response = _answer(tracking, 200, **(offer or {}))
         response.headers["Cache-Control"] = f"public, max-age={OFFER_FRESH}"
         return response
+
+
+def _lead_on(tracking, to, carried):
+    target = visits.with_parameters(destination(tracking, to), carried)
+    response = request.redirect(target, code=302, local=False)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer-when-downgrade"
+    return response
+
+
+def _lead_home(to, carried):
+    """Lead whoever follows a link with a code that nobody has where he wanted to go,
+    as one whom nobody has sent."""
+    programs = request.env["affiliate.program"]
+    key = programs._nearest(visits.host_of(request.httprequest.host_url))
+    tracking = key and programs._tracking(key)
+    if not tracking:
+        raise NotFound()
+    return _lead_on(tracking, to, carried)
 
 
 def _read(key):
@@ -367,9 +384,9 @@ def _stays(stored, reference, tracking):
     return bool(known)
 
 
-def _visit(marks, referrer, to):
+def _visit(code, marks, referrer, to):
     """Return the Visit by a link of ours, None where its address is none."""
-    here = request.httprequest.base_url.partition("?")[0]
+    here = f"{request.httprequest.host_url}a/{code}"
     try:
         return visits.parse_visit(visits.with_parameters(here, marks), referrer, to)
     except ValueError:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from urllib.parse import unquote
 
 # Stripe accepts these characters in a promotion code, and compares without case.
 CODE_FORMAT = re.compile(r"[A-Z0-9-]{3,40}")
@@ -32,10 +33,38 @@ _LETTERS = str.maketrans(
 )
 
 
+# What a text program makes of a hyphen: dashes and the minus sign.
+_DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
+# The rest of an address, joined to it wrongly: ``DRONA29?utm_source=mail``.
+_NEXT_PARAMETER = re.compile(r"[?&#][\w.-]+=.*", re.DOTALL)
+# Longer texts are no code, and not worth the work.
+MAX_TYPED = 500
+
+
+def plain(text):
+    """Return a text as it was meant, whatever it was copied from or carried by.
+
+    Percent-encoding (once or twice), wide letters, invisible characters and the dashes
+    of text programs become what they stand for. What is around it goes, and so does the
+    rest of an address behind it.
+    """
+    text = (text or "")[:MAX_TYPED]
+    for _time in range(2):
+        text = unquote(text, errors="ignore")
+    text = _NEXT_PARAMETER.sub("", unicodedata.normalize("NFKC", text))
+    text = _DASHES.sub("-", text)
+    text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
+    return re.sub(r"^[\W_]+|[\W_]+$", "", text)
+
+
 def normalise(text):
-    """Return ``text`` as it is compared: transliterated, upper case, A-Z 0-9 and -."""
-    plain = unicodedata.normalize("NFKD", (text or "").translate(_LETTERS))
-    ascii_text = plain.encode("ascii", "ignore").decode().upper()
+    """Return ``text`` as it is compared: transliterated, upper case, A-Z 0-9 and -.
+
+    The one way to understand a code, wherever it comes from: ``“drona29”.`` is
+    ``DRONA29``.
+    """
+    letters = unicodedata.normalize("NFKD", plain(text).translate(_LETTERS))
+    ascii_text = letters.encode("ascii", "ignore").decode().upper()
     return re.sub(r"-{2,}", "-", re.sub(r"[^A-Z0-9-]", "", ascii_text)).strip("-")
 
 

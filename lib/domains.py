@@ -1,5 +1,8 @@
-"""Domains: in one spelling, whose they are, and where mail to them ends."""
+"""Domains and e-mail addresses: in one spelling, whose they are, and where mail to them
+ends."""
 
+import re
+import unicodedata
 from functools import lru_cache
 
 import idna
@@ -38,7 +41,7 @@ def ascii_domain(domain):
     try:
         return idna.encode(domain, uts46=True).decode()
     except idna.IDNAError:
-        return domain
+        return _ascii_anyhow(domain)
 
 
 def registrable(domain):
@@ -57,20 +60,80 @@ def domain_of(email):
 
 
 def one_spelling(email):
-    """Return an e-mail address with its domain in one spelling; else as it is."""
-    local, at, domain = email.rpartition("@")
-    return f"{local}{at}{ascii_domain(domain)}" if at else email
+    """Return an e-mail address in the one form in which addresses are compared and
+    looked up, wherever they come from; "" for none. It is not for people to read.
+
+    The domain is as the internet names it (``xn--bcher-kva.example``). The name before
+    it is composed (NFC) and without case, in every script. Letters that only some
+    languages take for others stay what they are: ``weiß@`` is not ``weiss@``.
+    """
+    local, at, domain = (email or "").strip().rpartition("@")
+    return f"{_fold(local)}@{ascii_domain(domain)}" if at else _fold(domain)
+
+
+def spellings(email):
+    """Return the forms in which others may have stored an e-mail address, for looking
+    it up where we do not keep it ourselves, e.g. in contacts.
+
+    All of them have the same ``one_spelling``. Mixed case outside of A-Z is not
+    among them.
+    """
+    one = one_spelling(email)
+    name, at, domain = one.rpartition("@")
+    names = {name}
+    if not name.isascii():
+        upper = name.upper()
+        names |= {upper, upper.lower(), name.title(), name.capitalize()}
+    written = {
+        unicodedata.normalize(form, f"{local}{at}{host}")
+        for local in names
+        for host in {domain, readable_domain(domain)}
+        for form in ("NFC", "NFD")
+    }
+    return sorted(text for text in written if one_spelling(text) == one)
+
+
+def readable_domain(domain):
+    """Return a domain as people write it: ``bücher.example`` for
+    ``xn--bcher-kva.example``."""
+    try:
+        return idna.decode(domain)
+    except (idna.IDNAError, UnicodeError):
+        return domain
 
 
 def mailbox(email):
     """Return the mailbox an address leads to: ``Ja.ne+x@googlemail.com`` is
     ``jane@gmail.com``; "" for what is no address."""
-    local, _at, domain = (email or "").strip().lower().rpartition("@")
-    domain = ascii_domain(domain)
+    local, _at, domain = one_spelling(email).rpartition("@")
     domain = _SISTERS.get(domain, domain)
     local = local.partition("+")[0] or local
     local = local.translate(_ALIKE.get(domain, {})) or local
     return f"{local}@{domain}" if local and domain else ""
+
+
+def _fold(text):
+    """Return a text without case, composed: each letter for itself, so that the end of
+    a word (Greek sigma) changes nothing."""
+    composed = unicodedata.normalize("NFC", text)
+    folded = "".join(
+        letter.casefold() if len(letter.casefold()) == 1 else letter.lower()
+        for letter in composed
+    )
+    return unicodedata.normalize("NFC", folded)
+
+
+def _ascii_anyhow(domain):
+    """Return a domain in letters of ASCII that today's rules do not allow, but some
+    registries do (``❤.example``), or nearly one (``bücher_x.example``)."""
+    try:
+        domain = idna.uts46_remap(domain, std3_rules=False)
+        return ".".join(
+            label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+            for label in re.split(r"[.\u3002\uff0e\uff61]", domain)
+        )
+    except (idna.IDNAError, UnicodeError):
+        return unicodedata.normalize("NFC", domain)
 
 
 @lru_cache(maxsize=1)

@@ -70,7 +70,7 @@ _LINES = {"checkout_session": "line_items", "credit_note": "lines"}
 # Columns of the mirror that repeat some of it.
 COLUMNS = {
     "customer": ("name", "email", "email_normalized"),
-    "checkout_session": ("email", "client_reference"),
+    "checkout_session": ("email", "email_normalized", "client_reference"),
     "invoice": ("customer_email", "hosted_url"),
     "invoice_line": ("description",),
     "charge": ("email",),

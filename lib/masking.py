@@ -1,5 +1,7 @@
 """Showing that somebody is there without saying who."""
 
+from .domains import one_spelling, readable_domain
+
 DOTS = "•••"
 
 
@@ -7,9 +9,11 @@ def mask_email(email):
     """Return ``j•••@e•••.com`` for ``jane@example.com``.
 
     The number of dots is always the same, so that the length says nothing; of the
-    domain its first letter and its ending are left.
+    domain its first letter and its ending are left. Two spellings of one address look
+    the same.
     """
-    local, at, domain = (email or "").strip().lower().rpartition("@")
+    local, at, domain = one_spelling(email).rpartition("@")
+    domain = readable_domain(domain)
     if not at or not local or not domain:
         return DOTS
     name, dot, ending = domain.rpartition(".")

@@ -101,17 +101,29 @@ def is_issued(visitor, sign):
 
 
 def parse_reference(text):
-    """Return the ``Reference`` in a text.
+    """Return the ``Reference`` in a text, as people and programs copy it: see
+    ``codes.plain``.
 
     :raise ValueError: it is none
     """
-    code, _mark, visitor = text.partition("_") if isinstance(text, str) else ("",) * 3
+    text = codes.plain(text) if isinstance(text, str) else ""
+    code, _mark, visitor = text.rpartition("_")
+    if not (code and _VISITOR.fullmatch(visitor)):
+        code, visitor = text, ""
     reference = Reference(codes.normalise(code), visitor)
-    if not codes.is_valid(code.upper()) or (
-        visitor and not _VISITOR.fullmatch(visitor)
-    ):
+    if not codes.is_valid(reference.code):
         raise ValueError("not a reference")
     return reference
+
+
+def parse_visitor(text):
+    """Return a visitor's id as a browser tells it, "" for none.
+
+    :raise ValueError: it cannot be one
+    """
+    if text and not (isinstance(text, str) and _VISITOR.fullmatch(text)):
+        raise ValueError("not a visitor")
+    return text or ""
 
 
 def parse_visit(url, referrer="", to=""):
@@ -159,6 +171,17 @@ def host_of(address):
     """Return the host of an address or of an ``Origin``, "" where it has none."""
     parts = _split(address)
     return parts.hostname if parts else ""
+
+
+def completed(site):
+    """Return the address that a person means who leaves out how it begins: encrypted,
+    but where it is on his own machine or network, which has no certificate."""
+    if "://" in site:
+        return site
+    site = site.removeprefix("//")
+    host = host_of(f"http://{site}")
+    near = host.endswith((".localhost", ".local")) or host == "localhost"
+    return f"http{'' if near or (_ip(host) and is_near(host)) else 's'}://{site}"
 
 
 def page_of(site, to):
@@ -294,9 +317,8 @@ def _split(address):
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         return None
-    return (
-        parts if parts.scheme in ("http", "https") and _HOST.fullmatch(host) else None
-    )
+    known = _HOST.fullmatch(host) or (_ip(host) and ":" in host)
+    return parts if parts.scheme in ("http", "https") and known else None
 
 
 def _query(parts):

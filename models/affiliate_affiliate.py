@@ -5,7 +5,9 @@ from odoo.tools import format_date
 from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
 
 from ..lib import codes
+from ..lib.roles import OFFICER
 from ..tools.access import needs
+from ..tools.mails import send_soon
 
 # A suspended affiliate keeps his customers; what they earn him waits.
 WORKING_STATES = ("active", "suspended")
@@ -99,6 +101,9 @@ class AffiliateAffiliate(models.Model):
         readonly=True,
         copy=False,
         help="When the last application was rejected.",
+    )
+    rejection_reason = fields.Text(
+        string="Why rejected", readonly=True, copy=False, groups=OFFICER
     )
     application_ids = fields.One2many(
         "affiliate.application",
@@ -445,10 +450,26 @@ class AffiliateAffiliate(models.Model):
         return True
 
     @needs("write", sudo=True)
-    def action_reject(self):
+    def action_reject(self, reason="", tell=True):
+        """Refuse applications.
+
+        :param str reason: is kept, and stands in the mail; may be empty
+        :param bool tell: send the mail
+        """
         rejected = self.filtered(lambda a: a.state == "pending")
-        rejected.write({"state": "rejected", "rejected_at": fields.Datetime.now()})
+        rejected.write(
+            {
+                "state": "rejected",
+                "rejected_at": fields.Datetime.now(),
+                "rejection_reason": (reason or "").strip() or False,
+            }
+        )
         rejected._close_application()
+        if tell:
+            for affiliate in rejected:
+                affiliate._send(
+                    "mail_template_affiliate_rejected", until=affiliate._refused_until()
+                )
         return True
 
     @needs("write", sudo=True)
@@ -599,14 +620,16 @@ class AffiliateAffiliate(models.Model):
         self.ensure_one()
         return self.env["affiliate.code"]._create_for(self)
 
-    def _send(self, template):
-        """Queue one of our mails to the affiliate.
+    def _send(self, template, **context):
+        """Send one of our mails to the affiliate, as soon as this is stored.
 
         Whoever has applied gets it at the address that he has confirmed: the e-mail of
         his contact may be anybody's.
         """
         applied = self.sudo().application_ids[:1]
         recipient = {"recipient_ids": [], "email_to": applied.email} if applied else {}
-        self.env.ref(f"affiliate_stripe.{template}").sudo().send_mail(
+        template = self.env.ref(f"affiliate_stripe.{template}").sudo()
+        mail_id = template.with_context(**context).send_mail(
             self.id, email_values=recipient
         )
+        send_soon(self.env["mail.mail"].sudo().browse(mail_id))

@@ -7,7 +7,7 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.fields import Domain
 from odoo.tools.sql import escape_psql
 
-from ..lib.domains import mailbox
+from ..lib.domains import mailbox, one_spelling, spellings
 from .affiliate_stripe_sync import read_committed
 
 _logger = logging.getLogger(__name__)
@@ -391,7 +391,7 @@ class AffiliateApplication(models.Model):
             return user.partner_id
         partners = self.env["res.partner"].search(
             [
-                ("email_normalized", "=", self.email),
+                ("email_normalized", "in", spellings(self.email)),
                 ("company_id", "in", (False, self.company_id.id)),
             ],
             order="id",
@@ -401,7 +401,10 @@ class AffiliateApplication(models.Model):
     def _find_user(self):
         """Return the user whose login is the address, archived or not."""
         users = self.env["res.users"].with_context(active_test=False)
-        found = users.search([("login", "=ilike", escape_psql(self.email))], order="id")
+        logins = [("login", "=ilike", escape_psql(s)) for s in spellings(self.email)]
+        found = users.search(
+            Domain.OR([Domain(*login) for login in logins]), order="id"
+        )
         # A login may be one of a single website.
         here = (self.env["res.company"], self.company_id)
         found = found.filtered(lambda u: u.website_id.company_id in here)
@@ -449,7 +452,7 @@ def _hash(token):
 
 
 def _is_login(user, email):
-    return user.login.lower() == email.lower()
+    return one_spelling(user.login) == one_spelling(email)
 
 
 def _is_self_made(user):

@@ -1,3 +1,4 @@
+import re
 from urllib.parse import urlsplit
 
 from odoo import api, fields, models
@@ -54,8 +55,8 @@ class AffiliateCode(models.Model):
             raise UserError(
                 self.env._("The programme has no site yet that links could lead to.")
             )
-        if page and "://" not in page and "." in page.partition("/")[0]:
-            page = f"https://{page}"  # typed as people do: acme.com/pricing
+        if page and re.search(r"[.:]", page.partition("/")[0]):
+            page = visits.completed(page)  # typed as people do: acme.com/pricing
         target = visits.page_of(site, page or "")
         marks = {"sub": sub_id or "", "utm_campaign": campaign or ""}
         domains = self.program_id._get_domains()

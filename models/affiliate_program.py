@@ -42,6 +42,9 @@ class AffiliateProgram(models.Model):
         tracking=True,
         string="Stripe account",
     )
+    stripe_state = fields.Selection(
+        related="stripe_account_id.state", string="State of the Stripe account"
+    )
     currency_id = fields.Many2one(
         "res.currency",
         required=True,
@@ -238,6 +241,18 @@ class AffiliateProgram(models.Model):
                 )
 
     # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        default = self.default_get(["stripe_account_id"])
+        if not all({**default, **vals}.get("stripe_account_id") for vals in vals_list):
+            raise UserError(
+                self.env._(
+                    "A program needs a Stripe account. First connect yours under "
+                    "Affiliates, Configuration, Stripe accounts; then make the program."
+                )
+            )
+        return super().create(vals_list)
 
     def write(self, vals):
         moved = vals.get("stripe_account_id")

@@ -18,6 +18,7 @@ TRACKING_FIELDS = {
     "consent_mode",
     "cookie_days",
     "lead_captcha",
+    "is_published",
     "link_parameters",
     "no_script_leads",
     "respect_privacy_signals",
@@ -144,6 +145,33 @@ class AffiliateProgram(models.Model):
                     )
                 )
 
+    @api.constrains("is_published", "signup_url", "discount_type", "stripe_account_id")
+    def _check_codes_work(self):
+        """What is public promises codes that work, by links or at the checkout."""
+        for program in self.filtered("is_published"):
+            if program.signup_url:
+                continue
+            if program.discount_type == "none":
+                raise ValidationError(
+                    self.env._(
+                        "The codes of %(program)s would work nowhere. Before it is "
+                        "published, give it a site, so that they work in links, or a "
+                        "customer discount, so that they work at Stripe's checkout.",
+                        program=program.name,
+                    )
+                )
+            if program.stripe_account_id.state == "draft":
+                raise ValidationError(
+                    self.env._(
+                        "The codes of %(program)s would work nowhere yet: without a "
+                        "site they work at Stripe's checkout only, and Stripe is not "
+                        "connected. First connect %(account)s under Configuration, "
+                        "Stripe accounts; or give the program a site.",
+                        program=program.name,
+                        account=program.stripe_account_id.name,
+                    )
+                )
+
     @api.constrains("allowed_domains")
     def _check_allowed_domains(self):
         for program in self:
@@ -219,6 +247,23 @@ class AffiliateProgram(models.Model):
         }
 
     @api.model
+    @ormcache("host")
+    def _nearest(self, host):
+        """Return the key of the programme to whose site a link with an unknown code
+        leads, or None: of the company whose website was asked before others, published
+        before others, and the oldest of those.
+
+        :param str host: that was asked
+        """
+        self.env["affiliate.stripe.sync"]._hurry(self.env.cr)  # a visitor asks
+        websites = self.env["website"].sudo()
+        company = websites.browse(websites._get_current_website_id(host)).company_id
+        found = self.sudo().search([("signup_url", "!=", False)], order="id")
+        return found.sorted(
+            lambda p: (p.company_id != company, not p.is_published, p.id)
+        )[:1].public_key
+
+    @api.model
     def _offer(self, program_id, reference, lang=None):
         """Return who recommends us and what his customers save, in words.
 
@@ -265,7 +310,7 @@ def _completed(vals):
     vals = dict(vals)
     site = (vals.get("signup_url") or "").strip()
     if site:
-        vals["signup_url"] = _as_sent(site if "://" in site else f"https://{site}")
+        vals["signup_url"] = _as_sent(visits.completed(site))
     if vals.get("allowed_domains"):
         vals["allowed_domains"] = re.sub(
             r"[^\s,;]+", lambda word: _as_sent(word[0]), vals["allowed_domains"]

@@ -3,12 +3,11 @@ from functools import partial
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import email_normalize
 
 from ..lib import attribution
-from ..lib.domains import one_spelling
 from ..lib.roles import MANAGER
 from ..tools.access import needs
+from ..tools.addresses import email_key
 
 # Referral rows somebody made, as opposed to those read from Stripe's objects.
 CLAIM_SOURCES = ("manual", *attribution.CLAIMS)
@@ -154,8 +153,7 @@ class AffiliateReferral(models.Model):
     @api.depends("email")
     def _compute_email_normalized(self):
         for referral in self:
-            email = email_normalize(referral.email or "") or ""
-            referral.email_normalized = one_spelling(email) or False
+            referral.email_normalized = email_key(referral.email) or False
 
     @api.depends("email", "customer_ids")
     def _compute_display_name(self):

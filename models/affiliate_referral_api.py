@@ -2,10 +2,10 @@ from odoo import api, models
 from odoo.exceptions import UserError
 
 from ..lib import attribution
-from ..lib.domains import one_spelling
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_text import is_stripe_id
 from ..tools.access import needs
+from ..tools.addresses import email_key
 from .affiliate_program_tracking import is_key
 from .affiliate_referral_capture import email_address
 
@@ -53,7 +53,7 @@ class AffiliateReferral(models.Model):
             found = own.env[self._name].search(
                 [
                     ("stripe_account_id", "=", program.stripe_account_id.id),
-                    ("email_normalized", "=", one_spelling(address)),
+                    ("email_normalized", "=", email_key(address)),
                 ],
                 order="decided_at, id",
             )

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 from odoo import api, fields, models
 
-from ..lib import attribution, codes, visits, why
+from ..lib import attribution, visits, why
+from ..lib.evidence import evidence_of
 from .affiliate_affiliate import WORKING_STATES
 from .affiliate_referral import CLAIM_SOURCES
 
@@ -94,7 +95,9 @@ class AffiliateReferral(models.Model):
             for referral in person.referral_ids
             if referral.state == "customer"
         }
-        claims, kept = self._claims_of(account, people), self._kept_of(people, stored)
+        emails = self._emails_of(people)
+        claims = self._claims_of(account, people, emails)
+        kept, loose = self._kept_of(people, stored), self._sessions_of(account, emails)
         moves = self._moves_of(people)
         earners, refused = self._earners(people), self._refused(people, claims)
         read = {
@@ -102,6 +105,11 @@ class AffiliateReferral(models.Model):
                 (source, at, _parse(source, value), where)
                 for customer in person
                 for source, at, value, where in facts.evidence[customer.stripe_id]
+            ]
+            + [
+                (source, at, _parse(source, value), where)
+                for session in loose[person]
+                for source, at, value, where in evidence_of("checkout_session", session)
             ]
             for person in people
         }
@@ -172,8 +180,9 @@ class AffiliateReferral(models.Model):
         )
 
     @api.model
-    def _claims_of(self, account, people):
-        """Return ``{person: referrals}``: the claims that speak of each person."""
+    def _emails_of(self, people):
+        """Return ``{address: person}``: by which claims and sessions without customer
+        speak of each person."""
         emails = {}
         for person in people:
             # Who is bound keeps the address he was bound by: a claim for one he takes
@@ -182,6 +191,27 @@ class AffiliateReferral(models.Model):
             for email in (bound or person).mapped("email_normalized"):
                 if email:
                     emails[email] = person
+        return emails
+
+    @api.model
+    def _sessions_of(self, account, emails):
+        """Return ``{person: objects}``: the checkout sessions that made no customer, in
+        which a person gave his address.
+
+        :param emails: ``{address: person}``
+        """
+        sessions = self.env["affiliate.stripe.checkout.session"]
+        found = defaultdict(list)
+        for session in sessions._without_customer(account, emails):
+            found[emails[session.email_normalized]].append(session.data)
+        return found
+
+    @api.model
+    def _claims_of(self, account, people, emails):
+        """Return ``{person: referrals}``: the claims that speak of each person.
+
+        :param emails: ``{address: person}``
+        """
         claims = self.with_context(active_test=False).search(
             [
                 ("stripe_account_id", "=", account.id),
@@ -397,7 +427,7 @@ def _parse(source, value):
     try:
         reference = visits.parse_reference(value)
     except ValueError:
-        reference = visits.Reference(codes.normalise(value))
+        reference = visits.Reference("")
     return SimpleNamespace(promotion="", code=reference.code, visitor=reference.visitor)
 
 

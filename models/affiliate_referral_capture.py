@@ -8,7 +8,7 @@ from odoo import api, fields, models
 from odoo.tools import email_normalize
 
 from ..lib import attribution, visits
-from ..lib.domains import one_spelling
+from ..tools.addresses import email_key
 from .affiliate_click import CLICK_DAYS
 from .affiliate_referral_candidates import Policies, unix
 
@@ -112,7 +112,7 @@ class AffiliateReferral(models.Model):
         self.env.cr.execute(
             "SELECT pg_advisory_xact_lock("
             "hashtext('affiliate_stripe_claim'), hashtext(%s))",
-            [email],
+            [email_key(email)],
         )
         return self._clock()
 
@@ -128,7 +128,7 @@ class AffiliateReferral(models.Model):
         return self.search(
             [
                 ("stripe_account_id", "=", account.id),
-                ("email_normalized", "=", one_spelling(email)),
+                ("email_normalized", "=", email_key(email)),
             ]
         )
 

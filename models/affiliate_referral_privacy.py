@@ -44,18 +44,35 @@ class AffiliateReferral(models.Model):
     def _of_same_person(self):
         """Return all rows about the same person, bound or not."""
         self.ensure_one()
-        emails = {self.email_normalized, *self.customer_ids.mapped("email_normalized")}
         return self | self.with_context(active_test=False).search(
             [
                 ("stripe_account_id", "=", self.stripe_account_id.id),
-                ("email_normalized", "in", list(emails - {False})),
+                ("email_normalized", "in", list(self._addresses())),
+            ]
+        )
+
+    def _addresses(self):
+        """Return the e-mail addresses of a person, as they are compared."""
+        own = self.mapped("email_normalized")
+        return {*own, *self.customer_ids.mapped("email_normalized")} - {False}
+
+    def _loose_sessions(self):
+        """Return the checkout sessions of a person that made no customer in Stripe."""
+        sessions = self.env["affiliate.stripe.checkout.session"].sudo()
+        return sessions.with_context(active_test=False).search(
+            [
+                ("account_id", "in", self.stripe_account_id.ids),
+                ("email_normalized", "in", list(self._addresses())),
             ]
         )
 
     def _visitors(self):
         """Return the ids of the browsers of a person."""
         found = set(self.mapped("visitor")) - {False}
-        for _id, _ref, raw in self.customer_ids._objects("checkout_session"):
+        sessions = self.customer_ids._objects("checkout_session")
+        for raw in [raw for _id, _ref, raw in sessions] + [
+            session.data for session in self._loose_sessions()
+        ]:
             reference = self._reference_of(raw.get("client_reference_id"))
             if reference and reference.visitor:
                 found.add(reference.visitor)
@@ -85,6 +102,7 @@ class AffiliateReferral(models.Model):
             ),
             "stripe": {
                 kind: [raw for _id, _ref, raw in customers._objects(kind)]
+                + [s.data for s in rows._loose_sessions() if kind == "checkout_session"]
                 for kind in erasure.KINDS
             },
         }
@@ -105,6 +123,7 @@ class AffiliateReferral(models.Model):
                     "ip_hash": False,
                 }
             )
+        rows._loose_sessions()._erase()
         rows.customer_ids._erase()
         rows.customer_ids._forget_payloads()
         for row in rows:

@@ -386,6 +386,5 @@ class AffiliateStripeAccount(models.Model):
 
 def _origin(address):
     """Return a typed address as it is compared: without path and slash at its end."""
-    address = address.strip()
-    address = address if "://" in address else f"https://{address}"
+    address = visits.completed(address.strip())
     return visits.origin_of(address) or address

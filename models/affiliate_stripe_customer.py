@@ -1,7 +1,6 @@
 from odoo import api, fields, models
-from odoo.tools import email_normalize
 
-from ..lib.domains import one_spelling
+from ..tools.addresses import email_key
 
 
 class AffiliateStripeCustomer(models.Model):
@@ -36,7 +35,7 @@ class AffiliateStripeCustomer(models.Model):
 
     @api.model
     def _row_values(self, row):
-        email = one_spelling(email_normalize(row.values["email"] or "") or "") or None
+        email = email_key(row.values["email"]) or None
         return {**super()._row_values(row), "email_normalized": email}
 
     def _sources(self):

@@ -52,35 +52,13 @@ class AffiliateStripeCustomer(models.Model):
         self.filtered(lambda c: not c.erased_at).erased_at = fields.Datetime.now()
         self.env.flush_all()
         for kind in erasure.KINDS:
-            columns = SQL("").join(
-                SQL(", %s = NULL", SQL.identifier(column))
-                for column in erasure.COLUMNS.get(kind, ())
-            )
-            for row_id, _ref, raw in self._objects(kind):
-                self.env.cr.execute(
-                    SQL(
-                        "UPDATE %s SET data = %s%s WHERE id = %s",
-                        SQL.identifier(f"affiliate_stripe_{kind}"),
-                        Json(erasure.erase(kind, raw or {}), dumps=storable_json),
-                        columns,
-                        row_id,
-                    )
-                )
+            _erase_objects(self.env.cr, kind, self._objects(kind))
         self.env.invalidate_all()
 
     def _forget_payloads(self):
         """Events hold copies of what they tell of; nothing computed needs them."""
-        for account, customers in self.grouped("account_id").items():
-            self.env.cr.execute(
-                """UPDATE affiliate_stripe_event SET payload = NULL
-                    WHERE account_id = %s AND payload IS NOT NULL
-                      AND payload::text LIKE ANY(%s)""",
-                [
-                    account.id,
-                    # A guest is named after his payment.
-                    [f"%{c.stripe_id.removeprefix('guest_')}%" for c in customers],
-                ],
-            )
+        # A guest is named after his payment.
+        _forget_payloads(self, lambda c: c.stripe_id.removeprefix("guest_"))
 
     @api.autovacuum
     def _gc_payloads_of_erased(self):
@@ -88,6 +66,56 @@ class AffiliateStripeCustomer(models.Model):
         self.with_context(active_test=False).search(
             [("erased_at", "!=", False)]
         )._forget_payloads()
+
+
+class AffiliateStripeCheckoutSession(models.Model):
+    """Sessions without a customer, whose address is all that says whose they are."""
+
+    _inherit = "affiliate.stripe.checkout.session"
+
+    def _erase(self):
+        """Replace what says who completed these sessions, also in the events."""
+        self.erased_at = fields.Datetime.now()
+        self.env.flush_all()
+        objects = [(row.id, row.stripe_id, row.data) for row in self]
+        _erase_objects(self.env.cr, "checkout_session", objects)
+        _forget_payloads(self, lambda session: session.stripe_id)
+        self.env.invalidate_all()
+
+
+def _erase_objects(cr, kind, objects):
+    """Replace the personal data of mirrored objects.
+
+    :param objects: ``[(id, Stripe id, object)]``
+    """
+    columns = SQL("").join(
+        SQL(", %s = NULL", SQL.identifier(column))
+        for column in erasure.COLUMNS.get(kind, ())
+    )
+    for row_id, _ref, raw in objects:
+        cr.execute(
+            SQL(
+                "UPDATE %s SET data = %s%s WHERE id = %s",
+                SQL.identifier(f"affiliate_stripe_{kind}"),
+                Json(erasure.erase(kind, raw or {}), dumps=storable_json),
+                columns,
+                row_id,
+            )
+        )
+
+
+def _forget_payloads(records, name):
+    """Forget what events hold of mirrored objects.
+
+    :param name: of a record: what stands in the payloads of its events
+    """
+    for account, named in records.grouped("account_id").items():
+        records.env.cr.execute(
+            """UPDATE affiliate_stripe_event SET payload = NULL
+                WHERE account_id = %s AND payload IS NOT NULL
+                  AND payload::text LIKE ANY(%s)""",
+            [account.id, [f"%{name(record)}%" for record in named]],
+        )
 
 
 class AffiliateStripeSync(models.AbstractModel):

@@ -246,7 +246,7 @@ def _seen_at_the_end(seen, place, page):
 def _differing(kind, row, mine):
     """Return ``{column: [here, at Stripe]}`` of what is not the same, as texts."""
     ignored = set(NOT_COMPARED)
-    if mine["erased"]:
+    if mine["erased"] or mine.get("erased_at"):
         ignored.update(erasure.COLUMNS.get(kind, ()))
     if row.values.get("livemode") is None:
         ignored.add("livemode")  # the account's: some kinds of objects name none

@@ -11,6 +11,7 @@ from odoo.tools import SQL
 
 from ..lib.stripe_client import StripeProblem
 from ..lib.stripe_objects import MODELS, guest_id
+from ..tools.addresses import email_key
 
 # How long a visitor waits for what somebody else has locked.
 PATIENCE = "500ms"
@@ -191,7 +192,8 @@ class AffiliateStripeSync(models.AbstractModel):
         """Return the Stripe ids of the customers whose facts ``rows`` may change.
 
         A payment may be in another name than the invoice it pays, and a guest's may
-        have been given to a customer: all of them are touched.
+        have been given to a customer: all of them are touched. So is whoever has the
+        address of a session without customer.
         """
         touched = {row.stripe_id for row in rows if row.kind == "customer"}
         touched.update(row.values.get("customer_ref") for row in rows)
@@ -200,27 +202,35 @@ class AffiliateStripeSync(models.AbstractModel):
             for row in rows
             if row.kind == "charge"
         )
+        emails = {
+            email_key(row.values["email"]) or None
+            for row in rows
+            if row.kind == "checkout_session" and not row.values["customer_ref"]
+        }
         charges = {row.values.get("charge_ref") for row in rows}
         intents = {row.values.get("payment_intent") for row in rows}
         invoices = {
             row.values["invoice_ref"] for row in rows if row.kind == "invoice_payment"
         }
-        charge, invoice = (
-            SQL.identifier(f"affiliate_stripe_{kind}") for kind in ("charge", "invoice")
+        charge, invoice, customer = (
+            SQL.identifier(f"affiliate_stripe_{kind}")
+            for kind in ("charge", "invoice", "customer")
         )
         found = [
             SQL(
-                "SELECT customer_ref FROM %s named WHERE account_id = %s AND %s IN %s",
+                "SELECT %s FROM %s named WHERE account_id = %s AND %s IN %s",
+                SQL.identifier(name),
                 table,
                 account.id,
                 SQL.identifier(column),
                 tuple(refs - {None}),
             )
-            for table, column, refs in (
-                (charge, "stripe_id", charges),
-                (charge, "payment_intent", intents),
-                (invoice, "stripe_id", invoices),
-                (_PAID, "payment_intent", intents),
+            for name, table, column, refs in (
+                ("customer_ref", charge, "stripe_id", charges),
+                ("customer_ref", charge, "payment_intent", intents),
+                ("customer_ref", invoice, "stripe_id", invoices),
+                ("customer_ref", _PAID, "payment_intent", intents),
+                ("stripe_id", customer, "email_normalized", emails),
             )
             if refs - {None}
         ]

@@ -14,6 +14,7 @@ OWN_COMPANY = {
     "affiliate.affiliate": "program_id",
     "affiliate.application": "program_id",
     "affiliate.bill.wizard": "move_id",
+    "affiliate.application.wizard": "affiliate_id",
     "affiliate.code": "affiliate_id",
     "affiliate.commission.rule": "program_id",
     "affiliate.link.wizard": "affiliate_id",

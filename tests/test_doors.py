@@ -29,6 +29,7 @@ WHO = {
         },
     },
     "affiliate.bill.wizard": {ACCOUNTANT: {"action_adjust", "action_restore"}},
+    "affiliate.application.wizard": {OFFICER: {"action_reject"}},
     "affiliate.code": {
         OFFICER: {
             "action_activate",
@@ -205,6 +206,9 @@ class DoorCase(StripeCase):
             ),
             "affiliate.timezone.wizard": lambda: records.create(
                 {"account_id": self.account.id}
+            ),
+            "affiliate.application.wizard": lambda: records.create(
+                {"affiliate_id": self.drona.id}
             ),
             "affiliate.move.wizard": lambda: records.create(
                 {

@@ -42,6 +42,23 @@ class TestCompare(RunCase):
             if kind == "invoice":
                 self.assertIn("100.00 USD", parts.mapped("stripe_sum"))
 
+    def test_an_erased_session_without_customer_is_no_difference(self):
+        session = self.shop.post(
+            "checkout/sessions",
+            mode="setup",
+            currency="usd",
+            success_url="https://acme.example/done",
+            client_reference_id="DRONA29",
+        )
+        self.double.complete_session(session["id"], email="sam@example.com")
+        self.start()
+        self.walk()
+        mirror = self.env["affiliate.stripe.checkout.session"].search([]).sudo()
+        mirror._erase()
+        _run, found = self.compare()
+        self.assertFalse(found)
+        self.assertFalse(mirror.email)
+
     def test_differences_are_found_and_mended(self):
         self.sell()
         self.start()

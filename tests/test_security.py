@@ -60,6 +60,7 @@ PUBLIC_METHODS = {
         "action_view_flags",
         "action_view_sale",
     },
+    "affiliate.application.wizard": {"action_reject"},
     "affiliate.person.wizard": {"action_erase"},
     "affiliate.plan.wizard": {"action_fetch"},
     "affiliate.program": {

@@ -1,6 +1,7 @@
 from . import account_move_reversal
 from . import affiliate_adopt_wizard
 from . import affiliate_bill_wizard
+from . import affiliate_application_wizard
 from . import affiliate_link_wizard
 from . import affiliate_move_wizard
 from . import affiliate_person_wizard

@@ -9,7 +9,6 @@
 (function (config) {
     const COOKIE = "affiliate_ref";
     const CHECKOUT = "client_reference_id";
-    const REFERENCE = /^([a-z0-9-]{3,40})(?:_([a-z0-9]{16,40}))?$/i;
     const FIELDS = `input[name=${COOKIE}],input[name=via],input[name=referral]`;
     const FRAME = `iframe[src*="/affiliate/form/${config.key}"]`;
     const ALL = `${FRAME},a[href],form[data-affiliate],stripe-pricing-table,stripe-buy-button,${FIELDS},[data-affiliate-popup]`;
@@ -92,7 +91,8 @@
         }
     };
 
-    const parse = (text) => REFERENCE.exec(text || "") || [];
+    const parse = (text) =>
+        /^([\w-]{3,40}?)(?:_(\w{16,40}))?$/.exec(text || "") || [];
 
     // --- what is stored ---
 
@@ -104,7 +104,7 @@
         );
 
     const cookie = (name) =>
-        (RegExp(`(?:^|; )${name}=([^;]*)`).exec(document.cookie) || [])[1];
+        RegExp(`(?:^|; )${name}=([^;]*)|$`).exec(document.cookie)[1];
 
     // The widest domain that takes a cookie is the registrable one. All others are
     // emptied, also the cookie without a domain: our server's, where it is the site.
@@ -126,7 +126,7 @@
 
     const recall = () => {
         const [reference, until] = (localStorage.getItem(COOKIE) || "").split(" ");
-        return until > Date.now() ? reference : null;
+        return until > Date.now() && reference;
     };
 
     // --- links, forms, Stripe's elements ---
@@ -266,13 +266,11 @@
         busy++;
         await before;
         const [, code, known] = parse(api.referral);
-        const {reference} = await post(
-            "click",
-            Object.assign({}, news, {
-                reference: join(news.code, known),
-                store: news.store && mayStore(),
-            })
-        );
+        const {reference} = await post("click", {
+            ...news,
+            reference: join(news.code, known),
+            store: news.store && mayStore(),
+        });
         const [, , issued] = parse(reference);
         if (issued) {
             become(code, issued);
@@ -291,10 +289,7 @@
     };
 
     // Browsers leave some characters in an address that are none.
-    const clean = (url) =>
-        /^http/.test(url)
-            ? url.replace(/[\\^`{|}]/g, encodeURIComponent).slice(0, 4000)
-            : "";
+    const clean = (url) => url.replace(/[\\^`{|}]/g, encodeURIComponent).slice(0, 4000);
 
     const arrive = (named, came, url) => {
         const code = named.toUpperCase();
@@ -327,10 +322,16 @@
         }
     });
 
+    // As people copy it: decoded, without what is not seen or stands around it. Our
+    // server understands the rest (lib/codes.py).
     const look = (url) =>
         config.parameters.some((name) => {
             const [, code, came] = parse(
-                (RegExp(`[?&#]${name}=([^&#]*)`).exec(url) || [])[1]
+                decodeURIComponent(
+                    RegExp(`[?&#]${name}=([^?&#]*)|$`).exec(url)[1] || ""
+                )
+                    .normalize("NFKD")
+                    .replace(/[^\w-]/g, "")
             );
             if (code) {
                 clear(came);
@@ -463,15 +464,13 @@
         }
         decorate();
         safe(follow)();
-        const asked = /[?&]affiliate_debug=1/.test(location.search) && "debug";
+        const asked = location.search.includes("affiliate_debug=1") && "debug";
         for (const name of ["debug", "compat", "popup"]) {
             if (name in script.dataset || name === asked) {
                 load(name);
             }
         }
-        for (const call of queue) {
-            api(...call);
-        }
+        queue.forEach((call) => api(...call));
         api.q = {push: (call) => api(...call)}; // for who kept the stub
         soon().then(() =>
             document.dispatchEvent(
