@@ -9,6 +9,7 @@ from . import (
     test_codes,
     test_codes_following,
     test_companies,
+    test_compare_clean,
     test_connection,
     test_credit_notes,
     test_doors,

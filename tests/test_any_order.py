@@ -240,8 +240,9 @@ class History:
         self.double.advance(days=self.random.choice([3, 10, 31]))
 
 
-@tagged("post_install", "-at_install")
-class TestAnyOrder(StripeCase):
+class RandomHistories(StripeCase):
+    """A program, two affiliates, and what is known of the people they may bring."""
+
     def setUp(self):
         super().setUp()
         self.program = self.make_program(
@@ -313,6 +314,9 @@ class TestAnyOrder(StripeCase):
                 }
             )
 
+
+@tagged("post_install", "-at_install")
+class TestAnyOrder(RandomHistories):
     def play(self, seed):
         history = History(self, seed)
         self.program.write(
