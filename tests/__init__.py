@@ -6,6 +6,7 @@ from . import (
     test_applications,
     test_attribution,
     test_balance,
+    test_buttons,
     test_codes,
     test_codes_following,
     test_companies,
