@@ -65,6 +65,7 @@
     ],
     "demo": ["demo/affiliate_demo.xml"],
     "assets": {
+        "web.assets_backend": ["affiliate_stripe/static/src/views/*"],
         "web.assets_frontend": [
             "affiliate_stripe/static/src/scss/affiliate.scss",
             "affiliate_stripe/static/src/interactions/*",

@@ -52,6 +52,7 @@ from . import (
     test_run_nightly,
     test_run_preview,
     test_runs,
+    test_screens,
     test_sdk,
     test_sdk_odoo,
     test_sdk_parts,

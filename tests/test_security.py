@@ -74,7 +74,11 @@ PUBLIC_METHODS = {
         "track_lead",
         *VIEWS,
     },
-    "affiliate.referral.flag": {"action_accept", "action_refuse"},
+    "affiliate.referral.flag": {
+        "action_accept",
+        "action_refuse",
+        "action_view_referral",
+    },
     "affiliate.reject.wizard": {"action_reject"},
     "affiliate.rule.wizard": {"action_assign"},
     "affiliate.settlement": {
@@ -88,6 +92,8 @@ PUBLIC_METHODS = {
     "affiliate.stripe.home.wizard": {"action_confirm"},
     "affiliate.stripe.account": {
         "action_answer_home",
+        "action_ask_deactivate_codes",
+        "action_ask_disconnect",
         "action_check",
         "action_check_webhook",
         "action_compare",
