@@ -3,6 +3,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
 from ..lib import money
+from ..lib.stripe_text import ID_IN_TEXT
 from .affiliate_commission import COMPUTED_KINDS
 
 BATCH = 1000
@@ -94,7 +95,7 @@ class AffiliateCommission(models.Model):
             "amount": f"{values['amount']:,} {code}",
             "base": f"{values['base_amount']:,} {code}",
             "rate": f"{values['rate'] or 0:g}",
-            "sale": values.pop("_number", None) or values["sale_ref"],
+            "sale": self._sale_words(values.pop("_number", None), values["sale_ref"]),
             "line": values.pop("_item", None) or self.env._("an item"),
         }
         kind, rate_type = values["kind"], values.pop("_rate_type", None)
@@ -108,6 +109,32 @@ class AffiliateCommission(models.Model):
         if rate_type == "fixed":
             return self._explain_fixed(kind) % figures
         return self._explain_percent(kind) % figures
+
+    @api.model
+    def _sale_words(self, number, sale_ref):
+        """Return what a sale is called in a sentence: never by an id of Stripe.
+
+        :param str number: of its invoice; where it has none, the maths gives an id
+        """
+        if number and not ID_IN_TEXT.fullmatch(number):
+            return number
+        if (sale_ref or "").startswith("cs_"):
+            return self.env._("a checkout")
+        return self.env._("a payment without an invoice")
+
+    def _sale_name(self):
+        """Return what the sale of a row is called where there is room for a word: the
+        number of its invoice, or what kind of sale it is."""
+        self.ensure_one()
+        if number := self.invoice_id.number:
+            return number
+        if not self.sale_ref:
+            return dict(self._fields["kind"]._description_selection(self.env))[
+                self.kind
+            ]
+        if self.sale_ref.startswith("cs_"):
+            return self.env._("Checkout")
+        return self.env._("Payment")
 
     @api.model
     def _explain_fixed(self, kind):
@@ -171,7 +198,7 @@ class AffiliateCommission(models.Model):
         """Return the values of a row as they were when it was booked; see _explain."""
         self.ensure_one()
         code = self.currency_id.name
-        number = self.invoice_id.number or self.charge_id.stripe_id
+        number = self.invoice_id.number
         holds = self.revision == 1 or (self.amount > 0) == (self.kind == "earned")
         return {
             "kind": self.kind,
@@ -181,7 +208,7 @@ class AffiliateCommission(models.Model):
             "currency": code,
             "sale_ref": self.sale_ref,
             "_item": items.get(self.line_ref),
-            "_number": holds and number,
+            "_number": number,
             "_rate_type": holds and (self.rule_id.rate_type or "percent"),
         }
 

@@ -183,7 +183,8 @@ class AffiliateReferral(models.Model):
                 self.env._("Not counted: %s", loser)
                 for loser in evidence.get("losers", ())
             ]
-            referral.evidence_text = "\n".join(lines)
+            account = referral.stripe_account_id
+            referral.evidence_text = "\n".join(account._in_words(lines))
 
     @api.depends("email", "affiliate_id", "state")
     def _compute_taken_note(self):

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.tools import email_normalize
 
 from ..lib.domains import one_spelling
+from ..lib.stripe_text import short_id
 
 
 class AffiliateStripeCustomer(models.Model):
@@ -39,7 +40,7 @@ class AffiliateStripeCustomer(models.Model):
     def _compute_display_name(self):
         for customer in self:
             customer.display_name = (
-                customer.name or customer.email or customer.stripe_id
+                customer.name or customer.email or short_id(customer.stripe_id or "")
             )
 
     @api.depends("charge_ids.amount_captured", "charge_ids.amount_refunded")

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import formatLang
 
+from ..lib.stripe_text import short_id
+
 
 class AffiliateStripePrice(models.Model):
     _name = "affiliate.stripe.price"
@@ -38,7 +40,7 @@ class AffiliateStripePrice(models.Model):
     )
     def _compute_display_name(self):
         for price in self:
-            name = price.product_id.name or price.stripe_id
+            name = price.product_id.name or short_id(price.stripe_id or "")
             label = price.nickname or price._terms()
             price.display_name = f"{name} – {label}" if label else name
 

@@ -3,6 +3,7 @@ from collections import defaultdict
 from odoo import api, fields, models
 
 from ..lib.stripe_rows import ref
+from ..lib.stripe_text import short_id
 
 
 class AffiliateStripeSubscription(models.Model):
@@ -85,5 +86,5 @@ class AffiliateStripeSubscription(models.Model):
     def _compute_display_name(self):
         for subscription in self:
             subscription.display_name = (
-                subscription.customer_id.display_name or subscription.stripe_id
+                subscription.customer_id.display_name or short_id(subscription.stripe_id)
             )

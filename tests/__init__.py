@@ -22,6 +22,7 @@ from . import (
     test_form_browser,
     test_free_texts,
     test_home,
+    test_ids,
     test_keys,
     test_leads,
     test_lib_attribution,
