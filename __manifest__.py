@@ -78,7 +78,10 @@
             "affiliate_stripe/static/src/website_builder/*",
         ],
         "web.assets_tests": ["affiliate_stripe/static/tests/tours/*"],
-        "web.assets_unit_tests": ["affiliate_stripe/static/tests/interactions/*"],
+        "web.assets_unit_tests": [
+            "affiliate_stripe/static/tests/interactions/*",
+            "affiliate_stripe/static/tests/views/*",
+        ],
         "web.assets_unit_tests_setup": [
             # Listens for the same event as the form.
             "google_recaptcha/static/src/interactions/recaptcha_form.js",
