@@ -35,7 +35,7 @@ def is_stripe_id(value):
     )
 
 
-#: An id in a text, e.g. ``cs_test_a1…``; the text before the last underscore is its kind.
+#: An id in a text, e.g. ``cs_test_a1…``; ``kind`` is how ids of its kind begin.
 ID_IN_TEXT = re.compile(
     r"\b(?P<kind>[a-z]{2,8})_(?:test_|live_)?(?=\w*\d)[A-Za-z0-9]{8,}\b"
 )

@@ -193,9 +193,7 @@ class AffiliateReferral(models.Model):
             others = self.browse()
             if referral.source == "manual" and referral.state != "customer":
                 others = referral._owners_already()
-            referral.taken_note = (
-                referral._say_taken(others[0]) if others else False
-            )
+            referral.taken_note = referral._say_taken(others[0]) if others else False
 
     @api.depends("customer_ids.charge_ids")
     def _compute_paid_in_all(self):

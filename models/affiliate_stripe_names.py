@@ -40,7 +40,8 @@ class AffiliateStripeMixin(models.AbstractModel):
             if self._rec_name != "stripe_id":
                 named = record[self._rec_name]
             else:
-                money = amount and record.currency_id.format(record[amount])
+                currency = record.currency_id if amount else None
+                money = currency and currency.format(record[amount])
                 day = format_date(self.env, record.created)
                 named = ", ".join(filter(None, (money, day)))
             record.display_name = named or short_id(record.stripe_id or "")

@@ -86,5 +86,6 @@ class AffiliateStripeSubscription(models.Model):
     def _compute_display_name(self):
         for subscription in self:
             subscription.display_name = (
-                subscription.customer_id.display_name or short_id(subscription.stripe_id)
+                subscription.customer_id.display_name
+                or short_id(subscription.stripe_id)
             )

@@ -80,6 +80,49 @@ class TestButtons(DoorCase):
                     pressed += 1
         self.assertGreater(pressed, 200)
 
+    def test_every_view_that_is_offered_can_be_opened(self):
+        opened = 0
+        for view in self.views():
+            if view.type not in ("form", "list", "kanban"):
+                continue
+            for role in ROLES:
+                user = self.users[role]
+                model = self.env[view.model].with_user(user)
+                if model._transient or not model.has_access("read"):
+                    continue
+                record = self.a_record(view.model, user)
+                if not record.has_access("read"):
+                    continue
+                with self.subTest(view=view.name, role=role):
+                    self.env.invalidate_all()
+                    arch = etree.fromstring(model.get_view(view.id, view.type)["arch"])
+                    self.read_as_shown(record, arch)
+                    opened += 1
+        self.assertGreater(opened, 150)
+
+    def read_as_shown(self, records, arch):
+        """Read what a view shows of records, as the client does."""
+        names, inner = set(), []
+        for node in arch.iterchildren():
+            self.collect(node, records, names, inner)
+        names &= set(records._fields)
+        records.read(list(names))
+        for name, node in inner:
+            shown = records[name]
+            if shown.has_access("read"):
+                for view in node:
+                    self.read_as_shown(shown, view)
+
+    def collect(self, node, records, names, inner):
+        if node.tag == "field" and node.get("name") in records._fields:
+            name = node.get("name")
+            names.add(name)
+            if len(node) and records._fields[name].comodel_name:
+                inner.append((name, node))
+                return
+        for child in node.iterchildren():
+            self.collect(child, records, names, inner)
+
     def assert_pressed(self, model, name, user):
         record = self.a_record(model, user)
         if record._transient:
@@ -141,7 +184,9 @@ class TestButtons(DoorCase):
             self.assert_opens(found._get_action_dict(), user)
         elif found._name == "ir.actions.server" and "record.action_" in found.code:
             name = found.code.split("record.", 1)[-1].split("(")[0]
-            name = name if "records." not in found.code else (
-                found.code.split("records.", 1)[1].split("(")[0]
+            name = (
+                name
+                if "records." not in found.code
+                else (found.code.split("records.", 1)[1].split("(")[0])
             )
             self.assert_pressed(action["on"], name, user)

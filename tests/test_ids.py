@@ -134,7 +134,9 @@ class TestIdsInTexts(MoneyCase):
         activities = self.env["mail.activity"].sudo()
         found = activities.search([("res_model", "in", models)])
         self.assert_no_ids(found.mapped("note"), "activity")
-        self.assert_no_ids(self.env["mail.mail"].sudo().search([]).mapped("body"), "mail")
+        self.assert_no_ids(
+            self.env["mail.mail"].sudo().search([]).mapped("body"), "mail"
+        )
 
     def test_names_of_mirrored_objects(self):
         seen = set()

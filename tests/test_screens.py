@@ -61,6 +61,31 @@ class TestReferralScreens(ScreenCase):
             arch = self.arch(f"view_affiliate_referral_{name}")
             self.assertEqual(arch.get("duplicate"), "0")
 
+    def test_what_cannot_be_duplicated_is_not_offered_anywhere(self):
+        """Where a form does not offer it, the lists of the same records do not."""
+        data = self.env["ir.model.data"].sudo()
+        views = self.env["ir.ui.view"].sudo()
+        roots = [
+            (view.model, view.type, etree.fromstring(view.arch))
+            for found in data.search(
+                [("module", "=", "affiliate_stripe"), ("model", "=", "ir.ui.view")]
+            )
+            for view in [views.browse(found.res_id)]
+            if view.model and view.mode == "primary"
+        ]
+        unique = {
+            model
+            for model, kind, root in roots
+            if kind == "form" and root.get("duplicate") == "0"
+        }
+        self.assertLessEqual(
+            {"affiliate.affiliate", "affiliate.code", "affiliate.referral"}, unique
+        )
+        for model, kind, root in roots:
+            if model in unique and kind == "list":
+                with self.subTest(model=model):
+                    self.assertIn("0", (root.get("create"), root.get("duplicate")))
+
     def test_whoever_has_paid_is_not_deleted(self):
         """Also where the payment has earned nothing."""
         self.program.rule_ids.rate = 0

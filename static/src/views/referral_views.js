@@ -1,13 +1,13 @@
-import { formView } from "@web/views/form/form_view";
-import { listView } from "@web/views/list/list_view";
-import { registry } from "@web/core/registry";
+import {formView} from "@web/views/form/form_view";
+import {listView} from "@web/views/list/list_view";
+import {registry} from "@web/core/registry";
 
 /**
  * Whoever has paid belongs to an affiliate for good: deleting that is not offered. The
  * server refuses it as well.
  */
 function withoutDeletingCustomers(items, records) {
-    const { isAvailable } = items.delete;
+    const {isAvailable} = items.delete;
     const hasPaid = (record) => record.data.state === "customer";
     items.delete.isAvailable = () => isAvailable() && !records().some(hasPaid);
     return items;

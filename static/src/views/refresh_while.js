@@ -1,6 +1,6 @@
-import { Component, onWillUnmount, useEffect, xml } from "@odoo/owl";
-import { registry } from "@web/core/registry";
-import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
+import {Component, onWillUnmount, useEffect, xml} from "@odoo/owl";
+import {registry} from "@web/core/registry";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
 export const REFRESH_EVERY = 3000;
 
@@ -14,8 +14,8 @@ export class RefreshWhile extends Component {
     static template = xml``;
     static props = {
         ...standardWidgetProps,
-        field: { type: String },
-        value: { type: String, optional: true },
+        field: {type: String},
+        value: {type: String, optional: true},
     };
 
     setup() {
@@ -45,7 +45,7 @@ export class RefreshWhile extends Component {
     }
 
     async refresh() {
-        const { record } = this.props;
+        const {record} = this.props;
         if (!this.isBusy()) {
             try {
                 await record.load();
@@ -68,5 +68,5 @@ export class RefreshWhile extends Component {
 
 registry.category("view_widgets").add("affiliate_refresh_while", {
     component: RefreshWhile,
-    extractProps: ({ attrs }) => ({ field: attrs.field, value: attrs.value }),
+    extractProps: ({attrs}) => ({field: attrs.field, value: attrs.value}),
 });
