@@ -54,6 +54,7 @@ class AffiliateStripeCreditNote(models.Model):
 
     @api.depends("number")
     def _compute_display_name(self):
-        super()._compute_display_name()
+        result = super()._compute_display_name()
         for note in self.filtered("number"):
             note.display_name = note.number
+        return result

@@ -57,6 +57,7 @@ class AffiliateStripeInvoice(models.Model):
 
     @api.depends("number")
     def _compute_display_name(self):
-        super()._compute_display_name()
+        result = super()._compute_display_name()
         for invoice in self.filtered("number"):
             invoice.display_name = invoice.number
+        return result

@@ -87,5 +87,5 @@ class AffiliateStripeSubscription(models.Model):
         for subscription in self:
             subscription.display_name = (
                 subscription.customer_id.display_name
-                or short_id(subscription.stripe_id)
+                or short_id(subscription.stripe_id or "")
             )

@@ -1,5 +1,7 @@
 """A healthy account compares clean, whatever happened in it."""
 
+from contextlib import suppress
+
 from odoo.tests import tagged
 
 from .stripe_double.errors import ApiError
@@ -55,10 +57,8 @@ class TestCompareClean(RandomHistories):
             if history.steps % 12 == 2:
                 self.shop.post(f"checkout/sessions/{session['id']}/expire")
         if history.steps % 6 == 3:
-            try:
+            with suppress(ApiError):  # nothing to pay out
                 self.double.pay_out("usd")
-            except ApiError:
-                pass  # nothing to pay out
         if history.steps % 6 == 4:
             self.shop.code(f"FEW{history.steps}", max_redemptions=1)
             price = self.shop.price(1500, interval=None)
