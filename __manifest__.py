@@ -69,6 +69,7 @@
     ],
     "demo": ["demo/affiliate_demo.xml"],
     "assets": {
+        "web.assets_backend": ["affiliate_stripe/static/src/views/*"],
         "web.assets_frontend": [
             "affiliate_stripe/static/src/scss/affiliate.scss",
             "affiliate_stripe/static/src/interactions/*",
@@ -81,7 +82,10 @@
             "affiliate_stripe/static/src/website_builder/*",
         ],
         "web.assets_tests": ["affiliate_stripe/static/tests/tours/*"],
-        "web.assets_unit_tests": ["affiliate_stripe/static/tests/interactions/*"],
+        "web.assets_unit_tests": [
+            "affiliate_stripe/static/tests/interactions/*",
+            "affiliate_stripe/static/tests/views/*",
+        ],
         "web.assets_unit_tests_setup": [
             # Listens for the same event as the form.
             "google_recaptcha/static/src/interactions/recaptcha_form.js",

@@ -33,3 +33,17 @@ def is_stripe_id(value):
         and value.isascii()
         and value.isprintable()
     )
+
+
+#: An id in a text, e.g. ``cs_test_a1…``; ``kind`` is how ids of its kind begin.
+ID_IN_TEXT = re.compile(
+    r"\b(?P<kind>[a-z]{2,8})_(?:test_|live_)?(?=\w*\d)[A-Za-z0-9]{8,}\b"
+)
+SHOWN_WHOLE = 20
+
+
+def short_id(stripe_id):
+    """Return an id as people can stand it in a text: its two ends."""
+    if len(stripe_id) <= SHOWN_WHOLE:
+        return stripe_id
+    return f"{stripe_id[:10]}…{stripe_id[-6:]}"

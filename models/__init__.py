@@ -5,6 +5,7 @@ from . import affiliate_stripe_account_runs
 from . import affiliate_stripe_account_endpoints
 from . import affiliate_stripe_endpoint
 from . import affiliate_stripe_mixin
+from . import affiliate_stripe_names
 from . import affiliate_stripe_product
 from . import affiliate_stripe_price
 from . import affiliate_stripe_coupon

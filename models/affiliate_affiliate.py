@@ -96,6 +96,11 @@ class AffiliateAffiliate(models.Model):
         string="Application", help="What the affiliate wrote when applying."
     )
     website = fields.Char()
+    applied_at = fields.Datetime(
+        string="Applied",
+        compute="_compute_applied_at",
+        help="When the affiliate applied last, or was entered.",
+    )
     rejected_at = fields.Datetime(
         string="Rejected",
         readonly=True,
@@ -224,6 +229,19 @@ class AffiliateAffiliate(models.Model):
             affiliate.settlement_count = counts["affiliate.settlement"].get(
                 affiliate, 0
             )
+
+    def _compute_applied_at(self):
+        last = dict(
+            self.env["affiliate.application"]
+            .sudo()
+            ._read_group(
+                [("affiliate_id", "in", self.ids), ("confirmed_at", "!=", False)],
+                ["affiliate_id"],
+                ["confirmed_at:max"],
+            )
+        )
+        for affiliate in self:
+            affiliate.applied_at = last.get(affiliate.sudo(), affiliate.create_date)
 
     def _compute_visit_count(self):
         counts = dict(

@@ -3,6 +3,7 @@ import logging
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools.sql import column_exists, create_column, table_exists
 
 from ..tools.access import needs
 from ..tools.database import isolated
@@ -165,6 +166,13 @@ class AffiliateCommission(models.Model):
     )
     rate = fields.Float(string="Rate (%)", digits=(16, 4), readonly=True)
     amount = fields.Monetary(required=True)
+    # What sums are made of: a rejected row stays in the lists, and counts for nothing.
+    counted_amount = fields.Monetary(
+        string="Counts",
+        compute="_compute_counted_amount",
+        store=True,
+        help="The amount, or nothing where the commission was rejected.",
+    )
     date = fields.Date(required=True, default=fields.Date.context_today, index=True)
     happened_at = fields.Datetime(string="Happened", readonly=True)
     hold_until = fields.Date(index=True, string="On hold until")
@@ -225,7 +233,26 @@ class AffiliateCommission(models.Model):
         "(affiliate_id, currency_id) WHERE state = 'approved' AND settlement_id IS NULL"
     )
 
+    def _auto_init(self):
+        """Fill the sums of a ledger that is there already by one statement."""
+        cr = self.env.cr
+        if table_exists(cr, self._table) and not column_exists(
+            cr, self._table, "counted_amount"
+        ):
+            create_column(cr, self._table, "counted_amount", "numeric")
+            cr.execute(
+                """UPDATE affiliate_commission
+                      SET counted_amount = CASE WHEN COALESCE(void_reason, '') = ''
+                                                THEN amount ELSE 0 END"""
+            )
+        return super()._auto_init()
+
     # === COMPUTE METHODS === #
+
+    @api.depends("amount", "void_reason")
+    def _compute_counted_amount(self):
+        for row in self:
+            row.counted_amount = 0 if row.void_reason else row.amount
 
     @api.depends("is_approved", "void_reason", "settlement_id.state")
     def _compute_state(self):

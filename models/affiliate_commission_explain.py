@@ -5,6 +5,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
 from ..lib import commission, money, paid_moments
+from ..lib.stripe_text import ID_IN_TEXT
 from .affiliate_commission import COMPUTED_KINDS
 
 BATCH = 1000
@@ -128,7 +129,7 @@ class AffiliateCommission(models.Model):
             "amount": f"{values['amount']:,} {code}",
             "base": f"{values['base_amount']:,} {code}",
             "rate": f"{values['rate'] or 0:g}",
-            "sale": told.get("number") or values["sale_ref"],
+            "sale": self._sale_words(told.get("number"), values["sale_ref"]),
             "line": values.pop("_item", None) or self.env._("an item"),
         }
         kind, laid = values["kind"], told.get("laid")
@@ -147,6 +148,32 @@ class AffiliateCommission(models.Model):
         if told["rate_type"] == "percent":
             return self._explain_percent(kind) % figures
         return self._explain_fixed(kind, laid, figures)
+
+    @api.model
+    def _sale_words(self, number, sale_ref):
+        """Return what a sale is called in a sentence: never by an id of Stripe.
+
+        :param str number: of its invoice; where it has none, the maths gives an id
+        """
+        if number and not ID_IN_TEXT.fullmatch(number):
+            return number
+        if (sale_ref or "").startswith("cs_"):
+            return self.env._("a checkout")
+        return self.env._("a payment without an invoice")
+
+    def _sale_name(self):
+        """Return what the sale of a row is called where there is room for a word: the
+        number of its invoice, or what kind of sale it is."""
+        self.ensure_one()
+        if number := self.invoice_id.number:
+            return number
+        if not self.sale_ref:
+            return dict(self._fields["kind"]._description_selection(self.env))[
+                self.kind
+            ]
+        if self.sale_ref.startswith("cs_"):
+            return self.env._("Checkout")
+        return self.env._("Payment")
 
     @api.model
     def _laid_figures(self, laid, code):
@@ -394,7 +421,7 @@ class AffiliateCommission(models.Model):
     def _values_as_booked(self, items, before, have, now):
         self.ensure_one()
         code = self.currency_id.name
-        told = {"number": self.invoice_id.number or self.charge_id.stripe_id}
+        told = {"number": self.invoice_id.number}
         if now or not before:
             base = sum(
                 money.nearest_minor(row.base_amount, code) for row in before | self

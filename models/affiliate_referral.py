@@ -1,8 +1,10 @@
 import secrets
+from collections import defaultdict
 from functools import partial
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools.misc import format_date
 
 from ..lib import attribution
 from ..lib.roles import MANAGER
@@ -135,6 +137,13 @@ class AffiliateReferral(models.Model):
         compute="_compute_evidence_text", string="Why, in short"
     )
     commission_ids = fields.One2many("affiliate.commission", "referral_id")
+    taken_note = fields.Char(compute="_compute_taken_note")
+    paid_in_all = fields.Char(
+        string="Paid in all",
+        compute="_compute_paid_in_all",
+        help="Payments of this person's Stripe customers by card, bank and the like, "
+        "with tax and less refunds, in each currency.",
+    )
 
     _token_uniq = models.UniqueIndex("(token)")
     _affiliate_date_idx = models.Index("(affiliate_id, date)")
@@ -172,7 +181,36 @@ class AffiliateReferral(models.Model):
                 self.env._("Not counted: %s", loser)
                 for loser in evidence.get("losers", ())
             ]
-            referral.evidence_text = "\n".join(lines)
+            account = referral.stripe_account_id
+            referral.evidence_text = "\n".join(account._in_words(lines))
+
+    @api.depends("email", "affiliate_id", "state")
+    def _compute_taken_note(self):
+        """Say, while a referral is typed, whom this person belongs to already."""
+        for referral in self:
+            others = self.browse()
+            if referral.source == "manual" and referral.state != "customer":
+                others = referral._owners_already()
+            referral.taken_note = referral._say_taken(others[0]) if others else False
+
+    @api.depends("customer_ids.charge_ids")
+    def _compute_paid_in_all(self):
+        paid = self.customer_ids._paid_by_currency()
+        for referral in self:
+            sums = defaultdict(float)
+            for customer in referral.customer_ids:
+                for currency, amount in paid.get(customer.id, {}).items():
+                    sums[currency] += amount
+            referral.paid_in_all = self.customer_ids._say_paid(sums)
+
+    def _say_taken(self, owner):
+        """Return who has this person, and since when."""
+        return self.env._(
+            "%(email)s has paid already and belongs to %(affiliate)s since %(date)s.",
+            email=self.email,
+            affiliate=owner.affiliate_id.display_name,
+            date=format_date(self.env, owner.decided_at),
+        )
 
     # === CONSTRAINT METHODS === #
 
@@ -217,30 +255,32 @@ class AffiliateReferral(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_leads(self):
-        if any(referral.commission_ids for referral in self):
+        if any(r.commission_ids or r.state == "customer" for r in self):
             raise UserError(
-                self.env._("A referral that has earned a commission cannot be deleted.")
+                self.env._(
+                    "A customer who has paid belongs to his affiliate for good. Move "
+                    "the referral to another affiliate instead."
+                )
             )
 
     def _check_not_bound(self):
         """A claim never takes over a customer who belongs to somebody already."""
         for claim in self:
-            bound = self._bound_to(claim.stripe_account_id, claim.email_normalized)
-            others = bound.filtered(
-                lambda r, claim=claim: (
-                    r.state == "customer" and r.affiliate_id != claim.affiliate_id
-                )
+            others = claim._owners_already().filtered(
+                lambda r, claim=claim: r.affiliate_id != claim.affiliate_id
             )
             if others and claim.source == "manual":
-                raise UserError(
-                    self.env._(
-                        "%(email)s has paid already and belongs to %(affiliate)s since "
-                        "%(date)s.",
-                        email=claim.email,
-                        affiliate=others[0].affiliate_id.display_name,
-                        date=fields.Date.to_string(others[0].decided_at),
-                    )
-                )
+                raise UserError(claim._say_taken(others[0]))
+
+    def _owners_already(self):
+        """Return the referrals that bind the customers with this e-mail."""
+        self.ensure_one()
+        if not self.email_normalized or not self.affiliate_id:
+            return self.browse()
+        # Unsaved, it has no stored account yet.
+        account = self.affiliate_id.program_id.stripe_account_id
+        bound = self._bound_to(account, self.email_normalized)
+        return bound.filtered(lambda r: r.state == "customer" and r != self._origin)
 
     @api.model
     def _bound_to(self, account, email):

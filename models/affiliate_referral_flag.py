@@ -144,6 +144,12 @@ class AffiliateReferralFlag(models.Model):
         flags._tell_managers()
         return flags
 
+    @needs("read")
+    def action_view_referral(self):
+        """Open the person the doubt is about: who brought him, and why."""
+        self.ensure_one()
+        return self.referral_id.get_formview_action()
+
     # === BUSINESS METHODS === #
 
     @api.model

@@ -33,6 +33,8 @@ class AffiliateReferral(models.Model):
         """Return what the template shows: dicts of texts."""
         self.ensure_one()
         story = (self.evidence or {}).get("timeline") or self._why_so_far()
+        # Stories that are kept name objects as Stripe does.
+        texts = self.stripe_account_id._in_words([step["text"] for step in story])
         ids = {step["affiliate"] for step in story if step["affiliate"]}
         affiliates = self.env["affiliate.affiliate"].sudo().browse(ids).exists()
         names = {affiliate.id: affiliate.display_name for affiliate in affiliates}
@@ -44,7 +46,7 @@ class AffiliateReferral(models.Model):
                 "icon": ICONS.get(step["kind"], "fa-envelope-o"),
                 "title": kinds[step["kind"]],
                 "affiliate": names.get(step["affiliate"], ""),
-                "text": step["text"],
+                "text": text,
                 "won": step["verdict"] in (why.WON, why.MOVED),
                 "lost": step["verdict"] not in (why.WON, why.MOVED, why.LED_BY, None),
                 "verdict": " ".join(
@@ -57,7 +59,7 @@ class AffiliateReferral(models.Model):
                     )
                 ),
             }
-            for step in story
+            for step, text in zip(story, texts, strict=True)
         ]
 
     def _why_so_far(self):

@@ -155,12 +155,14 @@ class AffiliateStripeAccount(models.Model):
             "sk_live_, rk_test_ or rk_live_."
         )
 
-    @api.depends("webhook_token")
+    @api.depends("webhook_token", "public_url")
     def _compute_webhook_url(self):
+        """Say it once it is final: an unsaved account has no token of its own yet."""
         for account in self:
             token = account.sudo().webhook_token
+            base = account.get_base_url()
             account.webhook_url = (
-                f"{account.get_base_url()}/affiliate_stripe/webhook/{token}"
+                f"{base}/affiliate_stripe/webhook/{token}" if account.id else False
             )
 
     # === ACTION METHODS === #
@@ -191,6 +193,34 @@ class AffiliateStripeAccount(models.Model):
         self.env["affiliate.stripe.event"]._wake()
         self.env["affiliate.stripe.run"]._wake()
         return self._notify(self.env._("The connection works."), "success")
+
+    @needs("write")
+    def action_ask_disconnect(self):
+        """Open the dialog that says what disconnecting does."""
+        return self._ask("disconnect", self.env._("Disconnect?"))
+
+    @needs("write")
+    def action_ask_deactivate_codes(self):
+        """Open the dialog that says what switching all codes off does."""
+        return self._ask("deactivate_codes", self.env._("Deactivate all codes?"))
+
+    def _ask(self, what, title):
+        """Return the dialog that asks before something is done to the account.
+
+        :raise UserError: where there is nothing to be done: it is not connected
+        """
+        self.ensure_one()
+        if self.state == "draft":
+            raise UserError(self.env._("This account is not connected."))
+        view = self.env.ref(f"affiliate_stripe.view_affiliate_stripe_account_{what}")
+        return {
+            "type": "ir.actions.act_window",
+            "name": title,
+            "res_model": self._name,
+            "res_id": self.id,
+            "views": [(view.id, "form")],
+            "target": "new",
+        }
 
     @needs("write", sudo=True)
     def action_disconnect(self):

@@ -69,11 +69,13 @@ class AffiliateStripeAccount(models.Model):
                 lambda run: run.purpose != "nightly"
             )
             active = shown.filtered(lambda run: run.state in UNDER_WAY)
-            account.run_id = (active or shown)[:1]
-            account.run_state = account.run_id.state
-            account.is_syncing = account.run_id.state == "running"
-            account.sync_done = account.run_id.objects
-            account.sync_time_left = account.run_id.time_left
+            # Whoever may read the account sees how far it is, if not the run itself.
+            run = (active or shown)[:1]
+            account.run_id = run
+            account.run_state = run.state
+            account.is_syncing = run.state == "running"
+            account.sync_done = run.objects
+            account.sync_time_left = run.time_left
 
     @api.constrains("rate_limit")
     def _check_rate_limit(self):

@@ -52,7 +52,9 @@ class AffiliateStripeCreditNote(models.Model):
     _invoice_idx = models.Index("(account_id, invoice_ref)")
     _customer_idx = models.Index("(account_id, customer_ref)")
 
-    @api.depends("number", "stripe_id")
+    @api.depends("number")
     def _compute_display_name(self):
-        for note in self:
-            note.display_name = note.number or note.stripe_id
+        result = super()._compute_display_name()
+        for note in self.filtered("number"):
+            note.display_name = note.number
+        return result

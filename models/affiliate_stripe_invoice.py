@@ -55,7 +55,9 @@ class AffiliateStripeInvoice(models.Model):
     _subscription_idx = models.Index("(account_id, subscription_ref)")
     _customer_idx = models.Index("(account_id, customer_ref)")
 
-    @api.depends("number", "stripe_id")
+    @api.depends("number")
     def _compute_display_name(self):
-        for invoice in self:
-            invoice.display_name = invoice.number or invoice.stripe_id
+        result = super()._compute_display_name()
+        for invoice in self.filtered("number"):
+            invoice.display_name = invoice.number
+        return result

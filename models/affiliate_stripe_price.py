@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import formatLang
 
+from ..lib.stripe_text import short_id
+
 
 class AffiliateStripePrice(models.Model):
     _name = "affiliate.stripe.price"
@@ -38,7 +40,7 @@ class AffiliateStripePrice(models.Model):
     )
     def _compute_display_name(self):
         for price in self:
-            name = price.product_id.name or price.stripe_id
+            name = price.product_id.name or short_id(price.stripe_id or "")
             label = price.nickname or price._terms()
             price.display_name = f"{name} – {label}" if label else name
 
@@ -48,7 +50,26 @@ class AffiliateStripePrice(models.Model):
         if not self.currency_id or not self.unit_amount:
             return ""
         amount = formatLang(self.env, self.unit_amount, currency_obj=self.currency_id)
+        return f"{amount} {self._period()}".strip()
+
+    def _period(self):
+        """Return e.g. ``/ month``; empty for what is paid once."""
+        self.ensure_one()
         if not self.billing_interval:
-            return amount
+            return ""
         every = self.interval_count if self.interval_count > 1 else ""
-        return f"{amount} / {every} {self.billing_interval}".replace("  ", " ")
+        return f"/ {every} {self.billing_interval}".replace("  ", " ")
+
+    def _plan_name(self):
+        """Return the name of the product, with the plan's own where it has one."""
+        self.ensure_one()
+        name = self.product_id.name
+        return " – ".join(filter(None, (name, self.nickname))) or self.display_name
+
+    @api.model
+    def _by_stripe_id(self, accounts, refs):
+        """Return ``{(account id, Stripe id): price}``, archived ones too."""
+        found = self.with_context(active_test=False).search(
+            [("account_id", "in", accounts.ids), ("stripe_id", "in", list(refs))]
+        )
+        return {(price.account_id.id, price.stripe_id): price for price in found}

@@ -6,6 +6,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..lib import erasure, money
+from ..lib.stripe_client import ACCOUNT_PROBLEMS, StripeProblem
 from ..lib.stripe_lists import created_at, next_filter, next_places
 from ..lib.stripe_objects import KINDS, MODELS
 from ..lib.stripe_text import storable
@@ -16,6 +17,22 @@ WHOLE_PARTS, PARTS = ("invoice_line",), ("invoice_line", "invoice_payment")
 # Signed anew with each answer.
 NOT_COMPARED = {"hosted_url"}
 AMOUNTS = {"amount", "amount_total"}
+# What Stripe tells by no event: of these kinds, new objects (all, or those in a state),
+# and changes of these columns. A comparison takes them over where it meets them: that
+# they are not here yet is no fault of anybody.
+UNTOLD_NEW = {
+    "balance_transaction": lambda values: True,
+    "checkout_session": lambda values: values["status"] != "complete",
+    "invoice": lambda values: values["status"] == "draft",
+}
+UNTOLD_COLUMNS = {
+    # It becomes available as time passes.
+    "balance_transaction": {"status", "available_on"},
+    # They run out.
+    "coupon": {"active"},
+    "promotion_code": {"active", "times_redeemed"},
+    "checkout_session": {"status"},
+}
 
 
 class AffiliateStripeRun(models.Model):
@@ -34,13 +51,32 @@ class AffiliateStripeRun(models.Model):
     def _take_page(self, part_id, token, place, page, places):
         if self.purpose != "compare":
             return super()._take_page(part_id, token, place, page, places)
+        untold = self._read_untold(self.part_ids.browse(part_id), page)
         with self.env["affiliate.stripe.sync"]._transaction() as own:
             part_ids = own.env[self._name]._move_on(part_id, token, page, places)
             if part_ids is None:
                 return []
-            self.account_id.with_env(own.env)._note_success()
+            account = self.account_id.with_env(own.env)
+            account._note_success()
+            if untold:
+                own._store(account, untold, page.asked_at, purpose=self.purpose)
             own.env["affiliate.stripe.run.part"].browse(part_id)._note(place, page)
             return part_ids
+
+    def _read_untold(self, part, page):
+        """Return the readings of what of a page no event could tell, and what it leads
+        to; nothing where that cannot be read, which then is a difference."""
+        untold = part._untold(page)
+        if not untold:
+            return []
+        try:
+            return untold + self.env["affiliate.stripe.sync"]._read_needed(
+                self.account_id, untold, lookups=False
+            )
+        except StripeProblem as problem:
+            if problem.code in ACCOUNT_PROBLEMS:
+                raise
+            return []
 
     # === WHAT IS OPEN === #
 
@@ -117,6 +153,20 @@ class AffiliateStripeRunPart(models.Model):
         if self.done and not (self.stripe_count or self.mirror_count):
             # A month without any: nothing to report.
             self.unlink()
+
+    def _untold(self, page):
+        """Return the readings of a page that are news here and come by no event."""
+        self.ensure_one()
+        kind = self.kind
+        if not {kind} & (UNTOLD_NEW.keys() | UNTOLD_COLUMNS.keys()):
+            return []
+        refs = [reading.rows[0].stripe_id for reading in page.readings]
+        here = self._select(kind, SQL("stripe_id = ANY(%s)", refs))
+        return [
+            reading
+            for reading in page.readings
+            if _is_untold(kind, reading.rows[0], here.get(reading.rows[0].stripe_id))
+        ]
 
     def _differences(self, rows, here, asked_at):
         """Return ``{stripe id: (what, {column: [here, at Stripe]})}``."""
@@ -232,6 +282,16 @@ class AffiliateStripeRunPart(models.Model):
             )
         )
         return {row["stripe_id"]: row for row in found}
+
+
+def _is_untold(kind, row, mine):
+    """Tell whether a row is news here of which Stripe sends no event."""
+    if not mine:
+        return kind in UNTOLD_NEW and UNTOLD_NEW[kind](row.values)
+    columns = _differing(kind, row, mine).keys()
+    if kind == "checkout_session" and row.values["status"] == "complete":
+        return False  # that is told
+    return bool(columns) and columns <= UNTOLD_COLUMNS.get(kind, set())
 
 
 def _seen_at_the_end(seen, place, page):

@@ -16,6 +16,7 @@ from ..lib.stripe_lists import (
     share_walked,
     without_cursor,
 )
+from ..lib.stripe_text import short_id
 from .affiliate_stripe_run import LEDGER_KIND
 
 _logger = logging.getLogger(__name__)
@@ -405,7 +406,7 @@ class AffiliateStripeRunPart(models.Model):
                 self.run_id.account_id, [(self.kind, ref) for ref in stripe_ids]
             )
         elif stripe_ids:
-            left_out = self.env._("left out: %s", ", ".join(stripe_ids))
+            left_out = self.env._("left out: %s", ", ".join(map(short_id, stripe_ids)))
             self.problem = "; ".join(filter(None, (self.problem, left_out)))[:500]
 
     def _to_place(self):

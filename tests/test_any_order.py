@@ -276,6 +276,7 @@ class History:
         if end:
             self.double.advance(days=20)
             self.shop.post(f"{path}/{end}")
+
     def set_aside(self):
         """Money is set aside on a card, to be taken later."""
         customer = self.shop.customer(self.email())["id"]
@@ -310,8 +311,9 @@ class History:
                 return
 
 
-@tagged("post_install", "-at_install")
-class TestAnyOrder(StripeCase):
+class RandomHistories(StripeCase):
+    """A program, two affiliates, and what is known of the people they may bring."""
+
     def setUp(self):
         super().setUp()
         self.program = self.make_program(
@@ -405,6 +407,10 @@ class TestAnyOrder(StripeCase):
         rules[0].write(first)
         rules[1].write(others)
 
+
+
+@tagged("post_install", "-at_install")
+class TestAnyOrder(RandomHistories):
     def play(self, seed):
         history = History(self, seed)
         self.choose_rules(random.Random(seed))

@@ -70,6 +70,8 @@ WHO = {
     "affiliate.stripe.account": {
         MANAGER: {
             "action_answer_home",
+            "action_ask_deactivate_codes",
+            "action_ask_disconnect",
             "action_check",
             "action_check_webhook",
             "action_compare",

@@ -81,7 +81,11 @@ PUBLIC_METHODS = {
         "track_lead",
         *VIEWS,
     },
-    "affiliate.referral.flag": {"action_accept", "action_refuse"},
+    "affiliate.referral.flag": {
+        "action_accept",
+        "action_refuse",
+        "action_view_referral",
+    },
     "affiliate.reject.wizard": {"action_reject"},
     "affiliate.rule.wizard": {"action_assign"},
     "affiliate.settlement": {
@@ -96,6 +100,8 @@ PUBLIC_METHODS = {
     "affiliate.timezone.wizard": {"action_confirm"},
     "affiliate.stripe.account": {
         "action_answer_home",
+        "action_ask_deactivate_codes",
+        "action_ask_disconnect",
         "action_check",
         "action_check_webhook",
         "action_compare",

@@ -36,6 +36,7 @@ def needs(operation, group=None, or_group=None, sudo=False):
             return method(self.sudo() if sudo else self, *args, **kwargs)
 
         checked.needs_access = operation
+        checked.needs_group, checked.or_group = group, or_group
         return checked
 
     return decorate
