@@ -91,8 +91,7 @@
         }
     };
 
-    const parse = (text) =>
-        /^([\w-]{3,40}?)(?:_(\w{16,40}))?$/.exec(text || "") || [];
+    const parse = (text) => /^([\w-]{3,40}?)(?:_(\w{16,40}))?$/.exec(text || "") || [];
 
     // --- what is stored ---
 
@@ -266,11 +265,13 @@
         busy++;
         await before;
         const [, code, known] = parse(api.referral);
-        const {reference} = await post("click", {
-            ...news,
-            reference: join(news.code, known),
-            store: news.store && mayStore(),
-        });
+        const {reference} = await post(
+            "click",
+            Object.assign({}, news, {
+                reference: join(news.code, known),
+                store: news.store && mayStore(),
+            })
+        );
         const [, , issued] = parse(reference);
         if (issued) {
             become(code, issued);
