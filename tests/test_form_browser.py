@@ -16,6 +16,7 @@ JOIN = (
 )
 FOCUS = "document.activeElement.id"
 WRONG = "document.querySelector('.is-invalid')"
+LIGHT = 60_000  # bytes as transferred
 # In the place of Google's script.
 GOOGLE = """window.grecaptcha = {
     ready: done => done(),
@@ -225,6 +226,30 @@ class TestPopup(FormInBrowser):
         self.visitor.press("Escape")
         self.visitor.until("!document.querySelector('dialog')")
         self.assert_lead()
+
+    def test_it_weighs_little(self):
+        """All that a visitor's browser has to fetch for the popup: script, frame and
+        whatever is in it, and again where the address was wrong."""
+        self.open()
+        self.visitor.until("performance.now() > 1000")  # what comes late, too
+        self.assert_light(own=("/affiliate/sdk/", "/affiliate/form/"))
+        self.send_wrong()
+        self.assert_light(own=("/affiliate/sdk/", "/affiliate/form/"))
+
+    def assert_light(self, own):
+        """What was loaded from Odoo is little, and nothing of a website's."""
+        loaded = [
+            (address.removeprefix(self.base_url()), weight)
+            for address, weight in self.visitor.loaded
+            if address.startswith(self.base_url())
+        ]
+        total = sum(weight for _address, weight in loaded)
+        for part in own:
+            weights = [weight for address, weight in loaded if part in address]
+            self.assertTrue(weights and all(weights), f"{part} in {loaded}")
+        foreign = [address for address, _weight in loaded if "/web/" in address]
+        self.assertFalse(foreign, "of the website's bundle")
+        self.assertLess(total, LIGHT, loaded)
 
     def test_back(self):
         self.open()
