@@ -24,6 +24,7 @@ from . import (
     test_leads,
     test_lib_attribution,
     test_lib_codes,
+    test_lib_colors,
     test_lib_commission,
     test_lib_money,
     test_lib_outside,
