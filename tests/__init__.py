@@ -66,6 +66,7 @@ from . import (
     test_snippet,
     test_stalled,
     test_stripe_cases,
+    test_sub_ids,
     test_sync_now,
     test_stripe_double_api,
     test_stripe_double_billing,
