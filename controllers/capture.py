@@ -1,3 +1,5 @@
+import hashlib
+from functools import cache
 from urllib.parse import parse_qsl, urlsplit
 
 from psycopg2.errors import LockNotAvailable
@@ -6,7 +8,7 @@ from werkzeug.exceptions import NotFound
 from odoo import http
 from odoo.exceptions import UserError
 from odoo.http import request
-from odoo.tools import is_html_empty
+from odoo.tools import file_open, is_html_empty
 from odoo.tools.misc import hash_sign, verify_hash_signed
 
 from ..lib import visits
@@ -201,6 +203,7 @@ class _Form:
             max_email=MAX_EMAIL,
             honeypot=HONEYPOT,
             captcha=CAPTCHA,
+            captcha_keys=_captcha_keys(),
             consent=not is_html_empty(consent) and consent,
             **problem,
         )
@@ -245,12 +248,17 @@ class _Form:
     def _render(self, template, status, **values):
         values |= {
             "program": self.program,
+            "title": self.program.form_title or self.program.name,
+            "language": request.env["res.lang"]._get_data(code=request.lang.code),
             "origin": self._origin(),
+            "embed": self.embed,
+            "style": self.program._get_form_style(),
+            "stylesheet": _file("form.css"),
+            "script": _file("form.js"),
             "content": f"affiliate_stripe.capture_{template}",
         }
-        layout = "frame" if self.embed else "page"
         response = request.render(
-            f"affiliate_stripe.capture_{layout}", values, status=status
+            "affiliate_stripe.capture_page", values, status=status
         )
         return _protect(response, self.tracking)
 
@@ -318,6 +326,26 @@ class _Form:
 
     def _su(self):
         return request.env(su=True)
+
+
+@cache
+def _file(name):
+    """Return the address of a file of the form: another one after each change of it,
+    for browsers keep it."""
+    path = f"affiliate_stripe/static/form/{name}"
+    with file_open(path, "rb") as file:
+        version = hashlib.sha256(file.read()).hexdigest()[:8]
+    return f"/{path}?{version}"
+
+
+def _captcha_keys():
+    """Return the public keys of the captchas that are set up, ``{name: key}``: where
+    Odoo's own pages have them from."""
+    info = request.env["ir.http"].get_frontend_session_info()
+    return {
+        "recaptcha": info.get("recaptcha_public_key"),
+        "turnstile": info.get("turnstile_site_key"),
+    }
 
 
 def _is_script():

@@ -109,16 +109,22 @@ class AffiliatePortal(CustomerPortal):
         return request.render("affiliate_stripe.portal_my_referrals", values)
 
     @http.route(
-        "/my/affiliate/<int:affiliate_id>/links",
+        [
+            "/my/affiliate/<int:affiliate_id>/links",
+            "/my/affiliate/<int:affiliate_id>/links/page/<int:number>",
+        ],
         type="http",
         auth="user",
         website=True,
         readonly=True,
     )
     def portal_my_links(
-        self, affiliate_id, code="", page="", sub="", campaign="", **_kw
+        self, affiliate_id, number=1, code="", page="", sub="", campaign="", **_kw
     ):
-        """Put a link together, with its QR code."""
+        """Put a link together, with its QR code, and show what came by each sub-id.
+
+        :param int number: page of the figures
+        """
         try:
             affiliate = self._document_check_access("affiliate.affiliate", affiliate_id)
         except (AccessError, MissingError):
@@ -134,6 +140,7 @@ class AffiliatePortal(CustomerPortal):
             codes=codes,
             chosen=chosen,
             typed=typed,
+            **self._sub_id_figures(affiliate, number, {"code": code, **typed}),
         )
         try:
             link, short_link = chosen._make_link(*typed.values())
@@ -147,6 +154,24 @@ class AffiliatePortal(CustomerPortal):
                 "qr_code": f"/report/barcode?{urlencode(qr_code)}",
             }
         return request.render("affiliate_stripe.portal_my_links", values)
+
+    def _sub_id_figures(self, affiliate, number, asked):
+        """Return a page of figures and its pager; what is asked of the link stays."""
+        step = self._items_per_page
+        first = max(number - 1, 0) * step
+        total, figures = affiliate._get_portal_sub_ids(offset=first, limit=step)
+        if first and not figures:  # beyond the last one
+            return self._sub_id_figures(affiliate, 1, asked)
+        return {
+            "figures": figures,
+            "pager": portal_pager(
+                url=f"{affiliate.access_url}/links",
+                url_args={name: text for name, text in asked.items() if text},
+                total=total,
+                page=number,
+                step=step,
+            ),
+        }
 
     @http.route(
         "/my/affiliate/settlement/<int:settlement_id>",

@@ -47,7 +47,10 @@ class AffiliateSdk(http.Controller):
         tracking = request.env["affiliate.program"]._tracking(key)
         if not tracking:
             raise NotFound()
-        config = _texts(lang) if part == "popup" else _config(key, tracking)
+        if part == "popup":
+            config = {**_texts(lang), "look": tracking["look"]}
+        else:
+            config = _config(key, tracking)
         text = _minified(part).replace(
             "AFFILIATE_CONFIG", json.dumps(config, separators=(",", ":")), 1
         )

@@ -120,7 +120,7 @@ class AffiliateWebsite(http.Controller):
     def thanks(self, program, **_others):
         """Ask to look into the mailbox, whoever has applied."""
         return request.render(
-            "affiliate_stripe.website_thanks", {"program": self._program(program)}
+            "affiliate_stripe.website_thanks", _about(self._program(program))
         )
 
     @http.route(
@@ -135,7 +135,7 @@ class AffiliateWebsite(http.Controller):
     def confirmed(self, program, **_others):
         """Thank for a confirmed application, whatever has come of it."""
         return request.render(
-            "affiliate_stripe.website_confirmed", {"program": self._program(program)}
+            "affiliate_stripe.website_confirmed", _about(self._program(program))
         )
 
     @http.route(
@@ -182,7 +182,7 @@ class AffiliateWebsite(http.Controller):
             "affiliate_stripe.website_confirm",
             {
                 "application": application,
-                "program": application.program_id,
+                **_about(application.program_id),
                 "found": found,
                 "path": f"/affiliates/confirm/{token}",
             },
@@ -209,7 +209,7 @@ class AffiliateWebsite(http.Controller):
         self, program, values=None, errors=None, limited=False, status=200
     ):
         context = {
-            "program": program,
+            **_about(program),
             "values": values or {},
             "errors": errors or {},
             "limited": limited,
@@ -252,6 +252,12 @@ class AffiliateWebsite(http.Controller):
                 "wished_code", env._("Please use 3 to 40 letters, digits or hyphens.")
             )
         return values, errors
+
+
+def _about(program):
+    """Return what a page about a program is made of. What is shown where somebody
+    shares it is the program's, too, not the name of the page in Odoo."""
+    return {"program": program, "seo_object": program}
 
 
 def _known():

@@ -1,10 +1,21 @@
 """What led to a decision, told in the order of time: plain values that JSON can hold,
 so that it stays readable when visits have been forgotten."""
 
+from . import attribution
+
 MOVE, PAYMENT, VISIT = "move", "payment", "visit"
 MAX_LOST = 50  # of what lost, the last ones; a robot may make any number of visits
 # Verdicts beside those of ``attribution.explain``.
-WON, LED_BY, MOVED = "won", "led_by", "moved"
+WON, LED_BY, MOVED, AGREES = "won", "led_by", "moved", "agrees"
+# What says of evidence only that other evidence came before it.
+_BEATEN = {
+    attribution.AFTER_PAYMENT,
+    attribution.WEAK,
+    attribution.WEAKER,
+    attribution.SEEN_LATER,
+    attribution.NOT_FIRST,
+    attribution.NOT_LAST,
+}
 
 
 def timeline(explained, decided_at=None, moves=()):
@@ -40,6 +51,21 @@ def timeline(explained, decided_at=None, moves=()):
         _event(move.at, MOVE, move.reason, move.affiliate, MOVED) for move in moves
     ]
     return sorted(told, key=_order)
+
+
+def told(story):
+    """Return the steps of a story as they are told: what was beaten by evidence for the
+    same affiliate has not lost, it agrees.
+
+    Not kept with the story, so that old ones are told this way, too.
+    """
+    winners = {step["affiliate"] for step in story if step["verdict"] == WON}
+    return [
+        {**step, "verdict": AGREES}
+        if step["verdict"] in _BEATEN and step["affiliate"] in winners
+        else step
+        for step in story
+    ]
 
 
 def _event(at, kind, text="", affiliate=None, verdict=None):

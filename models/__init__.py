@@ -75,6 +75,7 @@ from . import affiliate_rate_limit_log
 
 # What people outside see of it.
 from . import affiliate_program_form
+from . import affiliate_program_look
 from . import affiliate_program_website
 from . import affiliate_affiliate_portal
 

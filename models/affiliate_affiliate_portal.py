@@ -1,12 +1,46 @@
 from collections import defaultdict
 
 from odoo import fields, models
+from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from ..lib.chart import bars
 from ..lib.masking import mask_email
 
 CHART_MONTHS = 12
+# What came by each sub-id; "" for links without one. What was moved here from another
+# affiliate, or came by a code, has none.
+SUB_IDS = """
+    WITH came AS (
+        SELECT COALESCE(sub_id, '') AS sub_id, COUNT(*) AS visits
+          FROM affiliate_click WHERE affiliate_id = %(affiliate)s GROUP BY 1
+    ), brought AS (
+        SELECT COALESCE(sub_id, '') AS sub_id,
+               COUNT(*) FILTER (WHERE state = 'lead') AS leads,
+               COUNT(*) FILTER (WHERE state = 'customer') AS customers
+          FROM affiliate_referral
+         WHERE affiliate_id = %(affiliate)s AND state IN ('lead', 'customer')
+      GROUP BY 1
+    ), amounts AS (
+        SELECT COALESCE(referral.sub_id, '') AS sub_id, row.currency_id,
+               SUM(row.amount) AS amount
+          FROM affiliate_commission row
+     LEFT JOIN affiliate_referral referral
+            ON referral.id = row.referral_id
+           AND referral.affiliate_id = row.affiliate_id
+         WHERE row.affiliate_id = %(affiliate)s AND row.state != 'void'
+      GROUP BY 1, 2
+    ), earned AS (
+        SELECT sub_id, jsonb_object_agg(currency_id, amount) AS earned
+          FROM amounts GROUP BY 1
+    )
+    SELECT sub_id, COALESCE(visits, 0), COALESCE(leads, 0), COALESCE(customers, 0),
+           COALESCE(earned, '{}'), COUNT(*) OVER ()
+      FROM came FULL JOIN brought USING (sub_id) FULL JOIN earned USING (sub_id)
+  ORDER BY sub_id = '', COALESCE(customers, 0) DESC, COALESCE(leads, 0) DESC,
+           COALESCE(visits, 0) DESC, sub_id
+     LIMIT %(limit)s OFFSET %(offset)s
+"""
 
 
 class AffiliateAffiliate(models.Model):
@@ -120,6 +154,35 @@ class AffiliateAffiliate(models.Model):
                 "earned": earned[referral.id],
             }
             for referral in referrals
+        ]
+
+    def _get_portal_sub_ids(self, offset=0, limit=20):
+        """Return how many there are, and what came by each of the affiliate's sub-ids,
+        the most successful first; what came without one is the last.
+
+        :return: (number, dicts with ``sub_id visits leads customers earned``); visits
+            are those not forgotten yet, ``earned`` is ``[(currency, amount)]``
+        """
+        self.ensure_one()
+        for model in ("affiliate.click", "affiliate.referral", "affiliate.commission"):
+            self.env[model].flush_model()
+        values = {"affiliate": self.id, "limit": limit, "offset": offset}
+        rows = self.env.execute_query(SQL(SUB_IDS, **values))
+        ids = {int(currency) for row in rows for currency in row[4]}
+        currencies = self.env["res.currency"].browse(ids).sorted("name")
+        return (rows[0][5] if rows else 0), [
+            {
+                "sub_id": sub_id,
+                "visits": visits,
+                "leads": leads,
+                "customers": customers,
+                "earned": [
+                    (currency, earned[str(currency.id)])
+                    for currency in currencies
+                    if str(currency.id) in earned
+                ],
+            }
+            for sub_id, visits, leads, customers, earned, _number in rows
         ]
 
     def _get_portal_visit_count(self):

@@ -217,6 +217,18 @@ class AffiliateClick(models.Model):
         network = visits.network_of(address)
         return hmac(self.env(su=True), "affiliate_stripe.click", network)[:32]
 
+    @api.model
+    def _sub_ids(self, visits_):
+        """Return ``{id: sub-id}`` of those visits that are not forgotten.
+
+        :param visits_: ids, None among them
+        """
+        wanted = [visit for visit in visits_ if visit]
+        if not wanted:
+            return {}
+        found = self.sudo().search_fetch([("id", "in", wanted)], ["sub_id"])
+        return {click.id: click.sub_id for click in found}
+
     @api.autovacuum
     def _gc_clicks(self):
         """Forget visits older than the setting; nobody is paid by them any more."""

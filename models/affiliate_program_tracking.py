@@ -17,6 +17,8 @@ TRACKING_FIELDS = {
     "company_id",
     "consent_mode",
     "cookie_days",
+    "form_radius",
+    "form_scheme",
     "lead_captcha",
     "is_published",
     "link_parameters",
@@ -225,7 +227,8 @@ class AffiliateProgram(models.Model):
         :return: dict with ``id base site domains model days parameters consent
             privacy``; ``base`` is the public address kept for this Odoo, or empty;
             ``script_leads`` (whether the script may hand in e-mail addresses) and
-            ``captcha`` (whether it needs a solved one for that)
+            ``captcha`` (whether it needs a solved one for that); ``look`` (of the form,
+            see ``_get_form_look``)
         """
         self.env["affiliate.stripe.sync"]._hurry(self.env.cr)  # a visitor asks
         known = [("public_key", "=", public_key)] if is_key(public_key) else []
@@ -244,6 +247,7 @@ class AffiliateProgram(models.Model):
             "privacy": program.respect_privacy_signals,
             "script_leads": not program.no_script_leads,
             "captcha": program.lead_captcha,
+            "look": program._get_form_look(),
         }
 
     @api.model

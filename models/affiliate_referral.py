@@ -100,6 +100,13 @@ class AffiliateReferral(models.Model):
         help="This e-mail address came by form or script, and our server had recorded "
         "no visit by the affiliate's link before. Anybody could have sent it.",
     )
+    # Of the visit that brought the person. Stored: visits are forgotten one day.
+    sub_id = fields.Char(
+        string="Sub-id",
+        readonly=True,
+        copy=False,
+        help="The mark of the affiliate's link by which this person came.",
+    )
     # Keyed, as of visits.
     ip_hash = fields.Char(readonly=True, copy=False, index="btree_not_null")
     token = fields.Char(

@@ -155,10 +155,13 @@ class AffiliateReferral(models.Model):
         """Have a row that says so for each decision: the case's own, or a new one."""
         known = self.browse().union(*(case.referral for case in decided))
         new = [case for case in decided if not case.referral]
+        sub_ids = self.env["affiliate.click"]._sub_ids(
+            case.decision.winner.visit for case in decided
+        )
         created = self.create(
             [
                 {
-                    **self._binding(case),
+                    **self._binding(case, sub_ids),
                     "email": next(filter(None, case.person.mapped("email")), False),
                 }
                 for case in new
@@ -167,7 +170,7 @@ class AffiliateReferral(models.Model):
         for case in decided:
             if case.referral:
                 case.referral = case.referral.with_prefetch(known._ids)
-                case.referral._write_changed(self._binding(case))
+                case.referral._write_changed(self._binding(case, sub_ids))
         for case, referral in zip(new, created, strict=True):
             case.referral = referral
 
@@ -178,8 +181,11 @@ class AffiliateReferral(models.Model):
         return claims.filtered(lambda r: r.affiliate_id == case.referral.affiliate_id)
 
     @api.model
-    def _binding(self, case):
-        """Return the values of the referral that binds a person."""
+    def _binding(self, case, sub_ids):
+        """Return the values of the referral that binds a person.
+
+        :param sub_ids: ``{visit: sub-id}`` of the visits that are known
+        """
         decision, winner = case.decision, case.decision.winner
         values = {
             "affiliate_id": case.owner,
@@ -188,12 +194,28 @@ class AffiliateReferral(models.Model):
             "decided_at": moment(decision.decided_at),
             "evidence": case.evidence | case.kept,
             "customer_ids": [Command.set(case.person.ids)],
+            "sub_id": self._sub_id_of(case, sub_ids),
         }
         if not winner.claim:
             values.update(
                 source=winner.source, date=moment(winner.at), visitor=winner.visitor
             )
         return values
+
+    @api.model
+    def _sub_id_of(self, case, sub_ids):
+        """Return by which of the affiliate's links the person came; once the visit is
+        forgotten or erased, what was known of it stays."""
+        winner, bound = case.decision.winner, case.referral
+        if case.owner != winner.affiliate:
+            return False
+        if winner.visit in sub_ids:
+            return sub_ids[winner.visit]
+        stays = bound and (bound.affiliate_id.id, bound.source) == (
+            winner.affiliate,
+            winner.source,
+        )
+        return bound.sub_id if stays else False
 
     @api.model
     def _note_evidence(self, cases):
@@ -227,3 +249,33 @@ class AffiliateReferral(models.Model):
             if present != wanted:
                 changed[name] = value
         return changed
+
+    @api.model
+    def _note_sub_ids(self):
+        """Have referrals of before know their sub-id, as far as visits are known: of
+        the visit that decided, else of the first or last one, as the program counts."""
+        self.env.cr.execute(
+            """UPDATE affiliate_referral referral
+                  SET sub_id = visit.sub_id
+                 FROM (SELECT r.id, COALESCE(
+                           (r.evidence->'kept'->>'visit')::int,
+                           (SELECT led.id
+                              FROM affiliate_click led
+                              JOIN affiliate_program program
+                                ON program.id = led.program_id
+                             WHERE r.state = 'lead'
+                               AND led.visitor = r.visitor
+                               AND led.affiliate_id = r.affiliate_id
+                               AND led.date <= r.date
+                          ORDER BY CASE program.attribution_model
+                                   WHEN 'last' THEN -EXTRACT(EPOCH FROM led.date)
+                                   ELSE EXTRACT(EPOCH FROM led.date) END, led.id
+                             LIMIT 1)) AS visit
+                         FROM affiliate_referral r) led
+                 JOIN affiliate_click visit ON visit.id = led.visit
+                WHERE led.id = referral.id
+                  AND referral.sub_id IS NULL
+                  AND visit.sub_id IS NOT NULL
+                  AND visit.affiliate_id = referral.affiliate_id"""
+        )
+        self.invalidate_model(["sub_id"])

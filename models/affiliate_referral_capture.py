@@ -184,6 +184,11 @@ class AffiliateReferral(models.Model):
     def _led(self, account, lead, policies):
         """Return the Candidate that decides for a lead alone, or None."""
         clicks = self._clicks_of(account, {lead.visitor} - {""})
+        return self._led_by(clicks, lead, policies)
+
+    @api.model
+    def _led_by(self, clicks, lead, policies):
+        """As ``_led``, with ``{visitor: visits}``."""
         decision = attribution.decide(
             [],
             attribution.led_by_visits(
@@ -251,19 +256,37 @@ class AffiliateReferral(models.Model):
             self._decide_people_anew(ids[start : start + BATCH])
 
     def _note_visits(self):
-        """Take the mark of those whose visits have become known since they were left.
+        """Take the mark of those whose visits have become known since they were left,
+        and note by which of the affiliate's links they came.
 
         The lock of their account is held.
         """
-        for account, leads in self.grouped("stripe_account_id").items():
-            leads = leads.filtered("without_visit")
+        waiting = self.filtered(lambda lead: lead.state == "lead" and not lead.sub_id)
+        for account, leads in (self.filtered("without_visit") | waiting).grouped(
+            "stripe_account_id"
+        ).items():
             clicks = self._clicks_of(account, set(leads.mapped("visitor")) - {False})
             leads.filtered(
-                lambda lead, clicks=clicks: any(
+                lambda lead, clicks=clicks: lead.without_visit
+                and any(
                     unix(click.date) <= unix(lead.date)
                     for click in clicks.get(lead.visitor, ())
                 )
             ).without_visit = False
+            (leads & waiting)._note_sub_id(clicks)
+
+    def _note_sub_id(self, clicks):
+        """Note by which of the affiliate's links leads came.
+
+        :param clicks: ``{visitor: visits}``
+        """
+        policies = Policies()
+        sub_ids = {c.id: c.sub_id for found in clicks.values() for c in found}
+        for lead in self.filtered(lambda lead: lead.visitor in clicks):
+            winner = self._led_by(clicks, lead._to_candidate(policies), policies)
+            if winner and winner.affiliate == lead.affiliate_id.id:
+                if sub_id := sub_ids.get(winner.visit):
+                    lead.sub_id = sub_id
 
     def _has_waited_until(self, now):
         """Tell whether a claim had waited too long for a payment at a moment."""

@@ -87,7 +87,7 @@ class AffiliateReferral(models.Model):
         return {
             "referrals": rows.read(
                 ["email", "affiliate_id", "code_id", "source", "state", "date"]
-                + ["decided_at", "visitor", "evidence"],
+                + ["decided_at", "visitor", "sub_id", "evidence"],
                 load=None,
             ),
             "visits": clicks.read(

@@ -32,7 +32,9 @@ class AffiliateReferral(models.Model):
     def _why_steps(self):
         """Return what the template shows: dicts of texts."""
         self.ensure_one()
-        story = (self.evidence or {}).get("timeline") or self._why_so_far()
+        story = why.told(
+            (self.evidence or {}).get("timeline") or self._why_so_far()
+        )
         # Stories that are kept name objects as Stripe does.
         texts = self.stripe_account_id._in_words([step["text"] for step in story])
         ids = {step["affiliate"] for step in story if step["affiliate"]}
@@ -48,7 +50,8 @@ class AffiliateReferral(models.Model):
                 "affiliate": names.get(step["affiliate"], ""),
                 "text": text,
                 "won": step["verdict"] in (why.WON, why.MOVED),
-                "lost": step["verdict"] not in (why.WON, why.MOVED, why.LED_BY, None),
+                "lost": step["verdict"]
+                not in (why.WON, why.MOVED, why.AGREES, why.LED_BY, None),
                 "verdict": " ".join(
                     filter(
                         None,
@@ -95,6 +98,7 @@ class AffiliateReferral(models.Model):
         return {
             why.WON: self.env._("This decided."),
             why.MOVED: self.env._("Decided by a person."),
+            why.AGREES: self.env._("Agrees: it names the same affiliate."),
             why.LED_BY: self.env._("Told whose visits they were."),
             attribution.REFUSED: self.env._(
                 "Does not count: a manager refused this affiliate."

@@ -47,11 +47,14 @@ class Visitor(ChromeBrowser):
         self.answers = {}  # part of an address: the page it shows
         self.console = []
         self.unanswered = set()
+        self.asked_for = {}  # request: address; a frame's begins in one session, ends in another
+        self.loaded = []  # (address, bytes as transferred)
         self.frames = []  # sessions of frames, the newest last
         self.asked = {}  # session of a frame: what it has still to answer
         self.frame_script = ""  # runs in each before its own
         self.silence = Silence()
         super().__init__(case)
+        self._handlers["Network.responseReceived"] = self._handle_response
         for event in ("loadingFinished", "loadingFailed"):
             self._handlers[f"Network.{event}"] = self._handle_end
         self._handlers["Target.attachedToTarget"] = self._handle_frame
@@ -96,6 +99,7 @@ class Visitor(ChromeBrowser):
 
     HANDLED = (
         "Fetch.requestPaused",
+        "Network.responseReceived",
         "Network.loadingFinished",
         "Network.loadingFailed",
     )
@@ -174,8 +178,14 @@ class Visitor(ChromeBrowser):
             command, params={"requestId": requestId, **answer}, session=session
         )
 
-    def _handle_end(self, requestId, **_event):
+    def _handle_response(self, requestId, response, **_event):
+        self.asked_for[requestId] = response["url"]
+
+    def _handle_end(self, requestId, encodedDataLength=0, **_event):
         self.unanswered.discard(requestId)
+        address = self.asked_for.pop(requestId, None)
+        if address:
+            self.loaded.append((address, encodedDataLength))
 
     def _handle_console(self, type, args=None, **_event):
         self.console.append(
@@ -207,6 +217,8 @@ class Visitor(ChromeBrowser):
                 "Storage.clearDataForOrigin", origin=origin, storageTypes="all"
             )
         self.requests.clear()
+        self.asked_for.clear()
+        self.loaded.clear()
         self.console.clear()
 
     def go(self, url):

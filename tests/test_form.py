@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from freezegun import freeze_time
 from lxml import html
+from psycopg2 import IntegrityError
 
 from odoo import fields
 from odoo.exceptions import UserError, ValidationError
@@ -13,6 +14,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..controllers import capture
+from ..models.affiliate_program_look import BRAND
 from .test_attribution import AttributionCase
 from .test_links import BROWSER
 from .web_common import PageCase
@@ -192,7 +194,12 @@ class TestForm(FormCase):
 
     def test_texts_of_the_programme(self):
         page = self.show().text
-        for text in ("Get started", "Continue", "note who recommended us to you"):
+        for text in (
+            "Get started",
+            "Tell us your e-mail address. We'll take you straight to sign-up.",
+            "Continue",
+            "note who recommended us to you",
+        ):
             self.assertIn(text, page)
         self.program.write(
             {
@@ -206,6 +213,63 @@ class TestForm(FormCase):
         for text in ("Try it", "14 days.", "Off we go", '<a href="/privacy">'):
             self.assertIn(text, page)
         self.assertNotIn("note who recommended us to you", page)
+
+    def style(self, page):
+        return html.fromstring(page.text).xpath("//style")[0].text_content()
+
+    def test_colors_and_corners(self):
+        company = self.program.company_id
+        company.primary_color = "#0A0B0C"
+        self.assertIn("--brand:#0a0b0c;--on-brand:#ffffff", self.style(self.show()))
+        self.assertIn("--radius:8px", self.style(self.show()))
+        company.primary_color = "red;}"
+        self.assertIn(f"--brand:{BRAND};", self.style(self.show()))
+        self.program.write({"form_color": " Fc0 ", "form_radius": 0})
+        style = self.style(self.show(embed="1"))
+        self.assertIn("--brand:#ffcc00;--on-brand:#000000", style)
+        self.assertIn("--radius:0px", style)
+        light, dark = style.split("@media (prefers-color-scheme:dark)")
+        self.assertIn("color-scheme:light", light)
+        self.assertIn("--rim:#1f2328", light, "yellow cannot be told from white")
+        self.assertIn("color-scheme:dark", dark)
+        self.assertIn("--rim:#ffcc00", dark)
+        self.program.form_scheme = "dark"
+        style = self.style(self.show())
+        self.assertNotIn("light", style)
+        self.assertNotIn("@media", style)
+
+    def test_nothing_but_a_color_gets_into_the_style(self):
+        for wrong in (
+            "red",
+            "#12",
+            "#ffcc0",
+            "#ffcc00;}body{display:none",
+            "</style><script>alert(1)</script>",
+            "url(https://evil.example)",
+            "#１２３456",
+            "#ffcc00\n;",
+        ):
+            with self.subTest(wrong):
+                with self.assertRaisesRegex(ValidationError, "is not a color"):
+                    self.program.form_color = wrong
+        for wrong in (-1, 25):
+            with self.subTest(wrong), mute_logger("odoo.sql_db"):
+                with self.assertRaises(IntegrityError), self.env.cr.savepoint():
+                    self.program.form_radius = wrong
+                    self.env.flush_all()
+
+    def test_the_popup_is_told_the_look_at_once(self):
+        url = f"/affiliate/sdk/{self.program.public_key}/popup.js"
+        self.assertIn('"radius":8,"light":["#ffffff","#1f2328"]', self.get(url).text)
+        self.program.write({"form_radius": 20, "form_scheme": "dark"})
+        self.env.flush_all()
+        self.assertIn('"look":{"radius":20,"dark":', self.get(url).text)
+
+    def test_files_have_another_address_when_they_change(self):
+        tree = html.fromstring(self.show().text)
+        [sheet] = tree.xpath("//link[@rel='stylesheet']/@href")
+        self.assertRegex(sheet, r"^/affiliate_stripe/static/form/form.css\?[0-9a-f]{8}$")
+        self.assertIn("--brand", self.get(sheet).text)
 
     def test_html_is_text(self):
         self.program.write(
@@ -271,7 +335,7 @@ class TestFrame(FormCase):
         tree = html.fromstring(self.show(embed="1").text)
         self.assertFalse(tree.xpath("//header | //footer"))
         self.assertTrue(
-            tree.xpath("//script[@src='/affiliate_stripe/static/form/form.js']")
+            tree.xpath("//script[contains(@src, '/affiliate_stripe/static/form/form.js')]")
         )
         self.assertTrue(html.fromstring(self.show().text).xpath("//header"))
 

@@ -3,6 +3,7 @@
 import time
 from unittest.mock import patch
 
+from odoo.http import request
 from odoo.tests import tagged
 from odoo.tools.translate import code_translations
 
@@ -16,6 +17,17 @@ JOIN = (
 )
 FOCUS = "document.activeElement.id"
 WRONG = "document.querySelector('.is-invalid')"
+LIGHT = 60_000  # bytes as transferred
+# In the place of Cloudflare's script: it asks the visitor for a while.
+CLOUDFLARE = """addEventListener("load", () => setTimeout(() => {
+    const place = document.querySelector(".cf-turnstile");
+    const {sitekey, action, responseFieldName: name, callback} = place.dataset;
+    const field = Object.assign(document.createElement("input"), {
+        type: "hidden", name, value: `${sitekey} ${action}`,
+    });
+    place.append(field);
+    window[callback](field.value);
+}, 500));"""
 # In the place of Google's script.
 GOOGLE = """window.grecaptcha = {
     ready: done => done(),
@@ -84,6 +96,33 @@ class FormInBrowser(ForeignSiteCase):
         lead = self.env["affiliate.referral"].search([("source", "=", "form")])
         self.assertEqual(lead.mapped("email_normalized"), [email])
         self.assertEqual(lead.affiliate_id, self.drona)
+
+    def assert_light(self, own):
+        """What was loaded from Odoo is little, and nothing of a website's."""
+        loaded = [
+            (address.removeprefix(self.base_url()), weight)
+            for address, weight in self.visitor.loaded
+            if address.startswith(self.base_url())
+        ]
+        total = sum(weight for _address, weight in loaded)
+        for part in own:
+            weights = [weight for address, weight in loaded if part in address]
+            self.assertTrue(weights and all(weights), f"{part} in {loaded}")
+        foreign = [address for address, _weight in loaded if "/web/assets" in address]
+        self.assertFalse(foreign, "of the website's bundles")
+        self.assertLess(total, LIGHT, loaded)
+
+    def media(self, **features):
+        """Have the visitor's device ask for something."""
+        wished = [{"name": name, "value": value} for name, value in features.items()]
+        for command in (self.visitor.command, self.visitor.in_frame):
+            if command == self.visitor.command or self.visitor.frames:
+                command("Emulation.setEmulatedMedia", features=wished)
+
+    def style(self, selector, name, frame=True):
+        return self.visitor.js(
+            f"getComputedStyle(document.querySelector({selector!r})).{name}", frame
+        )
 
     def german(self):
         """A website with a German version, and a German's browser."""
@@ -206,7 +245,8 @@ class TestPopup(FormInBrowser):
             "document.documentElement.scroll{0} <= document.documentElement.client{0}"
         )
         self.assertTrue(self.in_form(root.format("Width")), "nothing to scroll")
-        self.assertTrue(self.in_form(root.format("Height")))
+        # What is said grows the frame, a moment later.
+        self.in_form_until(root.format("Height"))
         size = "getComputedStyle(document.querySelector('#affiliate_email')).fontSize"
         self.assertGreaterEqual(float(self.in_form(size)[:-2]), 16, "or iPhones zoom")
 
@@ -226,6 +266,15 @@ class TestPopup(FormInBrowser):
         self.visitor.until("!document.querySelector('dialog')")
         self.assert_lead()
 
+    def test_it_weighs_little(self):
+        """All that a visitor's browser has to fetch for the popup: script, frame and
+        whatever is in it, and again where the address was wrong."""
+        self.open()
+        self.visitor.until("performance.now() > 1000")  # what comes late, too
+        self.assert_light(own=("/affiliate/sdk/", "/affiliate/form/"))
+        self.send_wrong()
+        self.assert_light(own=("/affiliate/sdk/", "/affiliate/form/"))
+
     def test_back(self):
         self.open()
         steps = self.js("history.length")
@@ -234,7 +283,8 @@ class TestPopup(FormInBrowser):
         self.assert_arrived()
         self.assertEqual(self.js("history.length"), steps + 1, "one step, not two")
         self.js("history.back()")
-        self.visitor.until("location.pathname === '/' && affiliate.key")
+        # Before its part for popups is there, the link is a plain one.
+        self.visitor.until("location.pathname === '/' && affiliate.core.open")
         self.assertIsNone(self.js("document.querySelector('dialog')"))
         self.visitor.click("#join")
         self.wait_for_form()
@@ -295,6 +345,105 @@ class TestPopup(FormInBrowser):
         self.assert_lead()
 
 
+    def test_turnstile(self):
+        """Cloudflare's, where its module is installed; what is sent too soon waits."""
+        http = type(self.env["ir.http"])
+        info = http.get_frontend_session_info
+        verify = http._verify_request_recaptcha_token
+        asked = []
+
+        def with_key(self):
+            return {**info(self), "turnstile_site_key": "cf-key"}
+
+        def as_the_module(self, action):
+            asked.append((request.params.pop("turnstile_captcha", None), action))
+            return verify(self, action)
+
+        address = "challenges.cloudflare.com/turnstile/v0/api.js"
+        self.visitor.answers = {address: CLOUDFLARE}
+        with (
+            patch.object(http, "get_frontend_session_info", with_key),
+            patch.object(http, "_verify_request_recaptcha_token", as_the_module),
+        ):
+            self.open()
+            self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+            self.send("jane@example.com")
+            self.assert_arrived()
+            self.leave()
+        action = capture.CAPTCHA
+        self.assertEqual(asked, [(f"cf-key {action}", action)])
+        self.assert_lead()
+
+    def test_a_captcha_that_cannot_be_loaded(self):
+        """Our server says so, and what was typed stays."""
+        parameters = self.env["ir.config_parameter"].sudo()
+        parameters.set_param("recaptcha_public_key", "site-key")
+        parameters.set_param("recaptcha_private_key", "secret-key")
+        self.visitor.refused = ("www.recaptcha.net",)
+        http = type(self.env["ir.http"])
+        with (
+            patch.object(http, "_verify_recaptcha_token", lambda *_: "wrong_token"),
+        ):
+            self.open()
+            self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+            self.send("jane@example.com")
+            self.in_form_until("document.querySelector('.o_affiliate_problem')")
+        value = self.in_form("document.querySelector('#affiliate_email').value")
+        self.assertEqual(value, "jane@example.com")
+
+    # === LOOK === #
+
+    def test_in_the_colors_of_the_program(self):
+        """Color and corners, in the popup and around it, in the dark, too."""
+        self.program.write({"form_color": "#FC0", "form_radius": 3})
+        self.addCleanup(self.media)
+        for scheme, wished, ground in (
+            ("auto", "light", "rgb(255, 255, 255)"),
+            ("auto", "dark", "rgb(29, 32, 37)"),
+            ("light", "dark", "rgb(255, 255, 255)"),
+            ("dark", "light", "rgb(29, 32, 37)"),
+        ):
+            with self.subTest(scheme=scheme, wished=wished):
+                self.program.form_scheme = scheme
+                self.media(**{"prefers-color-scheme": wished})
+                self.open()
+                self.media(**{"prefers-color-scheme": wished})
+                button = ".o_affiliate_button"
+                self.assertEqual(
+                    self.style(button, "backgroundColor"), "rgb(255, 204, 0)"
+                )
+                self.assertEqual(self.style(button, "color"), "rgb(0, 0, 0)")
+                self.assertEqual(self.style(button, "borderRadius"), "3px")
+                self.assertEqual(self.style("body", "backgroundColor"), ground)
+                self.assertEqual(self.style("dialog", "borderRadius", False), "3px")
+                around = self.style("dialog", "backgroundColor", False)
+                self.assertEqual(around, ground)
+                self.leave()
+
+    def test_nothing_moves_for_whom_movement_is_too_much(self):
+        self.open()
+        moving = "transitionDuration"
+        self.media(**{"prefers-reduced-motion": "no-preference"})
+        self.addCleanup(self.media)
+        self.assertNotEqual(self.style(".o_affiliate_button", moving), "0s")
+        self.media(**{"prefers-reduced-motion": "reduce"})
+        self.assertEqual(self.style(".o_affiliate_button", moving), "0s")
+
+    def test_from_right_to_left(self):
+        self.env["res.lang"]._activate_lang("ar_001")
+        arabic = self.env["res.lang"]._get_data(code="ar_001")
+        website = self.env["website"].get_current_website()
+        website.language_ids = [(4, arabic.id)]
+        self.open(lang="ar")
+        self.in_form_until("document.documentElement.dir === 'rtl'")
+        box = "document.querySelector('{}').getBoundingClientRect()"
+        field = self.in_form(f"{box.format('label')}.right")
+        self.assertEqual(field, self.in_form(f"{box.format('form')}.right"))
+        # Whichever side the page around has its cross on.
+        self.assertGreaterEqual(self.in_form(f"{box.format('h1')}.top"), 40)
+        self.assertEqual(self.in_form("document.documentElement.scrollLeft"), 0)
+
+
 @tagged("post_install", "-at_install")
 class TestPage(FormInBrowser):
     """The form as a page of the website, also without any JavaScript."""
@@ -314,6 +463,16 @@ class TestPage(FormInBrowser):
         self.assert_arrived()
         self.assert_lead()
 
+    def test_it_weighs_little_as_a_page(self):
+        self.program.form_color = "#ffcc00"
+        self.visit(self.url(), ready=False)
+        self.visitor.until("document.readyState === 'complete'")
+        self.assert_light(own=("/affiliate/form/",))
+        self.assertEqual(
+            self.style(".o_affiliate_button", "backgroundColor", False),
+            "rgb(255, 204, 0)",
+        )
+
     def test_as_a_part_of_a_page(self):
         """It takes no focus until something is wrong, and knows who sent him."""
         address = f"{self.base_url()}/affiliate/form/{self.key}?embed=1&to=/join"
@@ -324,7 +483,7 @@ class TestPage(FormInBrowser):
         self.wait_for_form()
         self.in_form_until("document.querySelector('[name=reference]').value")
         self.assertEqual(self.js("document.activeElement.tagName"), "BODY")
-        self.visitor.click("iframe")
+        self.visitor.click_at(20, 20)  # into the frame, on nothing
         self.in_form("document.querySelector('#affiliate_email').focus()")
         self.send_wrong()
         self.send(".com")

@@ -277,6 +277,51 @@ class TestWhy(VisitCase):
         self.env["affiliate.click"].sudo().search([]).unlink()
         self.assertEqual(self.bound().why, html, "also when visits are forgotten")
 
+    def test_evidence_for_the_same_affiliate_agrees(self):
+        """A link, a lead and the code of one affiliate: the code decided, and nobody
+        has lost. The other affiliate has."""
+        self.visit(self.drona, 0)
+        self.visit(self.uma, 1)
+        self.lead(self.drona, 2)
+        self.buy(3, self.drona, code=self.drona.code)
+        self.visit(self.drona, 5)
+        self.lead(self.drona, 6)
+        agrees = "Agrees: it names the same affiliate."
+        self.env.invalidate_all()
+        told = self.story(self.bound())
+        visits_, rest = told[:2], told[2:]
+        self.assertEqual(
+            visits_,
+            [
+                ("Visit", "Drona", agrees),
+                ("Visit", "Uma", "Lost to stronger evidence."),
+            ],
+        )
+        self.assertIn(("Promotion code", "Drona", "This decided."), rest)
+        self.assertNotIn("Lost", str(rest))
+        step = self.bound()._why_steps()[0]
+        self.assertFalse(step["lost"] or step["won"])
+        self.assertNotIn("text-muted", str(self.bound().why).partition("<td")[0])
+
+    def test_a_doubtful_lead_beside_a_visit_agrees(self):
+        """Also before any payment, and with a lead without a visit."""
+        self.visit(self.drona, 0)
+        self.visit(self.drona, 3)
+        lead = self.lead(self.drona, 4)
+        self.lead(self.drona, 5, visitor=self.new_visitor(), without_visit=True)
+        self.pay(6)
+        self.assertIn("Agrees", str(lead.why))
+        self.assertNotIn("Lost", str(self.bound().why))
+
+    def test_what_does_not_count_does_not_agree(self):
+        self.visit(self.drona, -70)
+        self.visit(self.drona, 0)
+        self.buy(1, self.drona)
+        self.assertEqual(
+            self.story(self.bound())[0][2],
+            "Does not count: too many days before sign-up or payment.",
+        )
+
     def test_a_lead_says_what_counts_so_far(self):
         self.visit(self.drona, 0)
         self.visit(self.uma, 10)

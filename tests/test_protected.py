@@ -90,9 +90,12 @@ EDITABLE = {
             "existing_customers",
             "first_time_only",
             "form_button",
+            "form_color",
             "form_consent",
             "form_email_parameter",
+            "form_radius",
             "form_reference_parameter",
+            "form_scheme",
             "form_text",
             "form_title",
             "hold_days",
@@ -135,7 +138,16 @@ EDITABLE = {
     "affiliate.stripe.run": {(MANAGER,): {"account_id", "date_from", "purpose"}},
 }
 #: Of other modules: theirs to guard. "Published" is a switch of the form.
-OTHERS = {"is_published", "message_main_attachment_id"}
+OTHERS = {
+    "is_published",
+    "message_main_attachment_id",
+    # What search engines and shared links show, in the website's editor.
+    "seo_name",
+    "website_meta_description",
+    "website_meta_keywords",
+    "website_meta_og_img",
+    "website_meta_title",
+}
 VALUES = {
     "boolean": True,
     "char": "forged",

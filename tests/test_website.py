@@ -1,5 +1,10 @@
+from datetime import timedelta
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
+from lxml import html
+
+from odoo import fields
 from odoo.tests import new_test_user
 from odoo.tools import mute_logger
 
@@ -87,6 +92,208 @@ class TestProgramPages(PageCase):
         rule.write({"rate_type": "fixed", "amount": 25, "applies_to": "first"})
         self.assertIn("25.00", rule._get_public_text())
         self.assertTrue(rule._get_public_text().endswith("on the first payment"))
+
+    def test_each_term_is_said_once(self):
+        self.program.write(
+            {
+                "hold_days": 14,
+                "minimum_payout": 50,
+                "discount_type": "percent",
+                "discount_value": 20,
+            }
+        )
+        page = html.fromstring(self.get(self.program.website_url).text)
+        text = " ".join(page.xpath("//main")[0].text_content().split())
+        for term in (
+            "30 % of every payment, for 12 months",
+            "20 % off the first payment",
+            "new customers",
+            "14 days after the payment",
+            "50.00",
+            "onthly",
+        ):
+            self.assertEqual(text.count(term), 1, f"{term} in {text}")
+
+    def test_what_is_shown_where_the_page_is_shared(self):
+        description = "30 % of every payment, for 12 months"
+        url = self.program.website_url
+        for path in (url, f"{url}/thanks", f"{url}/confirmed"):
+            with self.subTest(path):
+                page = html.fromstring(self.get(path).text)
+                shown = {
+                    meta.get("property") or meta.get("name"): meta.get("content")
+                    for meta in page.xpath("//head/meta")
+                }
+                for name in ("og:title", "twitter:title"):
+                    self.assertTrue(shown[name].startswith("Acme Partners"), shown)
+                for name in ("og:description", "twitter:description"):
+                    self.assertEqual(shown[name], description)
+                image = urlsplit(shown["og:image"])
+                answer = self.get(image._replace(scheme="", netloc="").geturl())
+                self.assertTrue(answer.headers["Content-Type"].startswith("image/"))
+        self.program.website_meta_title = "Earn with us"
+        self.assertIn('content="Earn with us"', self.get(url).text)
+        form = self.get(f"/affiliate/form/{self.program.public_key}").text
+        self.assertIn('<meta property="og:title" content="Acme Partners"', form)
+
+    # === RULES IN WORDS === #
+
+    def price(self, product, amount, interval=None):
+        if isinstance(product, str):
+            product = self.env["affiliate.stripe.product"].create(
+                {
+                    "account_id": self.account.id,
+                    "stripe_id": f"prod_{product}",
+                    "name": product,
+                }
+            )
+        return self.env["affiliate.stripe.price"].create(
+            {
+                "account_id": self.account.id,
+                "product_id": product.id,
+                "stripe_id": f"price_{product.name}_{amount}_{interval}",
+                "currency_id": self.usd.id,
+                "unit_amount": amount,
+                "billing_interval": interval,
+            }
+        )
+
+    def terms(self, *rules):
+        """What the page says of rules, in this order."""
+        self.program.rule_ids.unlink()
+        self.program.rule_ids = [
+            (0, 0, {"sequence": place, **rule}) for place, rule in enumerate(rules)
+        ]
+        return [term.replace("\xa0", " ") for term in self.program._get_public_terms()]
+
+    def fixed(self, amount, **values):
+        return {"rate_type": "fixed", "amount": amount, **values}
+
+    def test_everything_else(self):
+        pro = self.price("Pro", 25, "month").product_id
+        self.assertEqual(
+            self.terms(
+                {"rate": 40, "scope": "product", "product_ids": pro.ids},
+                {"rate": 20, "duration_months": 12},
+            ),
+            [
+                "40 % of every payment for Pro, for as long as the customer pays",
+                "20 % of every payment for everything else, for 12 months",
+            ],
+        )
+        self.assertEqual(
+            self.terms({"rate": 20, "duration_months": 1}),
+            ["20 % of every payment, for one month"],
+        )
+
+    def test_one_off_deals_earn_once(self):
+        deal = self.price("Lifetime deal", 299)
+        once = ["30 % of the payment for Lifetime deal, once"]
+        named = {"scope": "product", "product_ids": deal.product_id.ids}
+        self.assertEqual(self.terms({"rate": 30, **named}), once)
+        self.assertEqual(self.terms({"rate": 30, "duration_months": 12, **named}), once)
+        [text] = self.terms({"rate": 30, "scope": "price", "price_ids": deal.ids})
+        self.assertTrue(text.startswith("30 % of the payment for Lifetime deal"))
+        self.assertTrue(text.endswith(", once"), text)
+        self.assertEqual(
+            self.terms({"rate": 30, "billing_interval": "one_time"}, {"rate": 20}),
+            [
+                "30 % of the payment for one-off purchases, once",
+                "20 % of every payment for everything else, for as long as the customer "
+                "pays",
+            ],
+        )
+        # A product that is also sold by the month goes on.
+        self.price(deal.product_id, 25, "month")
+        self.assertEqual(
+            self.terms({"rate": 30, **named}),
+            ["30 % of every payment for Lifetime deal, for as long as the customer pays"],
+        )
+
+    def test_first_payment_and_those_after_it(self):
+        self.assertEqual(
+            self.terms(
+                self.fixed(50, applies_to="first"), {"rate": 10, "max_count": 6}
+            ),
+            [
+                "$ 50.00 on the first payment",
+                "10 % of every payment after the first, at most 6 payments",
+            ],
+        )
+        self.assertEqual(
+            self.terms({"rate": 10, "max_count": 1}), ["10 % of one payment"]
+        )
+        self.assertEqual(
+            self.terms(
+                {"rate": 50, "applies_to": "first", "duration_months": 12},
+                {"rate": 10, "applies_to": "renewal", "duration_months": 12},
+            ),
+            [
+                "50 % of the first payment",
+                "10 % of every payment after the first, for 12 months",
+            ],
+        )
+
+    def test_amounts_in_several_currencies(self):
+        self.assertEqual(
+            self.terms(
+                self.fixed(25, max_count=3),
+                self.fixed(20, currency_id=self.eur.id, max_count=3),
+                {"rate": 10, "duration_months": 6},
+            ),
+            [
+                "$ 25.00 on every payment in USD, at most 3 payments",
+                "20.00 € on every payment in EUR, at most 3 payments",
+                "10 % of every payment in other currencies, for 6 months",
+            ],
+        )
+        self.assertEqual(
+            self.terms(self.fixed(5, per_unit=True)),
+            ["$ 5.00 for each unit on every payment, for as long as the customer pays"],
+        )
+
+    def test_billed_monthly_or_yearly(self):
+        self.assertEqual(
+            self.terms(
+                {"rate": 30, "billing_interval": "year", "max_count": 2},
+                {"rate": 20, "billing_interval": "month", "duration_months": 12},
+            ),
+            [
+                "30 % of every payment for plans billed yearly, at most 2 payments",
+                "20 % of every payment for all other plans billed monthly, for 12 months",
+            ],
+        )
+
+    def test_rules_that_never_come_to_their_turn_are_not_promised(self):
+        pro = self.price("Pro", 25, "month")
+        self.assertEqual(
+            self.terms(
+                {"rate": 20, "duration_months": 12},
+                {"rate": 90},
+                {"rate": 80, "scope": "price", "price_ids": pro.ids},
+                self.fixed(500),
+            ),
+            ["20 % of every payment, for 12 months"],
+        )
+        later = fields.Datetime.now() + timedelta(days=1)
+        self.assertEqual(
+            self.terms({"rate": 90, "date_from": later}, {"rate": 20, "max_count": 2}),
+            ["20 % of every payment, at most 2 payments"],
+        )
+
+    def test_what_earns_nothing(self):
+        setup = self.price("Setup", 100).product_id
+        self.assertEqual(
+            self.terms(
+                {"rate": 0, "scope": "product", "product_ids": setup.ids},
+                {"rate": 20, "duration_months": 12},
+            ),
+            [
+                "No commission on Setup",
+                "20 % of every payment for everything else, for 12 months",
+            ],
+        )
+        self.assertEqual(self.terms({"rate": 0}), ["No commission"])
 
     def test_words_for_discounts(self):
         program = self.program

@@ -1,6 +1,6 @@
 /**
  * The e-mail form, as a page and inside a frame. It loads as it is, so that a popup has
- * its height and focus at once. Without it the form works too: after it, a link leads on.
+ * its height and focus at once. Without it the form works too: after it, a link goes on.
  *
  * Inside a frame it talks to the page around it: {affiliate: "loaded"}, {affiliate:
  * "height", height}, {affiliate: "close"} (Escape), and {affiliate: "done", email,
@@ -62,7 +62,79 @@
         }
     }
 
+    function load(address) {
+        return new Promise((done, fail) => {
+            const script = document.createElement("script");
+            Object.assign(script, {src: address, onload: done, onerror: fail});
+            document.head.append(script);
+        });
+    }
+
+    /** Google's word is asked for when the form is sent: it does not last long. */
+    function recaptcha(form, key, action) {
+        const ready = load(
+            `https://www.recaptcha.net/recaptcha/api.js?render=${encodeURIComponent(key)}`
+        ).then(() => new Promise((done) => window.grecaptcha.ready(done)));
+        const field = Object.assign(document.createElement("input"), {
+            type: "hidden",
+            name: "recaptcha_token_response",
+        });
+        ready.catch(() => null); // said when it is sent
+        return async () => {
+            await ready;
+            field.value = await window.grecaptcha.execute(key, {action});
+            form.append(field);
+        };
+    }
+
+    /** Cloudflare puts its word into the form by itself, some time. */
+    function turnstile(form, key, action) {
+        const place = document.createElement("div");
+        place.className = "cf-turnstile";
+        Object.assign(place.dataset, {
+            sitekey: key,
+            action,
+            appearance: "interaction-only",
+            responseFieldName: "turnstile_captcha",
+            callback: "affiliate_captcha",
+            errorCallback: "affiliate_captcha",
+        });
+        form.querySelector("[type=submit]").before(place);
+        const solved = new Promise((done) => {
+            window.affiliate_captcha = done;
+        });
+        const answered = load("https://challenges.cloudflare.com/turnstile/v0/api.js").then(
+            () => solved
+        );
+        answered.catch(() => null);
+        return () => answered;
+    }
+
+    /** Have the captchas of Odoo that are set up answered before the form is sent; where
+     * that fails, our server says what is wrong. */
+    function guard(form) {
+        const {captcha: action, ...keys} = form.dataset;
+        const captchas = Object.entries({recaptcha, turnstile})
+            .filter(([name]) => keys[name])
+            .map(([name, prepare]) => prepare(form, keys[name], action));
+        if (!captchas.length) {
+            return;
+        }
+        const button = form.querySelector("[type=submit]");
+        form.addEventListener("submit", async (event) => {
+            event.preventDefault();
+            if (!button.hasAttribute("aria-busy")) {
+                button.setAttribute("aria-busy", "true");
+                await Promise.allSettled(captchas.map((answer) => answer()));
+                form.submit();
+            }
+        });
+        // Also after a step back to this page.
+        window.addEventListener("pageshow", () => button.removeAttribute("aria-busy"));
+    }
+
     document.querySelectorAll("[role=alert]").forEach(announce);
+    document.querySelectorAll("form[data-captcha]").forEach(guard);
     focus();
     // A popup that comes by itself is shown after it has loaded; and the Tab key goes
     // around in it.

@@ -53,12 +53,24 @@
         }
     };
 
+    // As the visitor's device, unless the program has only the other one.
+    const {look} = texts;
+    const schemeOf = () => {
+        const {matches} = matchMedia("(prefers-color-scheme: dark)");
+        return (matches && look.dark) || !look.light ? "dark" : "light";
+    };
+
     const build = (title) => {
+        const scheme = schemeOf();
+        const [ground, ink] = look[scheme];
         const dialog = create(
             "dialog",
-            // Also on pages that are dark, or that have taken all margins away.
-            "margin:auto;border:0;padding:0;border-radius:8px;" +
-                "width:min(30rem,100% - 16px);max-width:none;color-scheme:light;background:#fff;color:#212529;" +
+            // Also on pages that have taken all margins away. As the form inside: were
+            // their schemes different, browsers would paint a ground of their own.
+            "margin:auto;border:0;padding:0;" +
+                "width:min(30rem,100% - 16px);max-width:none;" +
+                `border-radius:${look.radius}px;color-scheme:${scheme};` +
+                `background:${ground};color:${ink};` +
                 "box-shadow:0 0 0 100vmax rgba(0,0,0,.5)",
             {ariaLabel: title}
         );
