@@ -10,13 +10,13 @@ class TestTooMuch(DoubleCase):
         customer = self.shop.customer(**params)
         return customer, self.shop.invoice(customer, amount, pay=False)
 
-    def read(self, invoice, *expand):
+    def seen(self, invoice, *expand):
         return self.shop.get(f"invoices/{invoice['id']}", expand=list(expand))
 
     def test_what_is_too_much_goes_to_the_balance(self):
         customer, invoice = self.open()
         self.double.pay_invoice(invoice["id"], 12000)
-        invoice = self.read(invoice, "payments")
+        invoice = self.seen(invoice, "payments")
         self.assertEqual(invoice["status"], "paid")
         self.assertEqual(
             (invoice["amount_paid"], invoice["amount_overpaid"]), (12000, 2000)
@@ -42,9 +42,9 @@ class TestTooMuch(DoubleCase):
     def test_too_much_in_parts(self):
         _customer, invoice = self.open()
         self.double.pay_invoice(invoice["id"], 6000)
-        self.assertEqual(self.read(invoice)["amount_remaining"], 4000)
+        self.assertEqual(self.seen(invoice)["amount_remaining"], 4000)
         self.double.pay_invoice(invoice["id"], 5000)
-        invoice = self.read(invoice)
+        invoice = self.seen(invoice)
         self.assertEqual(
             (invoice["amount_paid"], invoice["amount_overpaid"]), (11000, 1000)
         )
@@ -56,19 +56,19 @@ class TestTooMuch(DoubleCase):
             (invoice["starting_balance"], invoice["ending_balance"]), (5000, 0)
         )
         self.double.pay_invoice(invoice["id"])
-        self.assertEqual(self.read(invoice)["amount_paid"], 15000)
+        self.assertEqual(self.seen(invoice)["amount_paid"], 15000)
 
     def test_written_off_after_a_part_and_paid_after_all(self):
         _customer, invoice = self.open()
         self.double.pay_invoice(invoice["id"], 6000)
         self.shop.post(f"invoices/{invoice['id']}/mark_uncollectible")
-        invoice = self.read(invoice)
+        invoice = self.seen(invoice)
         self.assertEqual(
             (invoice["status"], invoice["amount_paid"]), ("uncollectible", 6000)
         )
         self.assertEqual(invoice["amount_remaining"], 4000)
         self.double.pay_invoice(invoice["id"])
-        invoice = self.read(invoice)
+        invoice = self.seen(invoice)
         self.assertEqual((invoice["status"], invoice["amount_paid"]), ("paid", 10000))
 
 
