@@ -42,8 +42,8 @@ class BasePartnerMerge(models.TransientModel):
             raise UserError(
                 self.env._(
                     "%(contact)s belongs to the company %(company)s, but an affiliate "
-                    "program of %(others)s has an affiliate among these contacts. Merge "
-                    "into a contact that belongs to no company.",
+                    "program of %(others)s has an affiliate among these contacts. "
+                    "Merge into a contact that belongs to no company.",
                     contact=dst_partner.display_name,
                     company=dst_partner.company_id.name,
                     others=", ".join(
