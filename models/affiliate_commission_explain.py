@@ -118,6 +118,8 @@ class AffiliateCommission(models.Model):
         """
         if number and not ID_IN_TEXT.fullmatch(number):
             return number
+        if (sale_ref or "").startswith("in_"):
+            return self.env._("an invoice")
         if (sale_ref or "").startswith("cs_"):
             return self.env._("a checkout")
         return self.env._("a payment without an invoice")
@@ -208,7 +210,7 @@ class AffiliateCommission(models.Model):
             "currency": code,
             "sale_ref": self.sale_ref,
             "_item": items.get(self.line_ref),
-            "_number": number,
+            "_number": holds and number,
             "_rate_type": holds and (self.rule_id.rate_type or "percent"),
         }
 
