@@ -157,6 +157,8 @@ class AffiliateCommission(models.Model):
         """
         if number and not ID_IN_TEXT.fullmatch(number):
             return number
+        if (sale_ref or "").startswith("in_"):
+            return self.env._("an invoice")
         if (sale_ref or "").startswith("cs_"):
             return self.env._("a checkout")
         return self.env._("a payment without an invoice")

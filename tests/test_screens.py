@@ -284,7 +284,7 @@ class TestOtherScreens(ScreenCase):
             for node in form.xpath(f"//field[@name='{name}']"):
                 hidden = [node, *node.iterancestors()]
                 hidden = " ".join(n.get("invisible") or "" for n in hidden)
-                self.assertRegex(hidden, "not id|True", name)
+                self.assertRegex(hidden, "not id|True|1", name)
 
     def test_destructive_actions_of_an_account_are_in_the_menu_and_ask(self):
         form = self.arch("view_affiliate_stripe_account_form")
