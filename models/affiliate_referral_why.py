@@ -32,9 +32,7 @@ class AffiliateReferral(models.Model):
     def _why_steps(self):
         """Return what the template shows: dicts of texts."""
         self.ensure_one()
-        story = why.told(
-            (self.evidence or {}).get("timeline") or self._why_so_far()
-        )
+        story = why.told((self.evidence or {}).get("timeline") or self._why_so_far())
         ids = {step["affiliate"] for step in story if step["affiliate"]}
         affiliates = self.env["affiliate.affiliate"].sudo().browse(ids).exists()
         names = {affiliate.id: affiliate.display_name for affiliate in affiliates}

@@ -183,7 +183,9 @@ class TestSubIdsPage(PageCase):
         reference = parse_qs(urlsplit(answer.headers["Location"]).query)["via"][0]
         form = f"/affiliate/form/{self.program.public_key}"
         page = html.fromstring(self.get(form, params={"reference": reference}).text)
-        data = {i.get("name"): i.get("value") or "" for i in page.xpath("//form//input")}
+        data = {
+            i.get("name"): i.get("value") or "" for i in page.xpath("//form//input")
+        }
         data["email"] = "jane@example.com"
         self.url_open(form, data=data, allow_redirects=False)
         self.env.invalidate_all()
