@@ -91,7 +91,7 @@ class AffiliateCapture(http.Controller):
         if is_flood("lead", LEADS_AN_HOUR):
             return form.refuse(
                 429,
-                env._("That were many addresses in a short time. Please wait an hour."),
+                env._("You sent many addresses in a short time. Please wait an hour."),
             )
         try:
             env["ir.http"]._verify_request_recaptcha_token(CAPTCHA)

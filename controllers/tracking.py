@@ -38,7 +38,7 @@ DAY = 86400
 def _busy_link(*_args, **_values):
     """Ask a visitor's browser to come again, by itself."""
     return request.make_response(
-        request.env._("One moment, please: we are busy, and lead you on in a second."),
+        request.env._("One moment, please. We'll take you there in a second."),
         [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Cache-Control", "no-store"),

@@ -74,8 +74,8 @@ class AffiliateProgram(models.Model):
     def _get_form_look(self):
         """Return what the popup around the form needs to know of its look.
 
-        :return: dict with ``radius`` (pixels) and, of ``light`` and ``dark``, those that
-            it may have: [color of the ground, color of the text]
+        :return: dict with ``radius`` (pixels) and, of ``light`` and ``dark``, those
+            that it may have: [color of the ground, color of the text]
         """
         self.ensure_one()
         painted = {

@@ -262,15 +262,19 @@ class AffiliateReferral(models.Model):
         The lock of their account is held.
         """
         waiting = self.filtered(lambda lead: lead.state == "lead" and not lead.sub_id)
-        for account, leads in (self.filtered("without_visit") | waiting).grouped(
-            "stripe_account_id"
-        ).items():
+        for account, leads in (
+            (self.filtered("without_visit") | waiting)
+            .grouped("stripe_account_id")
+            .items()
+        ):
             clicks = self._clicks_of(account, set(leads.mapped("visitor")) - {False})
             leads.filtered(
-                lambda lead, clicks=clicks: lead.without_visit
-                and any(
-                    unix(click.date) <= unix(lead.date)
-                    for click in clicks.get(lead.visitor, ())
+                lambda lead, clicks=clicks: (
+                    lead.without_visit
+                    and any(
+                        unix(click.date) <= unix(lead.date)
+                        for click in clicks.get(lead.visitor, ())
+                    )
                 )
             ).without_visit = False
             (leads & waiting)._note_sub_id(clicks)

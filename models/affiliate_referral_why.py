@@ -32,9 +32,7 @@ class AffiliateReferral(models.Model):
     def _why_steps(self):
         """Return what the template shows: dicts of texts."""
         self.ensure_one()
-        story = why.told(
-            (self.evidence or {}).get("timeline") or self._why_so_far()
-        )
+        story = why.told((self.evidence or {}).get("timeline") or self._why_so_far())
         # Stories that are kept name objects as Stripe does.
         texts = self.stripe_account_id._in_words([step["text"] for step in story])
         ids = {step["affiliate"] for step in story if step["affiliate"]}

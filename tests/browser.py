@@ -47,7 +47,8 @@ class Visitor(ChromeBrowser):
         self.answers = {}  # part of an address: the page it shows
         self.console = []
         self.unanswered = set()
-        self.asked_for = {}  # request: address; a frame's begins in one session, ends in another
+        # Request: address. A frame's begins in one session and ends in another.
+        self.asked_for = {}
         self.loaded = []  # (address, bytes as transferred)
         self.frames = []  # sessions of frames, the newest last
         self.asked = {}  # session of a frame: what it has still to answer

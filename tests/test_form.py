@@ -268,7 +268,9 @@ class TestForm(FormCase):
     def test_files_have_another_address_when_they_change(self):
         tree = html.fromstring(self.show().text)
         [sheet] = tree.xpath("//link[@rel='stylesheet']/@href")
-        self.assertRegex(sheet, r"^/affiliate_stripe/static/form/form.css\?[0-9a-f]{8}$")
+        self.assertRegex(
+            sheet, r"^/affiliate_stripe/static/form/form.css\?[0-9a-f]{8}$"
+        )
         self.assertIn("--brand", self.get(sheet).text)
 
     def test_html_is_text(self):
@@ -335,7 +337,9 @@ class TestFrame(FormCase):
         tree = html.fromstring(self.show(embed="1").text)
         self.assertFalse(tree.xpath("//header | //footer"))
         self.assertTrue(
-            tree.xpath("//script[contains(@src, '/affiliate_stripe/static/form/form.js')]")
+            tree.xpath(
+                "//script[contains(@src, '/affiliate_stripe/static/form/form.js')]"
+            )
         )
         self.assertTrue(html.fromstring(self.show().text).xpath("//header"))
 

@@ -344,7 +344,6 @@ class TestPopup(FormInBrowser):
         self.assertEqual(asked, [(f"site-key {action}", action)])
         self.assert_lead()
 
-
     def test_turnstile(self):
         """Cloudflare's, where its module is installed; what is sent too soon waits."""
         http = type(self.env["ir.http"])

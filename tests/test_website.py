@@ -199,15 +199,18 @@ class TestProgramPages(PageCase):
             self.terms({"rate": 30, "billing_interval": "one_time"}, {"rate": 20}),
             [
                 "30 % of the payment for one-off purchases, once",
-                "20 % of every payment for everything else, for as long as the customer "
-                "pays",
+                "20 % of every payment for everything else, for as long as the "
+                "customer pays",
             ],
         )
         # A product that is also sold by the month goes on.
         self.price(deal.product_id, 25, "month")
         self.assertEqual(
             self.terms({"rate": 30, **named}),
-            ["30 % of every payment for Lifetime deal, for as long as the customer pays"],
+            [
+                "30 % of every payment for Lifetime deal, "
+                "for as long as the customer pays"
+            ],
         )
 
     def test_first_payment_and_those_after_it(self):
@@ -260,7 +263,8 @@ class TestProgramPages(PageCase):
             ),
             [
                 "30 % of every payment for plans billed yearly, at most 2 payments",
-                "20 % of every payment for all other plans billed monthly, for 12 months",
+                "20 % of every payment for all other plans billed monthly, "
+                "for 12 months",
             ],
         )
 

@@ -103,9 +103,9 @@
         const solved = new Promise((done) => {
             window.affiliate_captcha = done;
         });
-        const answered = load("https://challenges.cloudflare.com/turnstile/v0/api.js").then(
-            () => solved
-        );
+        const answered = load(
+            "https://challenges.cloudflare.com/turnstile/v0/api.js"
+        ).then(() => solved);
         answered.catch(() => null);
         return () => answered;
     }
