@@ -9,6 +9,9 @@ class AffiliateProgram(models.Model):
     _name = "affiliate.program"
     _inherit = ["affiliate.program", "website.seo.metadata"]
 
+    # Core computes it from what is typed; nobody types it.
+    is_seo_optimized = fields.Boolean(readonly=True)
+
     @api.model
     def _get_public(self, company):
         """Return the programmes a visitor of a company's site may see, as superuser.

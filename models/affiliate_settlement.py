@@ -360,9 +360,7 @@ class AffiliateSettlement(models.Model):
         """Return ``{last day of the last month: affiliates}``: which month is over
         depends on the time zone of the Stripe account."""
         ends = {}
-        for today, accounts in (
-            self.env["affiliate.stripe.account"]._by_today().items()
-        ):
+        for today, accounts in self.env["affiliate.stripe.account"]._by_today().items():
             end = fields.Date.subtract(fields.Date.start_of(today, "month"), days=1)
             found = (
                 self.env["affiliate.affiliate"]

@@ -408,7 +408,6 @@ class RandomHistories(StripeCase):
         rules[1].write(others)
 
 
-
 @tagged("post_install", "-at_install")
 class TestAnyOrder(RandomHistories):
     def play(self, seed):
