@@ -148,7 +148,10 @@ class _Form:
         except LockNotAvailable:
             return  # the form is shown all the same
         visit = _visit(
-            visits.carried(self.values), request.httprequest.referrer, self.text("to")
+            request.httprequest.base_url,
+            visits.carried(self.values),
+            request.httprequest.referrer,
+            self.text("to"),
         )
         recorded, _busy = record(self.tracking, self.reference, visit)
         self.reference = recorded or self.reference

@@ -95,7 +95,8 @@ class AffiliateTracking(http.Controller):
             asks = seen is None
             referrer = None if asks else confirming.confirmed(asked.code, seen)
             came = referrer is not None
-        visit = _visit(asked.code, carried, referrer, to) if came else None
+        here = f"{request.httprequest.host_url}a/{asked.code}"
+        visit = _visit(here, carried, referrer, to) if came else None
         private = _wants_privacy()
         key, known, _busy = clicks._record(
             None,
@@ -384,9 +385,11 @@ def _stays(stored, reference, tracking):
     return bool(known)
 
 
-def _visit(code, marks, referrer, to):
-    """Return the Visit by a link of ours, None where its address is none."""
-    here = f"{request.httprequest.host_url}a/{code}"
+def _visit(here, marks, referrer, to):
+    """Return the Visit of a page of ours, None where its address is none.
+
+    :param str here: address of the page, without parameters
+    """
     try:
         return visits.parse_visit(visits.with_parameters(here, marks), referrer, to)
     except ValueError:

@@ -106,19 +106,22 @@ class AffiliateReferral(models.Model):
                 for customer in person
                 for source, at, value, where in facts.evidence[customer.stripe_id]
             ]
-            + [
-                (source, at, _parse(source, value), where)
-                for session in loose[person]
-                for source, at, value, where in evidence_of("checkout_session", session)
-            ]
+            + _read_sessions(loose[person], free=False)
             for person in people
         }
-        known = self._known_codes(account, read)
+        free = {person: _read_sessions(loose[person], free=True) for person in people}
+        known = self._known_codes(account, [*read.values(), *free.values()])
         policies = {person: self._policies_of(person, stored) for person in people}
         found = {
             person: [
                 *(claim._to_candidate(policies[person]) for claim in claims[person]),
                 *_stripe_candidates(read[person], known, policies[person]),
+                *(
+                    replace(candidate, weak=True)
+                    for candidate in _stripe_candidates(
+                        free[person], known, policies[person]
+                    )
+                ),
             ]
             for person in people
         }
@@ -317,9 +320,9 @@ class AffiliateReferral(models.Model):
     def _known_codes(self, account, read):
         """Return our codes that were found, by text and by Stripe id.
 
-        :param read: ``{person: [(source, at, value, where)]}``, values parsed
+        :param read: ``[[(source, at, value, where)]]``, values parsed
         """
-        values = [value for found in read.values() for _s, _at, value, _w in found]
+        values = [value for found in read for _s, _at, value, _w in found]
         known = self.env["affiliate.code"].search(
             [
                 ("stripe_account_id", "=", account.id),
@@ -429,6 +432,23 @@ def _parse(source, value):
     except ValueError:
         reference = visits.Reference("")
     return SimpleNamespace(promotion="", code=reference.code, visitor=reference.visitor)
+
+
+def _read_sessions(sessions, free):
+    """Return the evidence of checkout sessions that made no customer, values parsed.
+
+    Setting up a means of payment takes one. A checkout of 0.00 takes nothing but an
+    address, which may be anybody's: like a lead, it is weak without a visit.
+
+    :param list sessions: as Stripe has them
+    :param bool free: those of 0.00, else those in setup mode
+    """
+    return [
+        (source, at, _parse(source, value), where)
+        for session in sessions
+        if (session.get("mode") != "setup") == free
+        for source, at, value, where in evidence_of("checkout_session", session)
+    ]
 
 
 def _stripe_candidates(read, known, policies):

@@ -14,6 +14,8 @@ from .test_security import MODULE
 
 ROLES = (OFFICER, MANAGER, ACCOUNTANT, "colleague")
 OPENS = ("action_view_", "action_open_")
+# Buttons of core in our own views, and what pressing them takes.
+OF_CORE = {"website_publish_button": "write"}
 
 
 @tagged("post_install", "-at_install")
@@ -75,6 +77,9 @@ class TestButtons(DoorCase):
                             self.assert_action(int(name), user)
                         elif getattr(getattr(self.env[model], name), "needs_access", 0):
                             self.assert_pressed(model, name, user)
+                        elif name in OF_CORE:
+                            pressing = self.env[model].with_user(user)
+                            self.assertTrue(pressing.has_access(OF_CORE[name]))
                         else:
                             continue  # of another module
                     pressed += 1

@@ -85,6 +85,28 @@ class TestLooseSessions(MoneyCase):
         self.pay_later()
         self.deliver()
         self.assertEqual(self.amounts(), [30.0])
+        # It took nothing but an address, which may be anybody's.
+        self.assertTrue(self.rows().on_hold)
+        self.assertEqual(self.rows().referral_id.flag_ids.mapped("kind"), ["no_visit"])
+
+    def test_a_payment_of_nothing_takes_nobody_from_who_brought_him(self):
+        """Neither by a link nor by a code that somebody puts into a free checkout."""
+        uma = self.make_affiliate(self.program, "Uma Iyer")
+        free = self.shop.coupon(100)
+        session = self.shop.checkout(
+            self.shop.price(10000, interval=None),
+            discounts=[{"coupon": free["id"]}],
+            client_reference_id=uma.code,
+        )
+        self.double.complete_session(session["id"], email=EMAIL)
+        self.double.advance(3600)
+        paid = self.shop.checkout(
+            self.shop.price(10000), client_reference_id=self.drona.code
+        )
+        self.double.complete_session(paid["id"], email=EMAIL)
+        self.deliver()
+        self.assertEqual(self.rows().affiliate_id, self.drona)
+        self.assertFalse(self.rows().on_hold)
 
     def test_a_guest_who_paid_is_the_later_customer(self):
         session = self.shop.checkout(

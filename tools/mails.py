@@ -4,6 +4,9 @@ from odoo import SUPERUSER_ID, api, modules
 
 _logger = logging.getLogger(__name__)
 
+# Where a transaction keeps the ids of the mails that leave when it is stored.
+WAITING = "affiliate_stripe_mails"
+
 
 def send_soon(mails):
     """Send mails as soon as what they tell of is stored, not with the hourly queue.
@@ -18,14 +21,20 @@ def send_soon(mails):
         _send(mails)
         return
 
-    @env.cr.postcommit.add
-    def send():
-        try:
-            with env.registry.cursor() as cr:
-                own = api.Environment(cr, SUPERUSER_ID, env.context)
-                _send(own["mail.mail"].browse(ids))
-        except Exception:
-            _logger.exception("Mails %s wait for the queue", ids)
+    waiting = env.cr.postcommit.data.setdefault(WAITING, [])
+    if not waiting:
+        env.cr.postcommit.add(lambda: _send_stored(env, waiting))
+    waiting += ids
+
+
+def _send_stored(env, ids):
+    """Send all mails of a transaction together: one connection a mail server."""
+    try:
+        with env.registry.cursor() as cr:
+            own = api.Environment(cr, SUPERUSER_ID, env.context)
+            _send(own["mail.mail"].browse(ids))
+    except Exception:
+        _logger.exception("Mails %s wait for the queue", ids)
 
 
 def _send(mails):

@@ -150,8 +150,7 @@ def settle(env, affiliates, now):
         made = settlements._collect(day, who)
         if how == "draft":
             continue
-        for settlement in made:
-            settlement._try_confirm()
+        made.action_confirm()
         bills = made.move_id
         bills.invoice_date = bills.date = day
         bills.action_post()
