@@ -132,7 +132,7 @@ class AffiliateCode(models.Model):
                 ("state", "=", "draft"),
                 ("affiliate_id.state", "=", "active"),
                 "&",
-                ("state", "=", "synced"),
+                ("state", "!=", "inactive"),
                 ("affiliate_id.state", "=", "suspended"),
             ],
             limit=200,

@@ -468,8 +468,9 @@ class AffiliateCommission(models.Model):
             raise UserError(
                 self.env._("Look at the doubts about the referral, and accept them.")
             )
+        reasons = set(self.mapped("hold_reason"))
         rows = self | self._with_corrections().filtered(
-            lambda row: row.hold_reason == HOLD_MANUAL
+            lambda row: row.hold_reason in reasons
         )
         rows.write({"on_hold": False, "hold_reason": False})
         self._sync_holds_of(self.referral_id)

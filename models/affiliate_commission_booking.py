@@ -271,7 +271,9 @@ class AffiliateCommission(models.Model):
                     "date": account._day_of(values["happened_at"]),
                 }
                 self._correct(values, booked, origins)
-                values["is_approved"] |= self._is_due(values, today)
+                if "origin_id" not in values:
+                    # A correction waits for what it corrects: never half of a pair.
+                    values["is_approved"] = self._is_due(values, today)
                 values |= self._stored(values)
             created = self.create(batch)
             created.origin_id.settlement_id._follow_ledger()

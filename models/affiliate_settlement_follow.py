@@ -25,7 +25,9 @@ class AffiliateSettlement(models.Model):
 
         One whose bill cannot be written says so, and the rest goes on.
         """
-        settlements = self.sudo()._lock().filtered(lambda s: s._is_open())
+        # Those with a posted bill first of all: nobody is to wait for a lock of theirs.
+        settlements = self.sudo().filtered(lambda s: s._is_open())
+        settlements = settlements._lock().filtered(lambda s: s._is_open())
         changed = settlements._let_go() | settlements._take_in()
         model = self.env.registry[self._name]
         for settlement in changed:

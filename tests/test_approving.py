@@ -96,6 +96,27 @@ class TestTogether(ApprovingCase):
                 self.env.invalidate_all()
                 self.assertEqual(rows.mapped("on_hold"), [False, False])
 
+    def test_releasing_what_a_dispute_holds_takes_the_pair(self):
+        invoice = self.sell_later()
+        self.refund(invoice, 4000)
+        self.double.open_dispute(self.shop.charge_of(invoice))
+        self.deliver()
+        rows = self.rows()
+        self.assertEqual(rows.mapped("hold_reason"), ["dispute", "dispute"])
+        rows[0].action_release()
+        self.env.invalidate_all()
+        self.assertEqual(len(set(rows.mapped("on_hold"))), 1)
+
+    def test_a_refund_is_not_approved_before_its_sale(self):
+        """The hold has ended today, and the scheduled action has not come yet."""
+        invoice = self.sell_later()
+        self.rows().sudo().hold_until = fields.Date.context_today(self.program)
+        self.program.auto_approve_commissions = True
+        self.refund(invoice, 4000)
+        self.assertEqual(self.rows().mapped("state"), ["pending", "pending"])
+        self.approve_by_schedule()
+        self.assertEqual(self.rows().mapped("state"), ["approved", "approved"])
+
     def approve_by_schedule(self):
         self.program.auto_approve_commissions = True
         self.env.ref("affiliate_stripe.ir_cron_approve").method_direct_trigger()

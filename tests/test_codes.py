@@ -353,6 +353,23 @@ class TestCodesInStripe(CodesCase):
         self.assertFalse(self.double.get("promotion_code", promotion)["active"])
         self.assertEqual(drona.code_ids.state, "inactive")
 
+    def test_suspended_while_another_discount_waits(self):
+        """The promotion code of the old discount is switched off, too."""
+        program = self.make_program(discount=10)
+        drona = self.approve(program)
+        self.push(drona)
+        promotion = self.promotion(drona)
+        program.discount_value = 20
+        self.assertEqual(drona.code_ids.state, "draft")
+        self.double.disturb("status", "POST /v1/promotion_codes", times=9, status=500)
+        with patch.object(stripe_client, "NETWORK_RETRIES", 0):
+            drona.action_suspend()
+        self.assertTrue(self.double.get("promotion_code", promotion)["active"])
+        self.double.calm()
+        self.run_cron()
+        self.assertFalse(self.double.get("promotion_code", promotion)["active"])
+        self.assertEqual(drona.code_ids.state, "inactive")
+
     def test_a_foreign_code_taken_meanwhile_stops_a_reactivation(self):
         drona = self.approve(self.make_program(discount=10))
         self.push(drona)
