@@ -1,7 +1,7 @@
 {
     "name": "Affiliate Programme for Stripe",
     "summary": "Run your own affiliate programme on Stripe payments, with real books",
-    "version": "19.0.1.0.1",
+    "version": "19.0.1.0.2",
     "category": "Marketing",
     "author": "affiliate_stripe contributors",
     "license": "LGPL-3",

@@ -368,7 +368,7 @@ class AffiliateCommission(models.Model):
     def _explain_all_anew(self):
         """Write the sentences of all computed rows once more, from what the rows hold.
 
-        Rows booked before 19.0.1.0.1 carry descriptions as somebody typed them into
+        Rows booked before 19.0.1.0.2 carry descriptions as somebody typed them into
         Stripe. What people wrote about rows of their own stays.
         """
         ids = self.sudo().search([("kind", "in", COMPUTED_KINDS)], order="id").ids

@@ -89,10 +89,12 @@ FIELDS = {
         **_all(
             "billing_reason currency customer parent lines shipping_cost discounts"
             " customer_email customer_name number hosted_invoice_url total"
-            " total_taxes metadata",
+            " total_taxes metadata starting_balance ending_balance",
             *_INVOICE,
         ),
-        **_all("amount_paid amount_paid_off_stripe payments", *_PAID),
+        **_all(
+            "amount_paid amount_paid_off_stripe amount_overpaid payments", *_PAID
+        ),
         "status_transitions": (
             *_PAID,
             "invoice.finalized",

@@ -13,7 +13,7 @@ from .test_codes import CodesCase
 
 def migration(name):
     """A script of an upgrade, which is no module of a package."""
-    folder = Path(__file__).parents[1] / "migrations" / "19.0.1.0.1"
+    folder = Path(__file__).parents[1] / "migrations" / "19.0.1.0.2"
     spec = importlib.util.spec_from_file_location("migration", folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -123,7 +123,7 @@ class TestFreeTexts(MoneyCase):
         self.assertRegex(told, r"received without tax for Pro on \S+-0001 =")
         self.assertIn("received without tax for Pro, monthly on", told)
         self.assertRegex(told, r"received without tax for an item on \S+-0001 =")
-        self.assertIn("received without tax for Pro on a payment without", told)
+        self.assertIn("received without tax for Pro on a checkout", told)
         self.assertIn("received without tax for an item on a payment without", told)
         self.assert_silent(told)
 

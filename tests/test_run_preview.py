@@ -9,6 +9,7 @@ from odoo.addons.affiliate_stripe.models import (
     affiliate_commission_backlog,
 )
 
+from ..lib.stripe_text import short_id
 from .run_common import RunCase
 
 
@@ -92,7 +93,7 @@ class TestPreview(RunCase):
         self.walk()
         self.process()
         self.assertEqual(run.state, "ready")
-        self.assertIn(invoice["id"], run.problem)
+        self.assertIn(short_id(invoice["id"]), run.problem)
         self.assertFalse(self.rows())
 
     def test_a_dry_run_keeps_currencies_apart(self):

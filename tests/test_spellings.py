@@ -197,7 +197,7 @@ class TestSpellingsOfVisitors(TrackingCase):
 class TestUpgrade(MoneyCase):
     def upgrade(self):
         """What an update of a database from before does."""
-        path = "affiliate_stripe/migrations/19.0.1.0.1/post-addresses.py"
+        path = "affiliate_stripe/migrations/19.0.1.0.2/post-addresses.py"
         spec = importlib.util.spec_from_file_location("post_addresses", file_path(path))
         script = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(script)

@@ -40,7 +40,9 @@ class TestTogether(HttpCase):
 
     def take_away(self):
         with self.committed() as env:
-            env["affiliate.stripe.account"].browse(self.account_id).unlink()
+            account = env["affiliate.stripe.account"].browse(self.account_id)
+            account.endpoint_ids.unlink()
+            account.unlink()
             env["ir.cron.trigger"].search([]).unlink()
 
     def send(self, body):
