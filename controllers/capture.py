@@ -91,7 +91,10 @@ class AffiliateCapture(http.Controller):
         if is_flood("lead", LEADS_AN_HOUR):
             return form.refuse(
                 429,
-                env._("You sent many addresses in a short time. Please wait an hour."),
+                env._(
+                    "You have sent too many addresses in a short time. Please "
+                    "wait an hour."
+                ),
             )
         try:
             env["ir.http"]._verify_request_recaptcha_token(CAPTCHA)

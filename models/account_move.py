@@ -92,8 +92,8 @@ class AccountMove(models.Model):
             if move._affiliate_settlements() and move._affiliate_net():
                 raise UserError(
                     self.env._(
-                        "%s is part of what was billed for a settlement. Cancel it "
-                        "instead.",
+                        "%s belongs to the bill of a settlement, so it can't be "
+                        "deleted. Cancel it instead.",
                         move.display_name,
                     )
                 )
@@ -119,7 +119,7 @@ class AccountMove(models.Model):
                 if why:
                     raise RedirectWarning(
                         self.env._(
-                            "This would not be what settlement %(name)s says. %(why)s",
+                            "The bill would not match settlement %(name)s. %(why)s",
                             name=settlement.name,
                             why=why,
                         ),

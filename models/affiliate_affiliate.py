@@ -99,7 +99,7 @@ class AffiliateAffiliate(models.Model):
     applied_at = fields.Datetime(
         string="Applied",
         compute="_compute_applied_at",
-        help="When the affiliate applied last, or was entered.",
+        help="When the affiliate last applied, or was added by hand.",
     )
     rejected_at = fields.Datetime(
         string="Rejected",
@@ -128,12 +128,13 @@ class AffiliateAffiliate(models.Model):
         readonly=True,
         copy=False,
         check_company=True,
-        help="The code that a manager has chosen to stand for the affiliate.",
+        help="The code that a manager chose to represent the affiliate.",
     )
     code = fields.Char(
         string="Tracking code",
         compute="_compute_code",
-        help="The main code: the chosen one while it works, else the first that works.",
+        help="The main code: the one a manager chose if it works, otherwise the "
+        "first that works.",
     )
     link = fields.Char(compute="_compute_code", string="Tracking link")
     referral_ids = fields.One2many("affiliate.referral", "affiliate_id")
@@ -161,7 +162,7 @@ class AffiliateAffiliate(models.Model):
     # An archived one is history: after contacts were merged, one of them may have two.
     _partner_program_uniq = models.UniqueIndex(
         "(partner_id, program_id) WHERE active",
-        "This contact is an affiliate of the program already.",
+        "This contact is already an affiliate of the program.",
     )
 
     # === COMPUTE METHODS === #
@@ -313,8 +314,8 @@ class AffiliateAffiliate(models.Model):
         if typed.upper() == code or code not in self.code_ids.mapped("code"):
             return False
         return self.env._(
-            "You asked for “%(typed)s”. Codes have letters, digits and hyphens only, "
-            "so yours is %(code)s.",
+            "You asked for “%(typed)s”. Codes can only contain letters, digits and "
+            "hyphens, so yours is %(code)s.",
             typed=typed,
             code=code,
         )
@@ -351,8 +352,8 @@ class AffiliateAffiliate(models.Model):
         if any((state or a.state) not in ("suspended", "rejected") for a in self):
             raise UserError(
                 self.env._(
-                    "Only affiliates who are suspended or rejected can be archived: "
-                    "nobody would see the others any more, and their codes would go on "
+                    "Only affiliates who are suspended or rejected can be archived. "
+                    "Others would disappear from the lists while their codes keep "
                     "working."
                 )
             )
@@ -370,8 +371,8 @@ class AffiliateAffiliate(models.Model):
             ):
                 raise UserError(
                     self.env._(
-                        "%(contact)s is an affiliate of “%(program)s” already. Archive "
-                        "that affiliate before you bring this one back.",
+                        "%(contact)s is already an affiliate of “%(program)s”. "
+                        "Archive that affiliate before you unarchive this one.",
                         contact=affiliate.partner_id.name,
                         program=affiliate.program_id.name,
                     )
@@ -413,9 +414,9 @@ class AffiliateAffiliate(models.Model):
             if told:
                 raise UserError(
                     self.env._(
-                        "%(affiliate)s cannot be deleted, because this would be lost: "
-                        "%(history)s. Archive the affiliate instead: its codes are "
-                        "switched off, and everything stays.",
+                        "%(affiliate)s can't be deleted because these records would "
+                        "be lost: %(history)s. Archive the affiliate instead: its "
+                        "codes are switched off, and all records are kept.",
                         affiliate=affiliate.display_name,
                         history=", ".join(told),
                     )
@@ -435,7 +436,9 @@ class AffiliateAffiliate(models.Model):
             self.env._("1 customer or lead")
             if referrals == 1
             else self.env._("%s customers and leads", referrals),
-            self.env._("1 doubt") if flags == 1 else self.env._("%s doubts", flags),
+            self.env._("1 doubt about a referral")
+            if flags == 1
+            else self.env._("%s doubts about referrals", flags),
             self.env._("1 moved customer")
             if moves == 1
             else self.env._("%s moved customers", moves),

@@ -72,14 +72,14 @@ class AffiliateCode(models.Model):
         string="Customers save",
         compute="_compute_discount",
         compute_sudo=True,
-        help="What a customer saves who types the code at Stripe's checkout.",
+        help="What a customer saves by entering the code at Stripe's checkout.",
     )
     link = fields.Char(compute="_compute_link")
     is_main = fields.Boolean(
         string="Main code",
         compute="_compute_is_main",
         compute_sudo=True,
-        help="It stands for the affiliate in names, mails, links and statements.",
+        help="It represents the affiliate in names, e-mails, links and statements.",
     )
     sync_error = fields.Char(readonly=True, copy=False)
     foreign_promotion_id = fields.Char(
@@ -152,8 +152,8 @@ class AffiliateCode(models.Model):
             "warning": {
                 "title": self.env._("The code is %s", code),
                 "message": self.env._(
-                    "“%(typed)s” became “%(code)s”: codes have letters A-Z, digits and "
-                    "hyphens only.",
+                    "“%(typed)s” became “%(code)s”: codes can only contain letters "
+                    "A-Z, digits and hyphens.",
                     typed=typed,
                     code=code,
                 ),
@@ -289,7 +289,7 @@ class AffiliateCode(models.Model):
         self.ensure_one()
         if self.state == "inactive":
             raise UserError(
-                self.env._("Activate the code before you make it the main.")
+                self.env._("Activate this code before making it the main code.")
             )
         self.affiliate_id.main_code_id = self
         return True
@@ -302,8 +302,9 @@ class AffiliateCode(models.Model):
         if others := self.affiliate_id.filtered(lambda a: a.state != "active"):
             raise UserError(
                 self.env._(
-                    "%s does not take part now. Approve or reactivate the affiliate "
-                    "first; that makes the codes, too.",
+                    "Not active in the program: %s. Approve or reactivate the "
+                    "affiliate first; codes are then created or reactivated "
+                    "automatically.",
                     ", ".join(others.mapped("display_name")),
                 )
             )

@@ -202,7 +202,7 @@ class AffiliateCode(models.Model):
             self.env._("Tracking code is off in Stripe"),
             Markup("<br/>").join(lines),
             account._manager,
-            self.env._("This is solved."),
+            self.env._("This has been resolved."),
         )
 
     @api.model

@@ -33,8 +33,8 @@ class AffiliateCode(models.Model):
         copy=False,
         ondelete="restrict",
         check_company=True,
-        help="The promotion code that was taken over from Stripe. The tracking code "
-        "keeps its discount, whatever the discount of the program is.",
+        help="The promotion code that was taken over from Stripe. The tracking "
+        "code keeps its discount, even if the program's discount is different.",
     )
 
     @needs("write", sudo=True)
@@ -369,8 +369,8 @@ class AffiliateCode(models.Model):
         if len(self.try_lock_for_update()) < len(self):
             raise UserError(
                 self.env._(
-                    "A tracking code is just being made in Stripe. Please try again in "
-                    "a moment."
+                    "A tracking code is being created in Stripe right now. Please try "
+                    "again in a moment."
                 )
             )
         for account, codes in self.grouped("stripe_account_id").items():
@@ -384,7 +384,7 @@ class AffiliateCode(models.Model):
                 raise UserError(
                     self.env._(
                         "The tracking code could not be switched off in Stripe, so "
-                        "nothing was deleted. %(problem)s Try again later, or Archive "
+                        "nothing was deleted. %(problem)s Try again later, or archive "
                         "the affiliate instead.",
                         problem=account._problem_text(problem),
                     )
@@ -408,8 +408,8 @@ class AffiliateCode(models.Model):
             raise UserError(
                 self.env._(
                     "The Stripe account “%(account)s” is disconnected, so %(code)s "
-                    "cannot be switched off in Stripe. Connect it again, or Archive "
-                    "the affiliate instead.",
+                    "cannot be switched off in Stripe. Connect the account again, or "
+                    "archive the affiliate instead.",
                     account=account.name,
                     code=self.code,
                 )
@@ -424,7 +424,7 @@ class AffiliateCode(models.Model):
             raise UserError(
                 self.env._(
                     "Customers have used %s. Archive the affiliate instead: its codes "
-                    "are switched off, and everything stays.",
+                    "are switched off, and all records are kept.",
                     self.code,
                 )
             )

@@ -75,7 +75,7 @@ class AffiliateCommission(models.Model):
         index="btree_not_null",
         ondelete="restrict",
         check_company=True,
-        help="The code by which the customer came: typed at checkout, or in a link.",
+        help="The code that brought the customer: typed at checkout, or in a link.",
     )
     program_id = fields.Many2one(
         "affiliate.program",
@@ -171,7 +171,7 @@ class AffiliateCommission(models.Model):
         string="Counts",
         compute="_compute_counted_amount",
         store=True,
-        help="The amount, or nothing where the commission was rejected.",
+        help="The amount, or zero if the commission was rejected.",
     )
     date = fields.Date(required=True, default=fields.Date.context_today, index=True)
     happened_at = fields.Datetime(string="Happened", readonly=True)
@@ -380,7 +380,7 @@ class AffiliateCommission(models.Model):
         if failed.keys() == set(rows.affiliate_id):
             raise UserError("\n".join(problems))
         return say_problems(
-            self.env, self.env._("Not everything could be approved"), problems
+            self.env, self.env._("Some commissions could not be approved"), problems
         )
 
     def _approve(self):
@@ -454,8 +454,8 @@ class AffiliateCommission(models.Model):
         if self and not rows:
             raise UserError(
                 self.env._(
-                    "These commissions are on posted bills or rejected: there is "
-                    "nothing to hold."
+                    "These commissions are on posted bills or were rejected, so there "
+                    "is nothing to hold."
                 )
             )
         rows.write({"on_hold": True, "hold_reason": HOLD_MANUAL})

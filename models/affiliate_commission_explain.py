@@ -100,16 +100,16 @@ class AffiliateCommission(models.Model):
             return None
         return {
             paid_moments.BOOKED: self.env._(
-                "Stripe no longer tells when the money was taken; the day is that of "
-                "its balance transaction."
+                "Stripe no longer says when the money was collected, so the date is "
+                "that of its balance transaction."
             ),
             paid_moments.AVAILABLE: self.env._(
-                "Stripe no longer tells when the bank paid; the day is the one on "
-                "which the money became available."
+                "Stripe no longer says when the bank paid, so the date is the day the "
+                "money became available."
             ),
             paid_moments.CREATED: self.env._(
-                "Stripe no longer tells when it was paid; the day is the one on which "
-                "the payment was made."
+                "Stripe no longer says when this was paid, so the date is the day the "
+                "payment was started."
             ),
         }[dated_by]
 
@@ -191,36 +191,36 @@ class AffiliateCommission(models.Model):
         """Say what a row is instead of what was booked before, and why."""
         corrected = {
             "earned": self.env._(
-                "Correction of %(line)s on %(sale)s: %(now)s instead of %(before)s, so "
-                "%(amount)s.",
+                "Correction of %(line)s on %(sale)s: %(now)s instead of %(before)s, a "
+                "change of %(amount)s.",
                 **figures,
             ),
             "refund": self.env._(
                 "Correction of the refund of %(line)s on %(sale)s: %(now)s instead of "
-                "%(before)s, so %(amount)s.",
+                "%(before)s, a change of %(amount)s.",
                 **figures,
             ),
             "credit_note": self.env._(
-                "Correction of the credit note about %(line)s on %(sale)s: %(now)s "
-                "instead of %(before)s, so %(amount)s.",
+                "Correction of the credit note for %(line)s on %(sale)s: %(now)s "
+                "instead of %(before)s, a change of %(amount)s.",
                 **figures,
             ),
             "dispute": self.env._(
                 "Correction of the lost dispute about %(line)s on %(sale)s: %(now)s "
-                "instead of %(before)s, so %(amount)s.",
+                "instead of %(before)s, a change of %(amount)s.",
                 **figures,
             ),
         }[kind]
         if told["rate_type"] == "percent":
-            how = self.env._("It is %(rate)s %% of %(base)s without tax now", **figures)
+            how = self.env._("It is now %(rate)s %% of %(base)s without tax", **figures)
         elif told.get("laid"):
             how = self._explain_laid(told["laid"], figures)
         else:
-            how = self.env._("It is a share of a fixed amount now")
+            how = self.env._("It is now a share of a fixed amount")
         if told.get("another_rule"):
             how = self.env._(
-                "%s. Another rule applies than before, e.g. because an earlier payment "
-                "became known",
+                "%s. Another rule applies now, for example because an earlier payment "
+                "has been found",
                 how,
             )
         return f"{corrected} {how}."
@@ -232,7 +232,7 @@ class AffiliateCommission(models.Model):
             text = self.env._("%(whole)s fixed for %(line)s on %(sale)s", **figures)
         else:
             text = self.env._(
-                "%(part)s of the %(whole)s fixed for %(sale)s lie on %(line)s",
+                "%(part)s of the fixed %(whole)s for %(sale)s, allocated to %(line)s",
                 **figures,
             )
         if laid.units is not None:
@@ -253,7 +253,8 @@ class AffiliateCommission(models.Model):
             if figures["amount"] == figures["part"]:
                 return f"{text}."
             return self.env._(
-                "%(amount)s: %(fixed)s; this is the share of it that was received.",
+                "%(amount)s: %(fixed)s; this is the part for which payment has been "
+                "received.",
                 fixed=text,
                 **figures,
             )
@@ -272,7 +273,9 @@ class AffiliateCommission(models.Model):
             ),
         }[kind] % figures
         if laid and laid.part != laid.whole:
-            lies = self.env._("%(part)s of the %(whole)s lie on this item.", **figures)
+            lies = self.env._(
+                "%(part)s of the %(whole)s are allocated to this item.", **figures
+            )
             text = f"{text} {lies}"
         return text
 
@@ -301,30 +304,30 @@ class AffiliateCommission(models.Model):
         """Say that what was booked no longer holds, and why."""
         if not why:
             return self.env._(
-                "%(amount)s: what was booked for %(line)s on %(sale)s no longer holds "
-                "(the payment came back, the refund failed, a credit note says what "
-                "it was for, or the customer belongs to another affiliate).",
+                "%(amount)s: what was booked for %(line)s on %(sale)s no longer "
+                "applies (the payment was returned, the refund failed, a credit note "
+                "now covers it, or the customer now belongs to another affiliate).",
                 **figures,
             )
         figures["why"] = self._why_gone(kind, why)
         return {
             "earned": self.env._(
-                "%(amount)s: %(line)s on %(sale)s earns nothing any more: %(why)s.",
+                "%(amount)s: %(line)s on %(sale)s no longer earns anything: %(why)s.",
                 **figures,
             ),
             "refund": self.env._(
-                "%(amount)s: the refund of %(line)s on %(sale)s takes back nothing any "
-                "more: %(why)s.",
+                "%(amount)s: the refund of %(line)s on %(sale)s no longer takes "
+                "anything back: %(why)s.",
                 **figures,
             ),
             "credit_note": self.env._(
-                "%(amount)s: the credit note about %(line)s on %(sale)s takes back "
-                "nothing any more: %(why)s.",
+                "%(amount)s: the credit note for %(line)s on %(sale)s no longer takes "
+                "anything back: %(why)s.",
                 **figures,
             ),
             "dispute": self.env._(
-                "%(amount)s: the dispute about %(line)s on %(sale)s takes back nothing "
-                "any more: %(why)s.",
+                "%(amount)s: the dispute about %(line)s on %(sale)s no longer takes "
+                "anything back: %(why)s.",
                 **figures,
             ),
         }[kind]
@@ -333,33 +336,35 @@ class AffiliateCommission(models.Model):
     def _why_gone(self, kind, why):
         if why == commission.CAUSE:
             return {
-                "earned": self.env._("the payment came back"),
+                "earned": self.env._("the payment was returned"),
                 "refund": self.env._(
-                    "it did not happen, or a credit note says what it was for"
+                    "it did not go through, or a credit note now covers it"
                 ),
-                "credit_note": self.env._("it no longer holds"),
-                "dispute": self.env._("it is not lost any more"),
+                "credit_note": self.env._("it no longer applies"),
+                "dispute": self.env._("it is no longer lost"),
             }[kind]
         return {
-            MOVED: self.env._("the customer belongs to another affiliate"),
+            MOVED: self.env._("the customer now belongs to another affiliate"),
             commission.UNPAID: self.env._(
-                "the payment came back, or the invoice was voided"
+                "the payment was returned, or the invoice was voided"
             ),
-            commission.SKIPPED: self.env._("the sale is marked as earning nothing"),
+            commission.SKIPPED: self.env._(
+                "the sale is marked as earning no commission"
+            ),
             commission.UNCLEAR: self.env._("the amounts of the sale do not add up"),
             commission.MONTHS: self.env._(
-                "the months of the rule are over, counted from an earlier payment that "
-                "became known"
+                "the months of the rule are over, counted from an earlier payment "
+                "that has been found"
             ),
             commission.PAYMENTS: self.env._(
-                "the payments of the rule were used up by earlier ones that became "
-                "known"
+                "the payments of the rule were used up by earlier ones that have been "
+                "found"
             ),
             commission.NO_RULE: self.env._(
-                "no rule of the program gives it anything now, e.g. because an earlier "
-                "payment is the first one"
+                "no program rule pays a commission on it anymore, for example because "
+                "an earlier payment now counts as the first"
             ),
-            commission.NOTHING: self.env._("there is nothing left to take"),
+            commission.NOTHING: self.env._("it now comes to zero"),
         }[why]
 
     # === ROWS OF BEFORE === #

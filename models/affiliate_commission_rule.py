@@ -82,20 +82,20 @@ class AffiliateCommissionRule(models.Model):
         help="A fixed amount earns on payments in this currency only.",
     )
     per_unit = fields.Boolean(
-        string="Times quantity",
-        help="Multiply the fixed amount by the number of units sold, over all items of "
-        "the sale that the rule is about.",
+        string="Multiply by quantity",
+        help="Multiply the fixed amount by the number of units sold, across all "
+        "items of the sale that the rule covers.",
     )
     over_base = fields.Boolean(
         string="May exceed the sale",
-        help="Otherwise a fixed amount is never more than what was paid for the items "
-        "that the rule is about.",
+        help="Otherwise a fixed amount is never more than what was paid for the "
+        "items that the rule covers.",
     )
     prorations = fields.Boolean(
         string="Also for changes within a period",
-        help="Stripe bills a change of plan or of the number of seats for the rest of "
-        "the period (a proration). Such an item neither earns the fixed amount again "
-        "nor counts as units, unless you tick this.",
+        help="When a plan or the number of seats changes, Stripe bills the rest of "
+        "the period (a proration). Such an item neither earns the fixed "
+        "amount again nor counts as units, unless you check this box.",
     )
     applies_to = fields.Selection(
         [

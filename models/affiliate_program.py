@@ -249,7 +249,8 @@ class AffiliateProgram(models.Model):
             raise UserError(
                 self.env._(
                     "A program needs a Stripe account. First connect yours under "
-                    "Affiliates, Configuration, Stripe accounts; then make the program."
+                    "Affiliates > Configuration > Stripe accounts, then create the "
+                    "program."
                 )
             )
         return super().create(vals_list)
@@ -434,7 +435,7 @@ class AffiliateStripeAccount(models.Model):
         if self.sudo().endpoint_ids:
             raise UserError(
                 self.env._(
-                    "Disconnect this Stripe account before you delete it: its webhook "
-                    "in Stripe would go on calling this database."
+                    "Disconnect this Stripe account before you delete it. Otherwise "
+                    "its webhook in Stripe would keep calling this database."
                 )
             )

@@ -36,9 +36,9 @@ class AffiliateProgram(models.Model):
 
     form_color = fields.Char(
         string="Color",
-        help="Your brand's color, e.g. #2457d6: of the button and of what has the "
-        "focus. The text on it becomes black or white, whichever is easier to read. "
-        "Empty: the color of your company's documents.",
+        help="Your brand color, for example #2457d6. Used for the button and the "
+        "selected field; its text is black or white, whichever is easier to "
+        "read. Leave empty to use your company's document color.",
     )
     form_radius = fields.Integer(
         string="Rounded corners",
@@ -47,7 +47,7 @@ class AffiliateProgram(models.Model):
     )
     form_scheme = fields.Selection(
         [
-            ("auto", "As the visitor's device"),
+            ("auto", "Same as the visitor's device"),
             ("light", "Always light"),
             ("dark", "Always dark"),
         ],
@@ -58,7 +58,7 @@ class AffiliateProgram(models.Model):
 
     _form_radius_range = models.Constraint(
         f"CHECK (form_radius BETWEEN 0 AND {MAX_RADIUS})",
-        "Rounded corners: a number of pixels from 0 to 24.",
+        "Rounded corners must be between 0 and 24 pixels.",
     )
 
     @api.constrains("form_color")

@@ -105,7 +105,7 @@ class AffiliateReferral(models.Model):
         string="Sub-id",
         readonly=True,
         copy=False,
-        help="The mark of the affiliate's link by which this person came.",
+        help="The sub-id in the affiliate link that brought this person.",
     )
     # Keyed, as of visits.
     ip_hash = fields.Char(readonly=True, copy=False, index="btree_not_null")
@@ -146,10 +146,10 @@ class AffiliateReferral(models.Model):
     commission_ids = fields.One2many("affiliate.commission", "referral_id")
     taken_note = fields.Char(compute="_compute_taken_note")
     paid_in_all = fields.Char(
-        string="Paid in all",
+        string="Paid in total",
         compute="_compute_paid_in_all",
-        help="Payments of this person's Stripe customers by card, bank and the like, "
-        "with tax and less refunds, in each currency.",
+        help="What this person's Stripe customers have paid by card, bank and the "
+        "like, including tax, less refunds, in each currency.",
     )
 
     _token_uniq = models.UniqueIndex("(token)")
@@ -213,7 +213,8 @@ class AffiliateReferral(models.Model):
     def _say_taken(self, owner):
         """Return who has this person, and since when."""
         return self.env._(
-            "%(email)s has paid already and belongs to %(affiliate)s since %(date)s.",
+            "%(email)s has already paid and has been assigned to %(affiliate)s since "
+            "%(date)s.",
             email=self.email,
             affiliate=owner.affiliate_id.display_name,
             date=format_date(self.env, owner.decided_at),
@@ -265,8 +266,8 @@ class AffiliateReferral(models.Model):
         if any(r.commission_ids or r.state == "customer" for r in self):
             raise UserError(
                 self.env._(
-                    "A customer who has paid belongs to his affiliate for good. Move "
-                    "the referral to another affiliate instead."
+                    "This customer has paid, so the referral can't be deleted. You "
+                    "can move it to another affiliate instead."
                 )
             )
 

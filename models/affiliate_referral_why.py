@@ -97,7 +97,7 @@ class AffiliateReferral(models.Model):
             why.WON: self.env._("This decided."),
             why.MOVED: self.env._("Decided by a person."),
             why.AGREES: self.env._("Agrees: it names the same affiliate."),
-            why.LED_BY: self.env._("Told whose visits they were."),
+            why.LED_BY: self.env._("Showed which visits belonged to this person."),
             attribution.REFUSED: self.env._(
                 "Does not count: a manager refused this affiliate."
             ),

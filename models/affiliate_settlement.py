@@ -430,7 +430,7 @@ class AffiliateSettlement(models.Model):
         if not problems:
             return True
         return say_problems(
-            self.env, self.env._("Not every bill could be made"), problems
+            self.env, self.env._("Some bills could not be made"), problems
         )
 
     @needs("write")
@@ -438,7 +438,7 @@ class AffiliateSettlement(models.Model):
         """Give the commissions back to the next settlement."""
         return self._try_each(
             self.env.registry[self._name]._cancel,
-            self.env._("Not everything could be cancelled"),
+            self.env._("Some settlements could not be cancelled"),
         )
 
     def _cancel(self):
@@ -448,16 +448,16 @@ class AffiliateSettlement(models.Model):
         if self.move_id.state == "posted":
             raise UserError(
                 self.env._(
-                    "The bill of %s is posted. Cancel or reverse the bill, and its "
-                    "commissions are due again.",
+                    "The bill of %s is posted. Cancel or reverse the bill instead; "
+                    "its commissions are then due again.",
                     self.name,
                 )
             )
         if self.step == "closed":
             raise UserError(
                 self.env._(
-                    "%s came to nothing and was closed without a bill: there is "
-                    "nothing to give back.",
+                    "%s had a total of zero and was closed without a bill, so there "
+                    "is nothing to cancel.",
                     self.name,
                 )
             )

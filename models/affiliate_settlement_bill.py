@@ -55,8 +55,8 @@ class AffiliateSettlement(models.Model):
         self.ensure_one()
         if self.affiliate_id.state != "active":
             return self.env._(
-                "%s is not active: commissions wait until the affiliate is "
-                "reactivated. Reactivate, or cancel this settlement.",
+                "%s is not active, so no bill can be made or posted. Reactivate the "
+                "affiliate or cancel this settlement.",
                 self.affiliate_id.display_name,
             )
         if not self.currency_id.active:
@@ -81,7 +81,7 @@ class AffiliateSettlement(models.Model):
         if not journal.active:
             return self.env._(
                 "The journal %s is archived. Unarchive it under Accounting > "
-                "Configuration > Journals, or choose another one in the program; then "
+                "Configuration > Journals, or choose another one in the program, then "
                 "make the bill.",
                 journal.name,
             )
@@ -137,8 +137,8 @@ class AffiliateSettlement(models.Model):
             price += (net - abs(line.amount_currency)) * (price / net)
         raise UserError(
             self.env._(
-                "The taxes %(taxes)s leave no price at which the bill is %(net)s "
-                "without tax. Choose other taxes for the product of the program.",
+                "With taxes %(taxes)s, no price gives a bill of exactly %(net)s "
+                "before tax. Choose other taxes on the program's product.",
                 taxes=", ".join(line.tax_ids.mapped("name")),
                 net=currency.format(net),
             )
@@ -180,8 +180,8 @@ class AffiliateSettlement(models.Model):
             self._refresh_statement()
             bill.message_post(
                 body=self.env._(
-                    "The commissions of settlement %(name)s have changed: written "
-                    "again, %(after)s without tax instead of %(before)s.",
+                    "The commissions of settlement %(name)s have changed, so this "
+                    "bill was updated: %(after)s without tax instead of %(before)s.",
                     name=self.name,
                     after=bill.currency_id.format(bill.amount_untaxed),
                     before=bill.currency_id.format(before),

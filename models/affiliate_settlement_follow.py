@@ -95,7 +95,7 @@ class AffiliateSettlement(models.Model):
         ):
             self._dissolve(
                 self.env._(
-                    "What is left does not reach the minimum; it is carried over."
+                    "The remaining amount is below the minimum and is carried over."
                 )
             )
         elif self.move_id:
@@ -166,7 +166,7 @@ class AffiliateSettlement(models.Model):
         if bill.company_id != self.company_id:
             said.append(
                 self.env._(
-                    "It is a bill of %(other)s; the settlement is of %(company)s.",
+                    "The bill belongs to %(other)s, the settlement to %(company)s.",
                     other=bill.company_id.name,
                     company=self.company_id.name,
                 )
@@ -175,7 +175,8 @@ class AffiliateSettlement(models.Model):
         if vendor.commercial_partner_id != affiliate.commercial_partner_id:
             said.append(
                 self.env._(
-                    "Its vendor is %(vendor)s; the settlement is of %(affiliate)s.",
+                    "The bill's vendor is %(vendor)s; the settlement is for "
+                    "%(affiliate)s.",
                     vendor=vendor.display_name or self.env._("nobody"),
                     affiliate=affiliate.display_name,
                 )
@@ -185,7 +186,7 @@ class AffiliateSettlement(models.Model):
         if currencies or net is None:
             said.append(
                 self.env._(
-                    "It is in %(other)s; the settlement is in %(currency)s.",
+                    "The bill is in %(other)s; the settlement is in %(currency)s.",
                     other=", ".join(currencies.mapped("name")),
                     currency=self.currency_id.name,
                 )
@@ -197,7 +198,7 @@ class AffiliateSettlement(models.Model):
             return "", 0
         return (
             self.env._(
-                "Without tax it comes to %(net)s; the settlement is %(total)s.",
+                "Without tax, the bill comes to %(net)s; the settlement is %(total)s.",
                 net=self.currency_id.format(net),
                 total=self.currency_id.format(self.amount_total),
             ),
@@ -271,9 +272,9 @@ class AffiliateSettlement(models.Model):
 
     def _say_difference(self, why):
         return self.env._(
-            "This would not be what settlement %(name)s says. %(why)s\n\nOpen it and "
-            "use “Choose what to do”: an accountant of the affiliate program takes the "
-            "difference over with a reason, or restores the bill.",
+            "The bill would not match settlement %(name)s. %(why)s\n\nOpen the draft "
+            "and use “Choose what to do”: an accountant of the affiliate program can "
+            "add the difference to the settlement, with a reason, or restore the bill.",
             name=self.name,
             why=why,
         )
@@ -284,40 +285,42 @@ class AffiliateSettlement(models.Model):
         if bill.state != "posted":
             notes = bill._affiliate_reversals() - bill
             return self.env._(
-                "%(notes)s reverses %(bill)s, so neither is posted without the other. "
-                "Where both should go, begin with %(notes)s.",
+                "%(bill)s is reversed by %(notes)s, so one can't be posted without "
+                "the other. To take back the rest of the bill, add a credit note for "
+                "the remaining amount.",
                 bill=bill.name,
                 notes=", ".join(notes.mapped("name")),
             )
         if bill not in moves:
             return self.env._(
-                "%(bill)s of settlement %(name)s was reversed, and its commissions are "
-                "due again or on another bill. If this reversal went, they would be "
-                "paid twice. To pay them, settle commissions again.",
+                "%(bill)s of settlement %(name)s was reversed, so its commissions are "
+                "due again or on another bill. Undoing the reversal would pay them "
+                "twice. To pay them, settle commissions again.",
                 bill=bill.name,
                 name=self.name,
             )
         if self.step == "cancelled":
             return self.env._(
-                "The settlement %s of this bill is cancelled and its commissions go to "
-                "another one. Post the bill of that settlement instead.",
+                "Settlement %s of this bill was cancelled, and its commissions go to "
+                "another settlement. Post the bill of that settlement instead.",
                 self.name,
             )
         if self.step == "closed":
             return self.env._(
-                "The settlement %s of this bill came to nothing and is closed without "
-                "a bill.",
+                "Settlement %s of this bill had a total of zero and was closed "
+                "without a bill.",
                 self.name,
             )
         if not self.move_id:
             return self.env._(
-                "The settlement %s has no bill, and this is a copy of an earlier one. "
-                "Open the settlement and press “Make the bill”.",
+                "Settlement %s has no bill now; this is only a copy of an earlier "
+                "one. Open the settlement and press “Make the bill”.",
                 self.name,
             )
         return self.env._(
-            "The settlement %(name)s has another bill by now (%(bill)s). Post that one "
-            "instead. For anything else make a new bill, not a copy of this one.",
+            "Settlement %(name)s now has another bill (%(bill)s). Post that one "
+            "instead. For anything else, create a new bill instead of copying this "
+            "one.",
             name=self.name,
             bill=self.move_id.display_name,
         )
@@ -336,10 +339,10 @@ class AffiliateSettlement(models.Model):
         settlement.problem = problem
         keep_warning(
             settlement,
-            self.env._("The bill needs you"),
+            self.env._("The bill needs your attention"),
             escape(problem or ""),
             lambda: self._accountant_of(settlement),
-            self.env._("Nothing is in its way now."),
+            self.env._("This has been resolved."),
         )
 
     def _look_again(self):

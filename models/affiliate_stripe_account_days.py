@@ -21,14 +21,15 @@ class AffiliateStripeAccount(models.Model):
         readonly=True,
         copy=False,
         tracking=True,
-        help="Days and months of commissions, settlements and bills are counted in it. "
-        "It is that of your Stripe account; when it changes there, payments count by "
-        "the new one from then on, and what was booked keeps its day.",
+        help="The time zone of your Stripe account. The days and months of "
+        "commissions, settlements and bills follow it. If it changes in "
+        "Stripe, new payments follow the new one; what is already booked "
+        "keeps its date.",
     )
     # [[since when or None, time zone], …], the oldest first: see lib/days.py.
     timezones = fields.Json(readonly=True, copy=False)
     is_timezone_told = fields.Boolean(
-        string="Stripe tells the time zone", readonly=True, copy=False
+        string="Time zone read from Stripe", readonly=True, copy=False
     )
     is_timezone_missing = fields.Boolean(compute="_compute_is_timezone_missing")
 
@@ -132,9 +133,9 @@ class AffiliateStripeAccount(models.Model):
         if self.is_timezone_missing:
             texts.append(
                 self.env._(
-                    "Nothing is booked yet: the key may not read in which time zone "
-                    "your Stripe account counts its days. Press “Choose the time "
-                    "zone” on the account."
+                    "Nothing is booked yet: your API key can't read your Stripe "
+                    "account's time zone. Open the account and click “Choose the time "
+                    "zone”."
                 )
             )
         return texts

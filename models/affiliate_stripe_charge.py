@@ -29,7 +29,7 @@ class AffiliateStripeCharge(models.Model):
     captured = fields.Boolean(
         string="Money taken",
         readonly=True,
-        help="Otherwise it is only set aside on the card.",
+        help="If not, the amount is only reserved on the card.",
     )
     disputed = fields.Boolean(readonly=True)
     # The one fact that events tell and the object does not: see lib/paid_moments.py.

@@ -48,7 +48,8 @@ class AffiliateStripeCheckoutSession(models.Model):
         string="Erased",
         readonly=True,
         copy=False,
-        help="The personal data were erased; what Stripe still tells is not stored.",
+        help="When the personal data was erased. Whatever Stripe still sends is "
+        "not stored.",
     )
     payment_intent = fields.Char(string="Payment intent", readonly=True)
     amount_total = fields.Monetary(readonly=True)

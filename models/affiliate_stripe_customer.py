@@ -29,10 +29,10 @@ class AffiliateStripeCustomer(models.Model):
         "affiliate.stripe.charge", "customer_id", string="Payments"
     )
     paid_in_all = fields.Char(
-        string="Paid in all",
+        string="Paid in total",
         compute="_compute_paid_in_all",
-        help="Payments by card, bank and the like, with tax and less refunds, in each "
-        "currency.",
+        help="Payments by card, bank and the like, including tax, less refunds, in "
+        "each currency.",
     )
 
     @api.depends("name", "email", "stripe_id")

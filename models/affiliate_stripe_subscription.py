@@ -27,11 +27,11 @@ class AffiliateStripeSubscription(models.Model):
         "affiliate.stripe.invoice", "subscription_id", string="Invoices"
     )
 
-    plan = fields.Char(compute="_compute_plan", help="What is subscribed to.")
+    plan = fields.Char(compute="_compute_plan", help="What the customer subscribes to.")
     amount = fields.Char(
         compute="_compute_plan",
         string="Price",
-        help="The list price of a period, before discounts and tax; empty where the "
+        help="The list price per period, before discounts and tax. Empty if the "
         "price depends on the quantity used.",
     )
 

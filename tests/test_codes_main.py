@@ -51,7 +51,7 @@ class TestMainCode(CodesCase):
         self.assert_main(second)
         second.action_deactivate()
         self.assert_main(self.rocks)
-        with self.assertRaisesRegex(UserError, "Activate the code"):
+        with self.assertRaisesRegex(UserError, "Activate this code"):
             second.action_make_main()
         second.action_activate()
         self.assert_main(second)
@@ -157,7 +157,7 @@ class TestMainCode(CodesCase):
     def test_who_does_not_take_part_has_no_working_code(self):
         self.maya.action_suspend()
         for act in (self.rocks.action_activate, self.rocks.action_push):
-            with self.assertRaisesRegex(UserError, "does not take part"):
+            with self.assertRaisesRegex(UserError, "Not active in the program"):
                 act()
         self.assertEqual(self.promotions(active=True), [])
 

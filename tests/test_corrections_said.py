@@ -100,7 +100,7 @@ class TestCorrectionsSaid(MoneyCase):
     def test_it_is_not_the_first_payment(self):
         row = self.late_first({"rate": 30, "applies_to": "first"})
         self.assertEqual(row.amount, -30.00)
-        self.assert_said(row, "no rule")
+        self.assert_said(row, "no program rule")
 
     def test_another_affiliate(self):
         self.sell(10000)
@@ -129,7 +129,7 @@ class TestCorrectionsSaid(MoneyCase):
             metadata={"affiliate": "skip"},
         )
         self.deliver()
-        self.assert_said(self.rows()[-1], "marked as earning nothing")
+        self.assert_said(self.rows()[-1], "marked as earning no commission")
 
     def test_does_not_add_up_any_more(self):
         invoice = self.sell(10000)
@@ -145,7 +145,7 @@ class TestCorrectionsSaid(MoneyCase):
         self.deliver()
         row = self.rows()[-1]
         self.assertEqual(row.amount, 15.00)
-        self.assert_said(row, "refund", "did not happen")
+        self.assert_said(row, "refund", "did not go through")
 
     def test_a_credit_note_that_was_voided(self):
         invoice = self.sell(10000)
@@ -159,7 +159,7 @@ class TestCorrectionsSaid(MoneyCase):
         self.deliver()
         row = self.rows()[-1]
         self.assertEqual(row.amount, 15.00)
-        self.assert_said(row, "credit note", "no longer holds")
+        self.assert_said(row, "credit note", "no longer applies")
 
     def test_another_base(self):
         """The payment is the same, and the sale has become larger."""

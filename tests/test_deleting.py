@@ -111,7 +111,7 @@ class TestDeletingAffiliates(CodesCase):
     def assert_kept(self, affiliate, *what):
         with self.assertRaises(UserError) as refused, self.env.cr.savepoint():
             affiliate.unlink()
-        for words in (*what, "Archive"):
+        for words in (*what, "rchive the affiliate"):
             self.assertIn(words, str(refused.exception))
         self.env.invalidate_all()
         self.assertTrue(affiliate.exists())

@@ -40,7 +40,7 @@ class TestFixedAmounts(MoneyCase):
         self.tiers((5, 1000), (13, 500), ("inf", 250))
         self.assertEqual(sorted(self.amounts()), [1.00, 4.00, 5.00])
         self.assertIn(
-            "1.00 USD of the 10.00 USD fixed for",
+            "1.00 USD of the fixed 10.00 USD for",
             self.rows().filtered(lambda row: row.amount == 1).explanation,
         )
         self.assert_any_order()
@@ -120,7 +120,9 @@ class TestFixedAmounts(MoneyCase):
         for row in self.rows():
             sums[row.cause_id] = round(sums.get(row.cause_id, 0) + row.amount, 2)
         self.assertEqual(sorted(sums.values()), [3.00, 3.00, 4.00])
-        self.assertIn("share of it that was received", self.rows()[0].explanation)
+        self.assertIn(
+            "part for which payment has been received", self.rows()[0].explanation
+        )
         self.assert_any_order()
 
     def test_half_from_the_balance(self):

@@ -57,7 +57,7 @@ class TestMails(ApplicationCase):
         self.assertIn("<jo@partners.example>", letter["To"])
         text = self.text(letter)
         self.assertIn("who write about accounting &amp; &lt;tax&gt;.", text)
-        self.assertIn("apply again when something has changed", text)
+        self.assertIn("apply again if your situation changes", text)
 
     def test_rejected_without_a_word(self):
         affiliate = self.applicant()

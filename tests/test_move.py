@@ -266,8 +266,12 @@ class TestWhy(VisitCase):
                 ),
                 ("Visit", "Drona", "This decided."),
                 ("Visit", "Uma", "Lost: the first contact counts."),
-                ("E-mail form", "", "Told whose visits they were."),
-                ("Link (client_reference_id)", "", "Told whose visits they were."),
+                ("E-mail form", "", "Showed which visits belonged to this person."),
+                (
+                    "Link (client_reference_id)",
+                    "",
+                    "Showed which visits belonged to this person.",
+                ),
                 ("The payment that decided", "", ""),
             ],
         )
@@ -331,7 +335,7 @@ class TestWhy(VisitCase):
             [
                 ("Drona", "This decided."),
                 ("Uma", "Lost: the first contact counts."),
-                ("", "Told whose visits they were."),
+                ("", "Showed which visits belonged to this person."),
             ],
         )
 

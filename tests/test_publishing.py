@@ -67,7 +67,7 @@ class TestPublishing(StripeCase):
             self.assertTrue(form.is_published)
         view = self.env["affiliate.program"].get_view(view_type="form")["arch"]
         self.assertEqual(view.count('name="website_publish_button"'), 2)
-        self.assertIn("work nowhere yet", view)
+        self.assertIn("don't work anywhere yet", view)
 
     def test_sites_on_the_own_machine_are_not_encrypted(self):
         for typed, site in (

@@ -93,7 +93,7 @@ class TestReferralScreens(ScreenCase):
         self.assertFalse(self.rows())
         referral = self.customer().referral_ids
         self.assertEqual(referral.state, "customer")
-        with self.assertRaisesRegex(UserError, "belongs to his affiliate for good"):
+        with self.assertRaisesRegex(UserError, "referral can't be deleted"):
             referral.unlink()
         lead = self.env["affiliate.referral"].create(
             {"email": "lead@example.com", "affiliate_id": self.drona.id}
@@ -107,11 +107,11 @@ class TestReferralScreens(ScreenCase):
         form.email = "nobody@example.com"
         self.assertFalse(form.taken_note)
         form.email = " Jane@Example.com"
-        self.assertIn("belongs to Drona Rao", form.taken_note)
-        with self.assertRaisesRegex(UserError, "belongs to Drona Rao"):
+        self.assertIn("assigned to Drona Rao", form.taken_note)
+        with self.assertRaisesRegex(UserError, "assigned to Drona Rao"):
             form.save()
         form.affiliate_id = self.drona
-        self.assertIn("belongs to Drona Rao", form.taken_note)
+        self.assertIn("assigned to Drona Rao", form.taken_note)
         form.email = "new@example.com"
         self.assertFalse(form.taken_note)
         self.assertFalse(form.save().taken_note)

@@ -105,7 +105,7 @@ class TestSpellings(MoneyCase):
         self.bind(COMPOSED)
         self.sell(10000, email=COMPOSED)
         uma = self.make_affiliate(self.program, "Uma Iyer")
-        with self.assertRaisesRegex(Exception, "has paid already"):
+        with self.assertRaisesRegex(Exception, "has already paid"):
             self.bind(DECOMPOSED, uma)
 
     def test_a_name_with_a_plus_is_another_claim_and_the_same_buyer(self):

@@ -245,7 +245,7 @@ class TestTrickyInvoices(TrickyCase):
         self.assertEqual(self.mirrored("invoice").status, "paid")
         self.assertEqual(self.total(sale_ref=invoice["id"]), 0.00)
         self.assertEqual(self.total(), 0.00)
-        self.assertIn("the payment came back", self.rows()[-1].explanation)
+        self.assertIn("the payment was returned", self.rows()[-1].explanation)
 
     def test_a_bill_without_price_or_subscription(self):
         invoice = self.open_invoice(10000)

@@ -16,8 +16,9 @@ class AccountMoveReversal(models.TransientModel):
         if self.date and self.date > fields.Date.context_today(self):
             raise UserError(
                 self.env._(
-                    "The bill of a settlement is replaced at once. Choose today as the "
-                    "reversal date, or an earlier one."
+                    "The bill of a settlement is replaced immediately, so the "
+                    "reversal date can't be in the future. Choose today or an earlier "
+                    "date."
                 )
             )
         places = {

@@ -16,7 +16,8 @@ class AffiliateApplicationWizard(models.TransientModel):
         "affiliate.affiliate", required=True, readonly=True, check_company=True
     )
     reason = fields.Text(
-        help="Stands in the mail as you write it, and is kept with the application."
+        help="Included in the e-mail exactly as written, and saved with the "
+        "application."
     )
     tell = fields.Boolean(string="Tell the applicant by e-mail", default=True)
     note = fields.Char(compute="_compute_note")
@@ -29,11 +30,11 @@ class AffiliateApplicationWizard(models.TransientModel):
             until = fields.Date.add(today, months=months)
             wizard.note = (
                 self.env._(
-                    "The program takes a new application from %s on.",
+                    "The applicant can apply again starting %s.",
                     format_date(self.env, until),
                 )
                 if months
-                else self.env._("The applicant may apply again at any time.")
+                else self.env._("The applicant can apply again at any time.")
             )
 
     @needs("write")

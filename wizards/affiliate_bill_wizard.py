@@ -28,7 +28,7 @@ class AffiliateBillWizard(models.TransientModel):
     )
     can_adjust = fields.Boolean(compute="_compute_difference", compute_sudo=True)
     can_restore = fields.Boolean(compute="_compute_difference", compute_sudo=True)
-    reason = fields.Char(help="The affiliate reads it on the statement.")
+    reason = fields.Char(help="The affiliate sees this on the statement.")
 
     @api.depends("move_id")
     def _compute_difference(self):
@@ -40,9 +40,7 @@ class AffiliateBillWizard(models.TransientModel):
                 else (self.env["affiliate.settlement"], "", 0)
             )
             wizard.settlement_id = settlement
-            wizard.message = why or self.env._(
-                "The bill says what its settlement says."
-            )
+            wizard.message = why or self.env._("The bill matches its settlement.")
             wizard.difference = more or 0
             wizard.can_adjust = bool(more)
             wizard.can_restore = bool(why) and settlement.move_id == move
@@ -54,13 +52,13 @@ class AffiliateBillWizard(models.TransientModel):
         if not self.can_adjust:
             raise UserError(
                 self.env._(
-                    "An adjustment cannot make up for this: %s Restore the bill.",
+                    "An adjustment can't fix this. %s Restore the bill instead.",
                     self.message,
                 )
             )
         if not (self.reason or "").strip():
             raise UserError(
-                self.env._("Give a reason. The affiliate reads it on the statement.")
+                self.env._("Enter a reason. The affiliate sees it on the statement.")
             )
         self.settlement_id._adjust(self.difference, self.reason.strip())
         return self._done()

@@ -43,12 +43,14 @@ class AffiliateRuleWizard(models.TransientModel):
     )
     amount = fields.Monetary()
     per_unit = fields.Boolean(
-        string="Times quantity", help="Multiply the fixed amount by the units sold."
+        string="Multiply by quantity",
+        help="Multiply the fixed amount by the units sold.",
     )
     prorations = fields.Boolean(
         string="Also for changes within a period",
-        help="Otherwise what Stripe bills within a period (a proration), when a plan "
-        "or the number of seats changes, earns no further fixed amount.",
+        help="When a plan or the number of seats changes, Stripe bills the rest of "
+        "the period (a proration). That does not earn the fixed amount again, "
+        "unless you check this box.",
     )
     applies_to = fields.Selection(
         [

@@ -114,7 +114,10 @@ class AffiliateSettlementWizard(models.TransientModel):
             return action
         # All of them are on the settlements or, as activities, on the affiliates.
         return say_problems(
-            self.env, self.env._("Not everybody could be settled"), problems, action
+            self.env,
+            self.env._("Some affiliates could not be settled"),
+            problems,
+            action,
         )
 
     def _show(self, settlements):

@@ -42,11 +42,11 @@ class AffiliateTimezoneWizard(models.TransientModel):
         if account.is_timezone_told:
             raise UserError(
                 self.env._(
-                    "The time zone is that of your Stripe account. Change it there, in "
-                    "Settings > Business > Account details: it is read once a day."
+                    "The time zone comes from your Stripe account. Change it there, "
+                    "in Settings > Business > Account details; it is read once a day."
                 )
             )
         account._set_timezone(self.timezone)
         return account._notify(
-            self.env._("Days are counted by %s from now on.", self.timezone), "success"
+            self.env._("Dates now use the time zone %s.", self.timezone), "success"
         )

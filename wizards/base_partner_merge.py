@@ -27,12 +27,12 @@ class BasePartnerMerge(models.TransientModel):
             if len(present) > 1:
                 raise UserError(
                     self.env._(
-                        "%(affiliates)s are all affiliates of “%(program)s”, and a "
-                        "contact can be that only once. Archive all of them but one "
-                        "(on the affiliate, Actions, Archive), then merge again: "
-                        "customers and commissions of an archived affiliate stay as "
-                        "they are. An affiliate who has none yet can be deleted "
-                        "instead.",
+                        "%(affiliates)s are all affiliates of “%(program)s” already, "
+                        "but a contact can be an affiliate of a program only once. "
+                        "Archive all but one of them (on the affiliate: Actions > "
+                        "Archive), then merge again. Archived affiliates keep their "
+                        "customers and commissions. An affiliate without any can be "
+                        "deleted instead.",
                         affiliates=", ".join(present.mapped("display_name")),
                         program=program.name,
                     )

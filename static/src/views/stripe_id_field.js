@@ -30,6 +30,6 @@ export class StripeIdField extends Component {
 
 registry.category("fields").add("affiliate_stripe_id", {
     component: StripeIdField,
-    displayName: _t("Id of Stripe"),
+    displayName: _t("Stripe ID"),
     supportedTypes: ["char"],
 });
