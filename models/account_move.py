@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError
 
-from ..lib.roles import ACCOUNTANT
+from ..lib.roles import ACCOUNTANT, OFFICER
 from ..tools.access import needs
 
 
@@ -9,8 +9,12 @@ class AccountMove(models.Model):
     _name = "account.move"
     _inherit = ["account.move", "affiliate.protected"]
 
+    # Of interest to those only who may read settlements: others read bills without it.
     affiliate_settlement_ids = fields.One2many(
-        "affiliate.settlement", "move_id", string="Affiliate settlements"
+        "affiliate.settlement",
+        "move_id",
+        string="Affiliate settlements",
+        groups=f"{OFFICER},{ACCOUNTANT}",
     )
     affiliate_settlement_count = fields.Integer(
         compute="_compute_affiliate_settlement_count"
@@ -79,17 +83,19 @@ class AccountMove(models.Model):
         copies = super().copy(default)
         if not (default or {}).get("reversed_entry_id"):
             for move, copy in zip(self.sudo(), copies.sudo(), strict=True):
-                copy.affiliate_origin_id = (
+                if origin := (
                     move.affiliate_origin_id
                     or move.reversed_entry_id.affiliate_origin_id
-                )
+                ):
+                    copy.affiliate_origin_id = origin
         return copies
 
     @api.ondelete(at_uninstall=False)
     def _unlink_affiliate_bills(self):
         """Tell settlements that their bill is gone."""
         for move in self.sudo():
-            if move._affiliate_settlements() and move._affiliate_net():
+            settlements = move._affiliate_settlements()
+            if settlements and move._affiliate_net():
                 raise UserError(
                     self.env._(
                         "%s belongs to the bill of a settlement, so it can't be "
@@ -97,6 +103,8 @@ class AccountMove(models.Model):
                         move.display_name,
                     )
                 )
+            if move.reversed_entry_id:
+                settlements._check_agreed(move)
             for settlement in move.affiliate_settlement_ids:
                 if settlement.step == "confirmed":
                     settlement._set_problem(
@@ -198,25 +206,38 @@ class AccountMove(models.Model):
     def _is_affiliate_bill_reversed(self):
         """Tell whether nothing is left of a posted bill, whoever was paid for it.
 
-        Core calls a bill reversed, too, that was netted with the vendor credit note of
-        another settlement: that one is paid.
+        Core calls much reversed that is paid: what was netted with credit notes for
+        other things or of another settlement, and credit notes repaid by an entry.
         """
         self.ensure_one()
-        if self.reversal_move_ids and self._affiliate_net() == 0:
+        net = self._affiliate_net()
+        if self.reversal_move_ids and net == 0:
             return True
-        if self.payment_state != "reversed":
+        if self.move_type != "in_invoice" or self.payment_state != "reversed":
             return False
         notes = self._affiliate_counterparts()
-        if notes.affiliate_origin_id:
+        loose = notes.filtered(self._is_undone_by)
+        if (
+            notes.affiliate_origin_id
+            or net is None
+            or not self.currency_id.is_zero(net - sum(loose.mapped("amount_untaxed")))
+        ):
             return False
         # What was made by hand is tied to the bill, like core's own reversals, so that
         # it does not go again unnoticed.
-        loose = notes.filtered(lambda move: not move.reversed_entry_id)
-        if self.currency_id.is_zero(
-            self._affiliate_net() - sum(loose.mapped("amount_untaxed"))
-        ):
-            loose.reversed_entry_id = self
-        return True
+        loose.reversed_entry_id = self
+        return bool(loose)
+
+    def _is_undone_by(self, note):
+        """Tell whether a credit note made by hand can be meant for this bill: one that
+        is older is not, unless it is for commissions."""
+        product = self.affiliate_origin_id.program_id.product_id
+        is_older = note.id < self.id or note.invoice_date < self.invoice_date
+        return (
+            not note.reversed_entry_id
+            and note.currency_id == self.currency_id
+            and (not is_older or product in note.invoice_line_ids.product_id)
+        )
 
     def _affiliate_counterparts(self):
         """Return the vendor credit notes that were applied to this bill."""

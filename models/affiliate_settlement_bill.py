@@ -111,17 +111,19 @@ class AffiliateSettlement(models.Model):
 
     # === NET === #
 
-    def _keep_net(self, line):
+    def _keep_net(self, line, net=None):
         """Give a bill's line the price at which its amount without tax is the total.
 
         Commissions are net. Where taxes are included in prices, the price has them on
         top; Odoo then takes off again what it finds in it, so the last fraction is
         looked for.
 
+        :param float net: the amount without tax, where it is not the total
         :raise UserError: where the taxes leave no such price
         """
         self.ensure_one()
-        net, currency = abs(self.amount_total), self.currency_id
+        currency = self.currency_id
+        net = abs(self.amount_total) if net is None else net
 
         def is_net():
             return currency.is_zero(abs(line.amount_currency) - net)
@@ -162,8 +164,9 @@ class AffiliateSettlement(models.Model):
     def _write_bill(self):
         """Let the draft bill come to what the settlement comes to now.
 
-        Only the line of the commissions is written; what an accountant has added is
-        seen when the bill is posted.
+        Only the line of the commissions is written. What an accountant has added is
+        seen when the bill is posted, unless an adjustment has taken it over: then it is
+        part of the total.
         """
         self.ensure_one()
         bill = self.move_id
@@ -176,8 +179,12 @@ class AffiliateSettlement(models.Model):
         before = bill.amount_untaxed
         line = self._get_bill_line()
         if line:
-            self._keep_net(line)
-            self._refresh_statement()
+            net = abs(self.amount_total) - self._net_taken_over(line)
+            if self.currency_id.compare_amounts(net, 0) > 0:
+                self._keep_net(line, net)
+                self._refresh_statement()
+            else:
+                self._restore_bill()
             bill.message_post(
                 body=self.env._(
                     "The commissions of settlement %(name)s have changed, so this "
@@ -188,6 +195,18 @@ class AffiliateSettlement(models.Model):
                 )
             )
         self._set_problem(self._bill_problem())
+
+    def _net_taken_over(self, line):
+        """Return what the bill's lines but that of the commissions come to, where the
+        difference of this bill was taken over; nothing otherwise."""
+        # One from another bill, which was undone, is older than this settlement.
+        adjustments = self.commission_ids.filtered(
+            lambda row: row.kind == "adjustment" and row.create_date >= self.create_date
+        )
+        if not adjustments:
+            return 0
+        bill = self.move_id
+        return bill.amount_untaxed - line.amount_currency * bill.direction_sign
 
     def _restore_bill(self):
         """Let the draft bill be what the settlement says, as when it was made."""

@@ -225,6 +225,7 @@ class AffiliateSettlement(models.Model):
                     "currency_id": self.currency_id.id,
                     "kind": "adjustment",
                     "amount": amount,
+                    "date": self._today(),
                     "explanation": reason,
                     "is_approved": True,
                     "settlement_id": self.id,
@@ -265,12 +266,32 @@ class AffiliateSettlement(models.Model):
                 and settlement.move_id == bill
                 and bill.state == "posted"
             ):
-                if why := settlement._bill_difference()[0]:
-                    raise UserError(settlement._say_difference(why))
+                settlement._check_agreed(moves)
             elif bill._affiliate_net() != 0:
                 raise UserError(settlement._say_refused(bill, moves))
 
-    def _say_difference(self, why):
+    def _check_agreed(self, moves):
+        """Refuse what leaves a posted bill and its settlement different.
+
+        :param moves: as in ``_check_bills``, or credit notes that go
+        """
+        for settlement in self:
+            if settlement.step == "confirmed" and settlement.move_id.state == "posted":
+                if why := settlement._bill_difference()[0]:
+                    raise UserError(settlement._say_difference(why, moves))
+
+    def _say_difference(self, why, moves):
+        """Return why it is refused, and the way out."""
+        self.ensure_one()
+        if "posted" not in moves.mapped("state"):
+            return self.env._(
+                "Settlement %(name)s was adjusted to %(moves)s. Without it, they would "
+                "differ: %(why)s\n\nKeep or post it. To pay the amount all the same, "
+                "add a commission by hand; the next settlement takes it.",
+                name=self.name,
+                moves=", ".join(moves.mapped("display_name")),
+                why=why,
+            )
         return self.env._(
             "The bill would not match settlement %(name)s. %(why)s\n\nOpen the draft "
             "and use “Choose what to do”: an accountant of the affiliate program can "

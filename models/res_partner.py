@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 
+from ..lib.roles import ACCOUNTANT, OFFICER
 from ..tools.access import needs
 
 
@@ -8,7 +9,10 @@ class ResPartner(models.Model):
 
     # Not "affiliate_ids": in Odoo that word is taken for companies of one group.
     affiliate_enrolment_ids = fields.One2many(
-        "affiliate.affiliate", "partner_id", string="Affiliate programmes"
+        "affiliate.affiliate",
+        "partner_id",
+        string="Affiliate programmes",
+        groups=f"{OFFICER},{ACCOUNTANT}",
     )
     affiliate_enrolment_count = fields.Integer(
         compute="_compute_affiliate_enrolment_count",

@@ -1,11 +1,14 @@
 """What accountants do to the bills of settlements, with core's own buttons."""
 
+import importlib.util
 from contextlib import contextmanager
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
-from odoo.exceptions import RedirectWarning, UserError
+from odoo.exceptions import AccessError, RedirectWarning, UserError
 from odoo.tests import Form, new_test_user, tagged
+from odoo.tools import file_path
 
 from .test_settlement import SettlementCase
 
@@ -81,6 +84,64 @@ class BillCase(SettlementCase):
         wizard = self.reversal(moves)
         wizard.modify_moves()
         return wizard.new_move_ids.sorted("id")
+
+    def credit_note(self, amount, taxes=(), **line):
+        note = self.draft_credit_note(amount, taxes, **line)
+        note.action_post()
+        return note
+
+    def draft_credit_note(self, amount, taxes=(), **line):
+        taxes = [(6, 0, [tax.id for tax in taxes])]
+        line = {"name": "x", "price_unit": amount, "tax_ids": taxes, **line}
+        return self.env["account.move"].create(
+            {
+                "move_type": "in_refund",
+                "partner_id": self.drona.partner_id.id,
+                "currency_id": self.usd.id,
+                "invoice_date": fields.Date.context_today(self.drona),
+                "invoice_line_ids": [(0, 0, line)],
+            }
+        )
+
+    def payable(self, move):
+        return move.line_ids.filtered(
+            lambda line: line.account_type == "liability_payable"
+        )
+
+    def apply(self, note, bill):
+        """The link "Add" under the bill's outstanding debits."""
+        bill.js_assign_outstanding_line(self.payable(note).id)
+
+    def pay_by_entry(self, move):
+        """What is still open was paid, which is booked as a journal entry."""
+        line = self.payable(move)
+        amount = line.amount_residual
+        values = {"currency_id": self.usd.id, "partner_id": move.partner_id.id}
+        bank = self.company_data["default_journal_bank"].default_account_id
+        entry = self.env["account.move"].create(
+            {
+                "move_type": "entry",
+                "line_ids": [
+                    (
+                        0,
+                        0,
+                        {
+                            "account_id": account.id,
+                            "balance": balance,
+                            "amount_currency": balance,
+                            **values,
+                        },
+                    )
+                    for account, balance in (
+                        (line.account_id, -amount),
+                        (bank, amount),
+                    )
+                ],
+            }
+        )
+        entry.action_post()
+        self.apply(entry, move)
+        self.assertEqual(move.amount_residual, 0)
 
     def settled(self):
         """A settlement of 80.00 with its draft bill, and its row."""
@@ -272,29 +333,6 @@ class TestBillsUndone(BillCase):
         with self.assert_refused(settlement.name):
             note.button_draft()
 
-    def credit_note(self, amount, taxes=()):
-        taxes = [(6, 0, [tax.id for tax in taxes])]
-        note = self.env["account.move"].create(
-            {
-                "move_type": "in_refund",
-                "partner_id": self.drona.partner_id.id,
-                "currency_id": self.usd.id,
-                "invoice_date": fields.Date.context_today(self.drona),
-                "invoice_line_ids": [
-                    (0, 0, {"name": "x", "price_unit": amount, "tax_ids": taxes})
-                ],
-            }
-        )
-        note.action_post()
-        return note
-
-    def apply(self, note, bill):
-        """The link "Add" under the bill's outstanding debits."""
-        payable = note.line_ids.filtered(
-            lambda line: line.account_type == "liability_payable"
-        )
-        bill.js_assign_outstanding_line(payable.id)
-
     def test_a_bill_netted_with_the_credit_note_of_another_settlement_is_paid(self):
         settlement, row = self.settled()
         settlement.move_id.action_post()
@@ -337,6 +375,77 @@ class TestBillsUndone(BillCase):
             (self.collect("2099-12-31").amount_total, self.owed()), (50, 0)
         )
 
+    # --- paid, whatever core calls it --------------------------------------------
+
+    def assert_paid(self, settlement, rows, bill):
+        self.env.invalidate_all()
+        self.assertEqual(bill.payment_state, "reversed", "core's word")
+        self.assertEqual(settlement.state, "paid")
+        self.assertEqual(set(rows.mapped("state")), {"paid"})
+        self.assertFalse(self.collect("2099-12-31", allow_negative=True))
+
+    def test_a_small_credit_note_and_an_entry_for_the_rest_are_a_payment(self):
+        settlement, row = self.settled()
+        bill = settlement.move_id
+        bill.action_post()
+        self.apply(self.credit_note(30), bill)
+        self.pay_by_entry(bill)
+        self.assert_paid(settlement, row, bill)
+
+    def test_the_rest_of_a_bill_reversed_in_part_is_paid_by_an_entry(self):
+        settlement, row = self.settled()
+        bill = settlement.move_id
+        bill.action_post()
+        note = self.reverse(bill, post=False)
+        self.edit_line(note, price_unit=30)
+        wizard = self.two_ways(note)
+        wizard.reason = "The sale was not ours"
+        wizard.action_adjust()
+        note.action_post()
+        self.pay_by_entry(bill)
+        self.assert_paid(settlement, settlement.commission_ids | row, bill)
+
+    def test_a_vendor_credit_note_that_was_repaid_by_an_entry(self):
+        row = self.earn(-30)
+        settlement = self.settle(allow_negative=True)
+        note = settlement.move_id
+        note.action_post()
+        self.pay_by_entry(note)
+        self.assert_paid(settlement, row, note)
+
+    def test_a_credit_note_for_other_things_is_a_payment(self):
+        """Its sum is that of the bill: with taxes, or even without."""
+        for amount, taxes in ((92, ()), (80, self.tax_purchase_a)):
+            with self.subTest(amount=amount):
+                note = self.credit_note(amount, taxes)
+                settlement, row = self.settled()
+                bill = settlement.move_id
+                bill.action_post()
+                self.assertEqual((bill.amount_untaxed, bill.amount_total), (80, 92))
+                self.apply(note, bill)
+                self.assert_paid(settlement, row, bill)
+                self.assertFalse(note.reversed_entry_id)
+
+    def test_a_credit_note_dated_before_the_bill_is_a_payment(self):
+        settlement, row = self.settled()
+        bill = settlement.move_id
+        bill.action_post()
+        note = self.draft_credit_note(80, bill.invoice_line_ids.tax_ids)
+        note.invoice_date = bill.invoice_date - timedelta(days=9)
+        note.action_post()
+        self.apply(note, bill)
+        self.assert_paid(settlement, row, bill)
+
+    def test_an_older_credit_note_for_the_commissions_undoes_the_bill(self):
+        note = self.draft_credit_note(
+            80, self.tax_purchase_a, product_id=self.program.product_id.id
+        )
+        settlement, row = self.settled()
+        note.action_post()
+        settlement.move_id.action_post()
+        self.apply(note, settlement.move_id)
+        self.assert_freed(settlement, row)
+
     # --- cancelled, deleted, duplicated ------------------------------------------
 
     def test_a_cancelled_bill_frees_its_rows_at_once(self):
@@ -372,6 +481,34 @@ class TestBillsUndone(BillCase):
         for button in (bill.button_cancel, bill.button_draft):
             with self.assert_refused(note.name):
                 button()
+
+    def test_a_credit_note_that_was_agreed_is_neither_deleted_nor_cancelled(self):
+        settlement, _row = self.settled()
+        bill = settlement.move_id
+        bill.action_post()
+        self.pay(bill)
+        note = self.reverse(bill, post=False)
+        self.edit_line(note, price_unit=30)
+        wizard = self.two_ways(note)
+        wizard.reason = "Half of it"
+        wizard.action_adjust()
+        for button in (note.unlink, note.button_cancel):
+            with self.assert_refused("by hand"):
+                button()
+        note.action_post()
+        with self.assert_refused("by hand"):
+            note.button_draft()
+        self.assertEqual((settlement.amount_total, self.owed()), (50, 50))
+
+    def test_a_draft_credit_note_that_was_not_agreed_is_deleted(self):
+        settlement, _row = self.settled()
+        bill = settlement.move_id
+        bill.action_post()
+        for amount in (30, 80):
+            note = self.reverse(bill, post=False)
+            self.edit_line(note, price_unit=amount)
+            note.unlink()
+        self.assertEqual((settlement.state, self.owed()), ("billed", 80))
 
     def duplicate(self, move):
         """As the action of the bill does, with the date that core asks for."""
@@ -484,6 +621,80 @@ class TestBillsUndone(BillCase):
         bill.action_post()
         self.assertEqual(self.owed(), 80)
 
+    def test_the_day_of_an_adjustment_is_the_day_of_the_business(self):
+        late = fields.Datetime.now().hour >= 10
+        self.account.sudo()._set_timezone(
+            "Pacific/Kiritimati" if late else "Etc/GMT+12"
+        )
+        settlement, row = self.settled()
+        today = settlement._today()
+        self.assertNotEqual(today, fields.Date.context_today(settlement))
+        self.edit_line(settlement.move_id, price_unit=70)
+        wizard = self.two_ways(settlement.move_id)
+        wizard.reason = "As agreed"
+        wizard.action_adjust()
+        self.assertEqual((settlement.commission_ids - row).date, today)
+
+    def add_line(self, move, amount, **values):
+        with Form(move) as form, form.invoice_line_ids.new() as line:
+            line.name = "Bonus"
+            for name, value in values.items():
+                setattr(line, name, value)
+            line.price_unit = amount
+            line.tax_ids.clear()
+
+    def take_over(self, move, reason="As agreed"):
+        wizard = self.two_ways(move)
+        wizard.reason = reason
+        wizard.action_adjust()
+
+    def test_a_line_that_was_taken_over_counts_when_the_bill_is_written_again(self):
+        for product in (self.env["product.product"], self.program.product_id):
+            with self.subTest(product=product.name):
+                invoice = self.sell(16000)
+                settlement = self.settle()
+                bill = settlement.move_id
+                self.add_line(bill, 15, product_id=product)
+                self.take_over(bill)
+                self.refund(invoice, 4000)
+                self.assertEqual(
+                    (settlement.amount_total, bill.amount_untaxed), (75, 75)
+                )
+                self.assertEqual(bill.invoice_line_ids.mapped("price_unit"), [60, 15])
+                bill.action_post()
+                self.assertEqual(settlement.state, "billed")
+                self.reverse(bill)
+                for row in self.rows().filtered(lambda row: not row.void_reason):
+                    row.sudo().void_reason = "Next part"
+
+    def test_a_line_that_was_taken_over_and_is_all_that_is_left(self):
+        invoice = self.sell(16000)
+        settlement = self.settle()
+        bill = settlement.move_id
+        self.add_line(bill, 15)
+        self.take_over(bill)
+        self.refund(invoice)
+        self.assertEqual((settlement.amount_total, bill.amount_untaxed), (15, 15))
+        self.assertEqual(len(bill.invoice_line_ids), 1)
+        bill.action_post()
+        self.assertEqual(settlement.state, "billed")
+
+    def test_a_line_of_a_vendor_credit_note_that_was_taken_over(self):
+        invoice = self.sell(10000)
+        self.settle().move_id.action_post()
+        refund = self.refund(invoice, 6000)
+        self.earn(-70)
+        settlement = self.settle(allow_negative=True)
+        bill = settlement.move_id
+        self.add_line(bill, 15)
+        self.take_over(bill)
+        self.assertEqual(settlement.amount_total, -115)
+        self.double.refund_status(refund["id"], "failed")
+        self.deliver()
+        self.assertEqual((settlement.amount_total, bill.amount_untaxed), (-85, 85))
+        bill.action_post()
+        self.assertEqual((settlement.state, self.owed()), ("billed", -35))
+
     def test_a_bill_in_another_currency_or_of_another_vendor(self):
         eur = self.env.ref("base.EUR")
         eur.active = True
@@ -553,6 +764,65 @@ class TestBillsUndone(BillCase):
         )
         with self.assert_refused("ccountant"):
             bill.with_user(clerk).action_post()
+
+    def test_bills_of_other_companies_are_not_told_of(self):
+        settlement, _row = self.settled()
+        bill = settlement.move_id
+        self.edit_line(bill, price_unit=70)
+        company = self.env["res.company"].sudo().create({"name": "Other"})
+        stranger = new_test_user(
+            self.env,
+            "stranger",
+            groups="affiliate_stripe.group_affiliate_accountant",
+            company_id=company.id,
+            company_ids=[(6, 0, company.ids)],
+        )
+        wizards = self.env["affiliate.bill.wizard"].with_user(stranger)
+        fields_spec = {"message": {}, "difference": {}, "settlement_id": {}}
+        self.env.flush_all()
+        self.env.invalidate_all()
+        with self.assertRaises(AccessError), self.env.cr.savepoint():
+            wizards.create({"move_id": bill.id}).read(["difference"])
+        with self.assertRaises(AccessError), self.env.cr.savepoint():
+            wizards.create({"move_id": bill.id}).web_read({"move_id": {}})
+        with self.assertRaises(AccessError):
+            wizards.with_context(default_move_id=bill.id).onchange(
+                {}, [], {"move_id": {}, **fields_spec}
+            )
+
+    def test_who_has_nothing_to_do_with_affiliates_reads_bills_and_contacts(self):
+        settlement, _row = self.settled()
+        clerk = new_test_user(
+            self.env,
+            "clerk",
+            groups="account.group_account_invoice",
+            company_id=self.env.company.id,
+            company_ids=[(6, 0, self.env.company.ids)],
+        )
+        others = self.env["account.move"].create({"move_type": "entry"})
+        self.env.flush_all()
+        self.env.invalidate_all()
+        for move in settlement.move_id, others:
+            values = move.with_user(clerk).read()[0]
+            self.assertEqual(values["id"], move.id)
+            self.assertNotIn("affiliate_settlement_ids", values)
+        self.assertIn("affiliate_settlement_ids", settlement.move_id.read()[0])
+        partners = self.env["res.partner"].with_user(clerk)
+        self.assertNotIn("affiliate_enrolment_ids", partners.fields_get())
+
+    def test_copies_of_other_moves_are_left_alone(self):
+        move = self.credit_note(30)
+        written = []
+        model = self.env.registry["account.move"]
+        write = model.write
+
+        def spy(moves, vals):
+            written.append(vals)
+            return write(moves, vals)
+
+        with patch.object(model, "write", spy):
+            move.copy()
+        self.assertNotIn("affiliate_origin_id", set().union(*written))
 
     def test_automatic_posting_goes_on_past_a_bill_that_differs(self):
         """Core's scheduled action knows messages only, and tries one by one then."""
@@ -781,3 +1051,111 @@ class TestBillsUndone(BillCase):
         self.assertRegex(taken, r"67\.00.*2\b")
         self.assertRegex(carried, r"11\.00.*1\b")
         self.assertEqual(sum(self.collect().mapped("amount_total")), 80)
+
+
+@tagged("post_install", "-at_install")
+class TestUpgrade(BillCase):
+    """Bills were not tied to their settlements before, and nothing followed them."""
+
+    def upgrade(self):
+        path = "affiliate_stripe/migrations/19.0.1.0.1/post-bills.py"
+        spec = importlib.util.spec_from_file_location("post_bills", file_path(path))
+        script = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(script)
+        self.env.flush_all()
+        script.migrate(self.env.cr, None)
+        self.env.invalidate_all()
+
+    def as_before(self, settlement, bill, row):
+        """What an earlier version has stored of a settlement with this bill."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            """UPDATE account_move SET affiliate_origin_id = NULL;
+               UPDATE affiliate_settlement SET move_id = %s, step = 'confirmed'
+                WHERE id = %s;
+               UPDATE affiliate_commission SET settlement_id = %s WHERE id = %s""",
+            [bill.id, settlement.id, settlement.id, row.id],
+        )
+        self.env.invalidate_all()
+        for record in settlement, row:
+            self.env.add_to_compute(record._fields["state"], record)
+
+    def test_a_replaced_bill_is_not_paid_twice(self):
+        for posted in (True, False):
+            with self.subTest(posted=posted):
+                settlement, row = self.settled()
+                first = settlement.move_id
+                first.action_post()
+                second = self.replace(first)
+                third = self.replace_posted(second)
+                if posted:
+                    third.action_post()
+                self.as_before(settlement, first, row)
+                self.upgrade()
+                self.assertEqual(settlement.move_id, third)
+                self.assertEqual(
+                    (settlement.state, row.state),
+                    ("billed" if posted else "confirmed", "settled"),
+                )
+                self.assertFalse(self.collect())
+                if not posted:
+                    third.action_post()
+                self.assertEqual(self.owed(), 80)
+                with self.assert_refused(settlement.name):
+                    first.reversal_move_ids.button_draft()
+                self.env.invalidate_all()
+                self.reverse(third)
+                self.assert_freed(settlement, row)
+                row.sudo().void_reason = "Next part"
+
+    def replace_posted(self, bill):
+        bill.action_post()
+        return self.replace(bill)
+
+    def test_what_was_undone_is_due_again(self):
+        settlement, row = self.settled()
+        bill = settlement.move_id
+        bill.action_post()
+        self.reverse(bill)
+        self.as_before(settlement, bill, row)
+        self.assertEqual(row.state, "paid")
+        self.upgrade()
+        self.assert_freed(settlement, row)
+
+    def test_bills_that_are_there_are_followed_from_now_on(self):
+        settlement, row = self.settled()
+        bill = settlement.move_id
+        copy = bill.copy({"invoice_date": bill.invoice_date})
+        self.as_before(settlement, bill, row)
+        self.upgrade()
+        self.assertEqual(settlement.move_id, bill)
+        with self.assert_refused(settlement.name):
+            copy.action_post()
+        self.env.invalidate_all()
+        bill.button_cancel()
+        self.assert_freed(settlement, row)
+
+    def test_bills_that_only_look_alike_are_not_tied(self):
+        settlement, row = self.settled()
+        bill = settlement.move_id
+        longer = bill.copy()
+        longer.invoice_line_ids.name = f"Commissions {settlement.name}1, Partners"
+        others = bill.copy()
+        others.partner_id = self.env["res.partner"].create({"name": "Somebody else"})
+        self.as_before(settlement, bill, row)
+        self.upgrade()
+        self.assertEqual(bill.affiliate_origin_id, settlement)
+        self.assertFalse((longer | others).affiliate_origin_id)
+
+    def test_a_bill_in_part_reversed_keeps_its_place(self):
+        settlement, row = self.settled()
+        bill = settlement.move_id
+        bill.action_post()
+        note = self.reverse(bill, post=False)
+        self.edit_line(note, price_unit=30)
+        copy = bill.copy()
+        self.as_before(settlement, bill, row)
+        self.upgrade()
+        self.assertEqual(settlement.move_id, bill)
+        self.assertEqual(copy.affiliate_origin_id, settlement)
+        self.assertEqual(row.state, "settled")

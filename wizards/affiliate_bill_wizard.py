@@ -30,8 +30,14 @@ class AffiliateBillWizard(models.TransientModel):
     can_restore = fields.Boolean(compute="_compute_difference", compute_sudo=True)
     reason = fields.Char(help="The affiliate sees this on the statement.")
 
+    @api.constrains("move_id")
+    def _check_move(self):
+        """Who may not read a bill learns nothing of it here, where sudo computes."""
+        self.move_id._origin.with_user(self.env.user).check_access("read")
+
     @api.depends("move_id")
     def _compute_difference(self):
+        self._check_move()
         for wizard in self:
             move = wizard.move_id
             settlement, why, more = (

@@ -7,6 +7,12 @@ def migrate(cr, _version):
     cr.execute(
         "UPDATE affiliate_settlement SET allow_negative = TRUE WHERE amount_total < 0"
     )
+    cr.execute(
+        """UPDATE account_move SET affiliate_origin_id = settlement.id
+             FROM affiliate_settlement settlement
+            WHERE settlement.move_id = account_move.id
+              AND account_move.affiliate_origin_id IS NULL"""
+    )
     env = api.Environment(cr, SUPERUSER_ID, {})
     settlements = env["affiliate.settlement"].search(
         [("step", "in", ("draft", "confirmed"))]
@@ -19,6 +25,10 @@ def migrate(cr, _version):
             or s.move_id.payment_state == "reversed"
         )
     )
+    _tie_copies(cr, undone)
+    env.invalidate_all()
+    for settlement in undone:
+        _put_copy_in_place(settlement)
     undone._follow_bill()
     (settlements - undone).filtered(lambda s: s._is_open())._follow_ledger()
     # Netted with a credit note is paid.
@@ -27,3 +37,48 @@ def migrate(cr, _version):
         lambda s: s._is_open() and s.affiliate_id.state != "active"
     )
     idle._dissolve("The affiliate is suspended or rejected.")
+
+
+def _tie_copies(cr, undone):
+    """Let bills that "Reverse and Create Bill" or "Duplicate" made know for what.
+
+    A line of theirs names the settlement. What was posted beside a bill that stands is
+    left alone: it is in the books, and nothing here would make it right.
+    """
+    cr.execute(
+        r"""
+        UPDATE account_move copy SET affiliate_origin_id = settlement.id
+          FROM affiliate_settlement settlement
+          JOIN account_move bill ON bill.id = settlement.move_id
+         WHERE copy.affiliate_origin_id IS NULL
+           AND copy.reversed_entry_id IS NULL
+           AND copy.move_type = bill.move_type
+           AND copy.company_id = bill.company_id
+           AND copy.commercial_partner_id = bill.commercial_partner_id
+           AND (copy.state != 'posted' OR settlement.id = ANY(%s))
+           AND (copy.ref = settlement.name OR EXISTS (
+                SELECT FROM account_move_line line
+                 WHERE line.move_id = copy.id
+                   AND line.name ~ (
+                       regexp_replace(settlement.name, '([^[:alnum:]])', '\\\1', 'g')
+                       || '(?![0-9])')))
+        """,
+        [undone.ids],
+    )
+
+
+def _put_copy_in_place(settlement):
+    """Let the bill that replaced an undone one be the settlement's: its commissions
+    are on it, and would be due a second time otherwise."""
+    bill = settlement.move_id
+    if bill.state != "cancel" and not bill._is_affiliate_bill_reversed():
+        return
+    copies = bill.search(
+        [("affiliate_origin_id", "=", settlement.id), ("id", "!=", bill.id)], order="id"
+    )
+    posted = copies.filtered(
+        lambda copy: copy.state == "posted" and not copy._is_affiliate_bill_reversed()
+    )
+    drafts = copies.filtered(lambda copy: copy.state == "draft")
+    if place := posted[:1] or drafts[-1:]:
+        settlement.move_id = place
