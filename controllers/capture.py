@@ -8,7 +8,7 @@ from werkzeug.exceptions import NotFound
 from odoo import http
 from odoo.exceptions import UserError
 from odoo.http import request
-from odoo.tools import file_open, is_html_empty
+from odoo.tools import file_open, is_html_empty, py_to_js_locale
 from odoo.tools.misc import hash_sign, verify_hash_signed
 
 from ..lib import visits
@@ -256,6 +256,7 @@ class _Form:
             "program": self.program,
             "title": self.program.form_title or self.program.name,
             "language": request.env["res.lang"]._get_data(code=request.lang.code),
+            "language_tag": py_to_js_locale(request.lang.code),
             "origin": self._origin(),
             "embed": self.embed,
             "style": self.program._get_form_style(),

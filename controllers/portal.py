@@ -9,6 +9,7 @@ from odoo.addons.portal.controllers.portal import pager as portal_pager
 
 LATEST = 5
 SETTLEMENTS = 24
+MAX_PAGE = 10**6  # no list is longer, and the database cannot count on for ever
 QR_SIZE = {"width": 400, "height": 400}
 REPORT = "affiliate_stripe.action_report_settlement"
 
@@ -158,7 +159,8 @@ class AffiliatePortal(CustomerPortal):
     def _sub_id_figures(self, affiliate, number, asked):
         """Return a page of figures and its pager; what is asked of the link stays."""
         step = self._items_per_page
-        first = max(number - 1, 0) * step
+        number = min(max(number, 1), MAX_PAGE)
+        first = (number - 1) * step
         total, figures = affiliate._get_portal_sub_ids(offset=first, limit=step)
         if first and not figures:  # beyond the last one
             return self._sub_id_figures(affiliate, 1, asked)

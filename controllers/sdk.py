@@ -14,6 +14,9 @@ from .visitor import nearest_lang, waits_for_nobody
 # Changes of a programme reach browsers after that many seconds at the latest.
 FRESH = 600
 FOLDER = "affiliate_stripe/static/sdk"
+# What our style asks for and browsers do not: ``(x)=>`` and ``{x,}``.
+_ONE_ARGUMENT = re.compile(r"(?<![\w$])\((\w+)\)=>")
+_LAST_COMMA = re.compile(r"(?<=[a-z)}]),(?=[)}])", re.IGNORECASE)
 # Declarations that follow each other in a block, the first of them without blocks.
 _TWO_LETS = re.compile(r"(^|[;{}])let ([^;{}]*);let ")
 
@@ -75,6 +78,7 @@ def _minified(part):
         text = jsmin(file.read())
     # The source ends every statement with a semicolon, so no line has to end.
     text = text.replace("\n", "").replace(";}", "}")
+    text = _LAST_COMMA.sub("", _ONE_ARGUMENT.sub(r"\1=>", text))
     # "let" is shorter than "const", and shorter still for several names at once.
     text = re.sub(r"\bconst\b", "let", text)
     merged = None
@@ -90,7 +94,7 @@ def _config(key, tracking):
     config = {
         "key": key,
         "base": tracking["base"] or parameters.get_param("web.base.url", ""),
-        "model": tracking["model"],
+        "first": tracking["model"] == "first",
         "days": tracking["days"],
         "parameters": tracking["parameters"],
         # A page belongs to the widest of them that fits.

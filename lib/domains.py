@@ -114,13 +114,14 @@ def mailbox(email):
 
 def _fold(text):
     """Return a text without case, composed: each letter for itself, so that the end of
-    a word (Greek sigma) changes nothing."""
+    a word (Greek sigma) changes nothing.
+
+    It is less than ``str.casefold``, which takes some letters for others: a long s
+    (``ſ``) for ``s``, and with it the mailbox of one person for another's.
+    """
     composed = unicodedata.normalize("NFC", text)
-    folded = "".join(
-        letter.casefold() if len(letter.casefold()) == 1 else letter.lower()
-        for letter in composed
-    )
-    return unicodedata.normalize("NFC", folded)
+    lower = "".join(letter.lower() for letter in composed)
+    return unicodedata.normalize("NFC", lower.replace("ς", "σ"))
 
 
 def _ascii_anyhow(domain):

@@ -45,6 +45,10 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]{0,250}[a-z0-9_])?")
 # lead elsewhere than we read in it. Half a character (JSON can carry one) is no text.
 _NO_ADDRESS = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}\ud800-\udfff]")
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f<>\ud800-\udfff]")
+# How an address begins, typed well or nearly so; and how what is none begins. What is
+# before a port is a host.
+_WEB = re.compile(r"(https?):/*", re.IGNORECASE)
+_NO_WEB = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)
 _PARAMETER = re.compile(r"[A-Za-z][\w.-]{0,29}", re.ASCII)
 # Networks of one's own: where a proxy of one's own is.
 _NEAR = [
@@ -174,9 +178,12 @@ def host_of(address):
 
 
 def completed(site):
-    """Return the address that a person means who leaves out how it begins: encrypted,
-    but where it is on his own machine or network, which has no certificate."""
-    if "://" in site:
+    """Return the address that a person means who leaves out how it begins, or types
+    ``https:/acme.com``: encrypted, but where it is on his own machine or network, which
+    has no certificate. What begins as something else (``mailto:``) stays."""
+    if begins := _WEB.match(site):
+        return f"{begins[1].lower()}://{site[begins.end() :]}"
+    if _NO_WEB.match(site):
         return site
     site = site.removeprefix("//")
     host = host_of(f"http://{site}")

@@ -156,9 +156,10 @@ class AffiliateProgram(models.Model):
             if program.discount_type == "none":
                 raise ValidationError(
                     self.env._(
-                        "The codes of %(program)s would work nowhere. Before it is "
-                        "published, give it a site, so that they work in links, or a "
-                        "customer discount, so that they work at Stripe's checkout.",
+                        "The codes of %(program)s don't work anywhere. A published "
+                        "program needs a site, so its codes work in links, or a "
+                        "customer discount, so they work at Stripe's checkout. Add one "
+                        "of them, or unpublish the program.",
                         program=program.name,
                     )
                 )
@@ -251,21 +252,25 @@ class AffiliateProgram(models.Model):
         }
 
     @api.model
-    @ormcache("host")
     def _nearest(self, host):
-        """Return the key of the programme to whose site a link with an unknown code
-        leads, or None: of the company whose website was asked before others, published
-        before others, and the oldest of those.
+        """Return the key of the program to whose site a link with an unknown code
+        leads, or None.
+
+        Anybody can ask, so it tells no site that is not known anyway: it is the oldest
+        published program of the company whose website was asked; or else, where there
+        is one only, the program whose affiliates have links that lead there.
 
         :param str host: that was asked
         """
         self.env["affiliate.stripe.sync"]._hurry(self.env.cr)  # a visitor asks
         websites = self.env["website"].sudo()
         company = websites.browse(websites._get_current_website_id(host)).company_id
-        found = self.sudo().search([("signup_url", "!=", False)], order="id")
-        return found.sorted(
-            lambda p: (p.company_id != company, not p.is_published, p.id)
-        )[:1].public_key
+        domain = [("company_id", "=", company.id), ("signup_url", "!=", False)]
+        programs = self.sudo().search(domain, order="id")
+        known = programs.filtered("is_published")[:1] or programs.filtered_domain(
+            [("affiliate_ids.state", "=", "active")]
+        )
+        return known.public_key if len(known) == 1 else None
 
     @api.model
     def _offer(self, program_id, reference, lang=None):

@@ -96,9 +96,7 @@ class AffiliateCommissionRule(models.Model):
         before = self.browse().union(*before)
         what = self._get_public_what(before)
         if not (self.rate if self.rate_type == "percent" else self.amount):
-            if what:
-                return self.env._("No commission on %s", what)
-            return self.env._("No commission")
+            return self._get_public_nothing(before, what)
         words = {
             "earns": self._get_public_rate(),
             "payments": self._get_public_payments(before),
@@ -114,6 +112,26 @@ class AffiliateCommissionRule(models.Model):
             text = self.env._("%(earns)s on %(payments)s", **words)
         return ", ".join([text, *self._get_public_limits()])
 
+    def _get_public_nothing(self, before, what):
+        """Return on what nothing is paid: where that are some payments only, another
+        rule pays something on the others."""
+        some = {
+            "first": self.env._("the first payment"),
+            "renewal": self.env._("payments after the first"),
+        }.get(self._get_public_applies(before))
+        payments = self._add_currency(some or self.env._("payments"), before)
+        if not some and payments == self.env._("payments"):
+            payments = ""
+        if payments and what:
+            return self.env._(
+                "No commission on %(payments)s for %(what)s",
+                payments=payments,
+                what=what,
+            )
+        if payments or what:
+            return self.env._("No commission on %s", payments or what)
+        return self.env._("No commission")
+
     def _get_public_rate(self):
         """Return e.g. "30 %" or "$ 25.00"."""
         if self.rate_type == "percent":
@@ -122,11 +140,8 @@ class AffiliateCommissionRule(models.Model):
         return self.env._("%s for each unit", text) if self.per_unit else text
 
     def _get_public_payments(self, before):
-        """Return which payments: those that earlier rules about the same leave."""
-        taken = {rule.applies_to for rule in before if rule._covers(self)}
-        applies = self.applies_to
-        if applies == "all" and len(taken - {"all"}) == 1:
-            applies = "renewal" if "first" in taken else "first"
+        """Return which payments, in words."""
+        applies = self._get_public_applies(before)
         if self._is_once():
             text = self.env._("the payment")
         elif self.max_count == 1:
@@ -141,16 +156,31 @@ class AffiliateCommissionRule(models.Model):
                 "first": self.env._("the first payment"),
                 "renewal": self.env._("every payment after the first"),
             }[applies]
+        return self._add_currency(text, before)
+
+    def _get_public_applies(self, before):
+        """Return which payments: those that earlier rules about the same leave."""
+        taken = self._get_taken(before) - {"all"}
+        if self.applies_to == "all" and len(taken) == 1:
+            return "renewal" if "first" in taken else "first"
+        return self.applies_to
+
+    def _get_taken(self, before):
+        """Return which payments are decided by earlier rules about the same."""
+        return {rule.applies_to for rule in before if rule._covers(self)}
+
+    def _add_currency(self, payments, before):
+        """Return words for payments with their currency, where it matters."""
         if self.rate_type == "fixed" and self._is_one_of_several_currencies():
             # Nothing is converted: in another currency another rule decides.
             return self.env._(
                 "%(payments)s in %(currency)s",
-                payments=text,
+                payments=payments,
                 currency=self.currency_id.name,
             )
-        if "all" in taken and self.rate_type == "percent":
-            return self.env._("%s in other currencies", text)
-        return text
+        if "all" in self._get_taken(before) and self.rate_type == "percent":
+            return self.env._("%s in other currencies", payments)
+        return payments
 
     def _get_public_what(self, before):
         """Return what the rule is about; empty: everything."""

@@ -152,18 +152,41 @@ class TestCopiedLinks(TrackingCase):
                     else:
                         self.assertIn(answer.status_code, (400, 404))
 
+    def nearest(self):
+        """Where a link leads whose code nobody has, None for nowhere."""
+        self.env.flush_all()
+        answer = self.follow("NOBODY99")
+        self.assertIn(answer.status_code, (302, 404))
+        return answer.headers.get("Location")
+
     def test_several_programs(self):
-        """Published before others, then the oldest, of the website's company."""
+        """The oldest published one, else the only one in which somebody takes part."""
         later = self.make_program(name="Later", signup_url="https://later.example/x")
-        first = self.follow("NOBODY99").headers["Location"]
-        self.assertEqual(first, f"{SITE}/pricing")
+        self.assertEqual(self.nearest(), f"{SITE}/pricing")
         later.is_published = True
-        published = self.follow("NOBODY99").headers["Location"]
-        self.assertEqual(published, "https://later.example/x")
+        self.assertEqual(self.nearest(), "https://later.example/x")
+        self.program.is_published = True
+        self.assertEqual(self.nearest(), f"{SITE}/pricing")
+        (self.program | later).is_published = False
+        self.make_affiliate(later, "Uma Iyer")
+        self.assertIsNone(self.nearest(), "nobody says which of the two")
         later.active = False
-        self.assertEqual(self.follow("NOBODY99").headers["Location"], first)
-        (self.program | later).write({"is_published": False, "signup_url": False})
-        self.assertEqual(self.follow("NOBODY99").status_code, 404)
+        self.assertEqual(self.nearest(), f"{SITE}/pricing")
+        self.program.signup_url = False
+        self.assertIsNone(self.nearest())
+
+    def test_a_program_that_nobody_knows_stays_unknown(self):
+        """Its site may be one that is only being built."""
+        (self.drona | self.bob).action_suspend()
+        self.assertIsNone(self.nearest())
+        self.drona.action_reactivate()
+        self.assertEqual(self.nearest(), f"{SITE}/pricing")
+
+    def test_a_program_of_another_company_stays_unknown(self):
+        self.program.is_published = True
+        website = self.env["website"].sudo().get_current_website()
+        website.company_id = self.env["res.company"].sudo().create({"name": "Other"})
+        self.assertIsNone(self.nearest())
 
 
 @tagged("post_install", "-at_install")
@@ -193,6 +216,10 @@ class TestCopiedToTheScript(ForeignSiteCase):
         for text in (
             *(f"{code}.", f"{code}%20", f"“{code}”", f"{code}/", f"{code}%E2%80%8B"),
             *(wide, f"{code}?utm_source=mail", f"{code[:3]}_{code[3:]}", f"{code},"),
+            # Encoded twice; with the rest of an address; broken.
+            *(f"{code}%2520", f"%2522{code}%2522", f"{code}%3Futm_source%3Dmail"),
+            *(f"{code}%253Futm_source%253Dmail", f"{code}%26utm_source%3Dmail"),
+            *(f"{code}%23x%3D1", f"{code}%", f"{code}%FF", f"{code}%2525&ref=50%"),
         ):
             with self.subTest(text):
                 self.visit(f"/?via={text}")
@@ -205,3 +232,24 @@ class TestCopiedToTheScript(ForeignSiteCase):
                 visit = self.env["affiliate.click"].search([], limit=1, order="id desc")
                 self.assertEqual(visit.code_id.code, code)
                 self.assertEqual(visit.visitor, reference.visitor)
+
+    def test_what_is_broken_hides_nothing(self):
+        """A parameter that cannot be decoded, before the one that counts."""
+        self.program.link_parameters = "ref, via"
+        self.page("/")
+        self.visit(f"/?ref=50%&via={self.code}")
+        self.clicks(1)
+        self.assertIn(self.code, self.js("affiliate.referral"))
+
+    def test_letters_that_have_no_mark(self):
+        self.page("/")
+        for text in ("STRA%C3%9FE", "stra%25C3%259Fe"):
+            self.visit(f"/?via={text}")
+            self.assertEqual(self.js("affiliate.referral"), "STRASSE", text)
+            self.leave()
+
+    def test_what_is_inside_of_another_parameter_is_not_ours(self):
+        self.page("/")
+        self.visit(f"/?next=%2Fx%3Fvia%3D{self.other}&via={self.code}%3Fvia%3D1")
+        self.clicks(1)
+        self.assertTrue(self.js("affiliate.referral").startswith(self.code))

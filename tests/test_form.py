@@ -290,6 +290,15 @@ class TestForm(FormCase):
         self.assertNotIn(EVIL, self.post(data, 422).text)
         self.assertNotIn(EVIL, self.post({**data, "email": "a@b.io"}, 200).text)
 
+    def test_the_language_is_said_as_browsers_know_it(self):
+        self.env["res.lang"]._activate_lang("sr@latin")
+        lang = self.env["res.lang"]._get_data(code="sr@latin")
+        self.env["website"].get_current_website().language_ids = [(4, lang.id)]
+        for asked in ("sr@latin", "sr-Latn"):
+            page = html.fromstring(self.show(lang=asked).text)
+            self.assertEqual(page.get("lang"), "sr-Latn", asked)
+        self.assertEqual(html.fromstring(self.show().text).get("lang"), "en-US")
+
     def test_languages(self):
         self.env["res.lang"]._activate_lang("de_DE")
         german = self.env["res.lang"]._get_data(code="de_DE")

@@ -28,6 +28,19 @@ CLOUDFLARE = """addEventListener("load", () => setTimeout(() => {
     place.append(field);
     window[callback](field.value);
 }, 500));"""
+# One that has to ask the visitor, who takes longer than a form waits for an answer.
+ASKING = """addEventListener("load", () => {
+    const place = document.querySelector(".cf-turnstile");
+    const {beforeInteractiveCallback: asks, callback} = place.dataset;
+    window[asks]?.();
+    setTimeout(() => {
+        place.append(Object.assign(document.createElement("input"), {
+            type: "hidden", name: "turnstile_captcha", value: "solved",
+        }));
+        window[callback]("solved");
+    }, 10000);
+});"""
+SENDING = "document.querySelector('[type=submit][aria-busy]')"
 # In the place of Google's script.
 GOOGLE = """window.grecaptcha = {
     ready: done => done(),
@@ -389,6 +402,48 @@ class TestPopup(FormInBrowser):
             self.in_form_until("document.querySelector('.o_affiliate_problem')")
         value = self.in_form("document.querySelector('#affiliate_email').value")
         self.assertEqual(value, "jane@example.com")
+
+    def test_a_captcha_that_never_answers(self):
+        """It does not hold the form for good: our server says what is wrong."""
+        parameters = self.env["ir.config_parameter"].sudo()
+        parameters.set_param("recaptcha_public_key", "site-key")
+        parameters.set_param("recaptcha_private_key", "secret-key")
+        self.visitor.silent = ("www.recaptcha.net",)
+        http = type(self.env["ir.http"])
+        self.page("/", JOIN)
+        with patch.object(http, "_verify_recaptcha_token", lambda *_: "wrong_token"):
+            self.visit(f"/?via={self.code}")
+            self.visitor.until("affiliate.core.open")
+            self.visitor.click("#join")  # the frame is never complete
+            self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+            self.send("jane@example.com")
+            self.in_form_until(SENDING)
+            self.in_form_until("document.querySelector('.o_affiliate_problem')")
+
+    def test_a_captcha_that_asks_the_visitor_has_time(self):
+        """Cloudflare's does so where it is not sure: he may need longer."""
+        info = (http := type(self.env["ir.http"])).get_frontend_session_info
+        asked = []
+
+        def with_key(self):
+            return {**info(self), "turnstile_site_key": "cf-key"}
+
+        def as_the_module(_self, _action):
+            asked.append(request.params.pop("turnstile_captcha", None))
+
+        address = "challenges.cloudflare.com/turnstile/v0/api.js"
+        for script, told in ((ASKING, "solved"), ("", None)):
+            self.visitor.answers = {address: script}
+            with (
+                patch.object(http, "get_frontend_session_info", with_key),
+                patch.object(http, "_verify_request_recaptcha_token", as_the_module),
+            ):
+                self.open()
+                self.in_form_until(f"{FOCUS} === 'affiliate_email'")
+                self.send("jane@example.com")
+                self.assert_arrived()
+                self.leave()
+            self.assertEqual(asked.pop(), told)
 
     # === LOOK === #
 

@@ -22,6 +22,8 @@ class TrackingCase(StripeCase):
 
     def setUp(self):
         super().setUp()
+        website = self.env["website"].sudo().get_current_website()
+        website.company_id = self.env.company
         self.program = self.make_program(allowed_domains="acme.io")
         self.drona = self.make_affiliate(self.program)
         self.bob = self.make_affiliate(self.program, "Bob Ray")

@@ -6,6 +6,12 @@ from odoo.tests import Form, tagged
 from ..lib import visits
 from .common import StripeCase
 
+# True before it is published, and of one that is.
+NOWHERE = (
+    "The codes of Partners don't work anywhere. A published program needs a site, .* "
+    "or a customer discount, .* Add one of them, or unpublish the program."
+)
+
 
 @tagged("post_install", "-at_install")
 class TestPublishing(StripeCase):
@@ -20,7 +26,7 @@ class TestPublishing(StripeCase):
             lambda: self.program.write({"website_published": True}),
             lambda: self.make_program(signup_url=False, is_published=True),
         ):
-            with self.assertRaisesRegex(ValidationError, "give it a site"):
+            with self.assertRaisesRegex(ValidationError, NOWHERE):
                 publish()
 
     def test_a_site_or_a_discount_is_the_way_out(self):
@@ -37,7 +43,7 @@ class TestPublishing(StripeCase):
 
     def test_what_is_public_keeps_working(self):
         self.program.write({"signup_url": "acme.example", "is_published": True})
-        with self.assertRaisesRegex(ValidationError, "give it a site"):
+        with self.assertRaisesRegex(ValidationError, NOWHERE):
             self.program.signup_url = False
         self.program.write({"is_published": False, "signup_url": False})
 
@@ -90,6 +96,21 @@ class TestPublishing(StripeCase):
                 self.program.signup_url = f" {typed} "
                 self.assertEqual(self.program.signup_url, site)
                 self.assertTrue(visits.host_of(site))
+
+    def test_addresses_that_begin_wrongly(self):
+        for typed, site in (
+            ("https:/acme.com", "https://acme.com"),
+            ("https:acme.com/x", "https://acme.com/x"),
+            ("HTTP:///acme.com", "http://acme.com"),
+            ("acme.com/go?to=https://app.acme.com", None),
+            ("acme.com/go?to=a:b", None),
+        ):
+            with self.subTest(typed):
+                self.program.signup_url = typed
+                self.assertEqual(self.program.signup_url, site or f"https://{typed}")
+        for typed in ("ftp:/acme.com", "htps:/acme.com", "mailto:jane@acme.com", "a:b"):
+            with self.subTest(typed), self.assertRaisesRegex(ValidationError, "web ad"):
+                self.program.signup_url = typed
 
     def test_a_page_on_the_own_machine(self):
         self.program.signup_url = "localhost:8069"

@@ -79,7 +79,7 @@ class TestServed(PageCase):
         config = json.loads(text[text.rindex("({") + 1 : text.rindex(")")])
         self.assertEqual(
             set(config),
-            {"key", "base", "model", "days", "parameters", "domains"},
+            {"key", "base", "first", "days", "parameters", "domains"},
         )
         self.program.write(
             {"consent_mode": "required", "respect_privacy_signals": True}

@@ -222,6 +222,15 @@ class TestEveryModel(TransactionCase):
                     company.store or company.related == "account_id.company_id"
                 )
 
+    def test_every_wizard_is_for_who_opened_it(self):
+        rules = self.env["ir.rule"].search([("groups", "=", False)])
+        guarded = {r.model_id.model for r in rules if "create_uid" in r.domain_force}
+        lines = self.env["ir.model.access"].search([("perm_create", "=", True)])
+        wizards = set(own_models(self.env)) - set(lasting_models(self.env))
+        wizards &= set(lines.mapped("model_id.model"))
+        self.assertGreater(len(wizards), 9)
+        self.assertEqual(wizards - guarded, set())
+
     def test_what_affiliates_read_is_narrowed_to_their_own(self):
         portal = self.env.ref("base.group_portal")
         lines = self.env["ir.model.access"].search(

@@ -20,6 +20,8 @@ ONE = (
     (COMPOSED, DECOMPOSED, "REN\u00c9@example.com", "RENE\u0301@EXAMPLE.COM"),
     ("иван@пример.example", "ИВАН@xn--e1afmkfd.example"),
     ("γιώργος@example.com", "ΓΙΏΡΓΟΣ@example.com"),
+    ("ς.σ@example.com", "σ.ς@example.com", "Σ.Σ@example.com"),
+    ("\u212belan@example.com", "\u00e5elan@example.com", "A\u030aelan@example.com"),
     ("jo@❤.example", "jo@xn--qei.example"),
     ("jo@bu\u0308cher.example", "jo@bücher.example."),
 )
@@ -28,6 +30,12 @@ OTHERS = (
     ("weiß@example.com", "weiss@example.com"),
     ("rené@example.com", "rene@example.com"),
     ("jo@bücher.example", "jo@bucher.example"),
+    ("\u017fam@example.com", "sam@example.com"),  # a long s
+    ("\u017fam@example.com", "SAM@example.com"),
+    ("\u1e9bam@example.com", "\u1e61am@example.com"),  # and with a dot
+    ("\u0131da@example.com", "ida@example.com"),
+    ("\u0130da@example.com", "ida@example.com"),
+    ("\u212belan@example.com", "aelan@example.com"),
 )
 
 

@@ -202,6 +202,7 @@ class TestSubIdsPage(PageCase):
             self.assertIn("page=%2Ffeatures", link)
             self.assertEqual(len(self.rows("/page/3")), 1)
             self.assertEqual(len(self.rows("/page/99")), 2)
+            self.assertEqual(len(self.rows(f"/page/{'9' * 30}")), 2)
 
     def test_only_the_own_figures(self):
         self.visit("secret-5")

@@ -299,6 +299,50 @@ class TestProgramPages(PageCase):
         )
         self.assertEqual(self.terms({"rate": 0}), ["No commission"])
 
+    def test_what_earns_nothing_on_some_payments(self):
+        renewals = "30 % of every payment after the first, for as long as the customer "
+        self.assertEqual(
+            self.terms({"rate": 0, "applies_to": "first"}, {"rate": 30}),
+            ["No commission on the first payment", f"{renewals}pays"],
+        )
+        self.assertEqual(
+            self.terms({"rate": 0, "applies_to": "renewal"}, {"rate": 30}),
+            [
+                "No commission on payments after the first",
+                "30 % of the first payment, for as long as the customer pays",
+            ],
+        )
+        self.assertEqual(
+            self.terms({"rate": 30, "applies_to": "first"}, {"rate": 0}),
+            ["30 % of the first payment", "No commission on payments after the first"],
+        )
+        pro = {"scope": "product", "product_ids": self.price("Pro", 25, "month")}
+        pro["product_ids"] = pro["product_ids"].product_id.ids
+        self.assertEqual(
+            self.terms({"rate": 0, "applies_to": "first", **pro}, {"rate": 30, **pro}),
+            [
+                "No commission on the first payment for Pro",
+                "30 % of every payment after the first for Pro, for as long as the "
+                "customer pays",
+            ],
+        )
+        self.assertEqual(
+            self.terms({"rate": 30, "applies_to": "first", **pro}, {"rate": 0, **pro}),
+            [
+                "30 % of the first payment for Pro",
+                "No commission on payments after the first for Pro",
+            ],
+        )
+
+    def test_what_earns_nothing_in_some_currencies(self):
+        self.assertEqual(
+            self.terms(self.fixed(25, max_count=3), {"rate": 0}),
+            [
+                "$ 25.00 on every payment in USD, at most 3 payments",
+                "No commission on payments in other currencies",
+            ],
+        )
+
     def test_words_for_discounts(self):
         program = self.program
         self.assertFalse(program._get_discount_text())

@@ -8,6 +8,7 @@
  */
 (function () {
     const POPUP = "affiliate_popup"; // what static/sdk/popup.js calls its frame
+    const PATIENCE = 8000; // milliseconds for a captcha, then it is sent without
     const QUIET = 100; // milliseconds; what is there before is not read out
 
     /** Screen readers read out what changes, not what the page came with. */
@@ -70,6 +71,15 @@
         });
     }
 
+    /**
+     * Wait for a captcha as long as visitors wait: some cannot be reached, and some never
+     * answer. One that asks the visitor something has all his time.
+     */
+    function within(answer, asks = () => false) {
+        const late = new Promise((done) => setTimeout(done, PATIENCE));
+        return Promise.race([answer, late.then(() => asks() && answer)]);
+    }
+
     /** Google's word is asked for when the form is sent: it does not last long. */
     function recaptcha(form, key, action) {
         const ready = load(
@@ -80,11 +90,12 @@
             name: "recaptcha_token_response",
         });
         ready.catch(() => null); // said when it is sent
-        return async () => {
+        const answer = async () => {
             await ready;
             field.value = await window.grecaptcha.execute(key, {action});
             form.append(field);
         };
+        return () => within(answer());
     }
 
     /** Cloudflare puts its word into the form by itself, some time. */
@@ -96,10 +107,15 @@
             action,
             appearance: "interaction-only",
             responseFieldName: "turnstile_captcha",
+            beforeInteractiveCallback: "affiliate_captcha_asks",
             callback: "affiliate_captcha",
             errorCallback: "affiliate_captcha",
         });
         form.querySelector("[type=submit]").before(place);
+        let asks = false;
+        window.affiliate_captcha_asks = () => {
+            asks = true;
+        };
         const solved = new Promise((done) => {
             window.affiliate_captcha = done;
         });
@@ -107,7 +123,7 @@
             "https://challenges.cloudflare.com/turnstile/v0/api.js"
         ).then(() => solved);
         answered.catch(() => null);
-        return () => answered;
+        return () => within(answered, () => asks);
     }
 
     /** Have the captchas of Odoo that are set up answered before the form is sent; where

@@ -21,11 +21,11 @@
     }
     const script = document.currentScript || {dataset: {}};
     const base = (script.src || config.base).replace(/\/affiliate\/sdk\/.*/, "");
-    const commands = {};
     const seen = {}; // codes that this page has met, and references that it had
     const loaded = {};
     const waiting = []; // popups before popup.js is there
     const log = []; // what debug.js explains
+    let commands; // what a page may call
     let agreed = !config.consent;
     let visit; // what this page has told our server
     let busy = 0; // what it has not answered yet
@@ -109,18 +109,16 @@
     // emptied, also the cookie without a domain: our server's, where it is the site.
     const bake = (name, value, age) => {
         const labels = location.hostname.split(".");
-        const domains = labels.map((_label, at) => labels.slice(~at).join("."));
+        const domains = labels.map((_, at) => labels.slice(~at).join("."));
         const write = (domain, text, seconds) => {
             document.cookie =
                 `${name}=${text};path=/;samesite=lax;max-age=${seconds}` +
                 (domain && `;domain=${domain}`) +
                 (location.protocol === "https:" ? ";secure" : "");
-            return text && cookie(name) === text;
+            return cookie(name) === text;
         };
         ["", ...domains].forEach((domain) => write(domain, "", 0));
-        if (value) {
-            domains.some((domain) => write(domain, value, age));
-        }
+        domains.some((domain) => write(domain, value, age));
     };
 
     const recall = () => {
@@ -149,7 +147,7 @@
     };
 
     const domainOf = (host) =>
-        config.domains.find((domain) => `.${host}`.endsWith(`.${domain}`));
+        config.domains.find((domain) => ("." + host).endsWith("." + domain));
 
     const parameterOf = ({href, hostname, dataset}) => {
         const domain = domainOf(hostname);
@@ -200,7 +198,7 @@
         } else if (node.matches(FIELDS)) {
             fill(node);
         } else if (node.matches("stripe-pricing-table,stripe-buy-button")) {
-            const name = CHECKOUT.replace(/_/g, "-");
+            const name = "client-reference-id";
             if (isOurs(node.getAttribute(name))) {
                 node.setAttribute(name, api.referral);
                 note("stripe", node);
@@ -252,8 +250,10 @@
                 bake(COOKIE, api.referral, age);
             }
             if (renewed || recall() !== api.referral) {
-                const until = Date.now() + age * 1000;
-                localStorage.setItem(COOKIE, `${api.referral} ${until}`);
+                localStorage.setItem(
+                    COOKIE,
+                    `${api.referral} ${Date.now() + age * 1000}`
+                );
             }
         }
         api.core.kept();
@@ -299,7 +299,7 @@
         }
         seen[code] = true;
         const [, known, id = came] = parse(api.referral);
-        const first = known && config.model === "first" ? known : code;
+        const first = (config.first && known) || code;
         become(first, id);
         // One who came by our own link or from another domain is recorded already.
         visit = (!came || came !== id) && {
@@ -323,16 +323,20 @@
         }
     });
 
-    // As people copy it: decoded, without what is not seen or stands around it. Our
-    // server understands the rest (lib/codes.py).
+    // Of an address; without a name, of what stands behind "=". It ends where an address
+    // goes on, and nothing is too broken to be decoded.
+    const read = (text, name = "") =>
+        new URLSearchParams(
+            text.normalize("NFKD").replace(/ß/g, "ss").replace(/[?#]/g, "&")
+        ).get(name) || "";
+
+    // As people copy it: decoded, also where that was done twice, without the rest of an
+    // address and what is not seen or stands around it. Our server understands more
+    // (lib/codes.py).
     const look = (url) =>
         config.parameters.some((name) => {
             const [, code, came] = parse(
-                decodeURIComponent(
-                    RegExp(`[?&#]${name}=([^?&#]*)|$`).exec(url)[1] || ""
-                )
-                    .normalize("NFKD")
-                    .replace(/[^\w-]/g, "")
+                read("=" + read("=" + read(url, name))).replace(/[^\w-]/g, "")
             );
             if (code) {
                 clear(came);
@@ -354,7 +358,7 @@
 
     // --- what a page may call ---
 
-    Object.assign(commands, {
+    commands = {
         ready: (done) => soon().then(safe(() => done(api.referral))),
 
         lead: ({email, captcha}, done) =>
@@ -388,7 +392,7 @@
                             (answer) => answer.json()
                         )
                 )
-                .catch((error) => note("offer", error) && null)
+                .catch((error) => note("offer", error))
                 .then((offer) => safe(done)(offer || {})),
 
         popup(options = {}) {
@@ -396,7 +400,7 @@
             setTimeout(goOn, PATIENCE);
             load("popup");
         },
-    });
+    };
 
     // --- begin ---
 
@@ -416,11 +420,11 @@
         }
         on(window, "popstate", begin);
         new MutationObserver(
-            safe((changes) => {
-                changes.forEach(({addedNodes}) =>
-                    addedNodes.forEach((node) => node.matches && decorate(node))
-                );
-            })
+            safe((changes) =>
+                changes.forEach((change) =>
+                    change.addedNodes.forEach((node) => node.matches && decorate(node))
+                )
+            )
         ).observe(document, {childList: true, subtree: true});
     };
 
@@ -471,8 +475,8 @@
                 load(name);
             }
         }
-        queue.forEach((call) => api(...call));
         api.q = {push: (call) => api(...call)}; // for who kept the stub
+        queue.forEach(api.q.push);
         soon().then(() =>
             document.dispatchEvent(
                 new CustomEvent("affiliate:ready", {detail: {referral: api.referral}})

@@ -29,7 +29,7 @@
             `The address has the code ${code}` +
                 (brought ? " and a visitor known elsewhere." : "."),
             `This visitor is ${reference} now.`,
-            config.model === "first" && reference.split("_")[0] !== code
+            config.first && reference.split("_")[0] !== code
                 ? "Another affiliate was first; both visits are known to the server."
                 : "",
         ],
