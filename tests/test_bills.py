@@ -1058,7 +1058,7 @@ class TestUpgrade(BillCase):
     """Bills were not tied to their settlements before, and nothing followed them."""
 
     def upgrade(self):
-        path = "affiliate_stripe/migrations/19.0.1.0.1/post-bills.py"
+        path = "affiliate_stripe/migrations/19.0.1.0.2/end-bills.py"
         spec = importlib.util.spec_from_file_location("post_bills", file_path(path))
         script = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(script)

@@ -1,4 +1,8 @@
-"""Settlements follow the ledger and their bills since they were made, and go on to."""
+"""Settlements follow the ledger and their bills since they were made, and go on to.
+
+At the end, when all modules know their fields: bills may be written. One that cannot be
+written says so on its settlement, and the upgrade goes on.
+"""
 
 from odoo import SUPERUSER_ID, api
 
@@ -29,14 +33,15 @@ def migrate(cr, _version):
     env.invalidate_all()
     for settlement in undone:
         _put_copy_in_place(settlement)
-    undone._follow_bill()
+        settlement._try(env.registry[settlement._name]._follow_bill)
     (settlements - undone).filtered(lambda s: s._is_open())._follow_ledger()
     # Netted with a credit note is paid.
     env.add_to_compute(settlements._fields["state"], settlements.exists())
     idle = settlements.exists().filtered(
         lambda s: s._is_open() and s.affiliate_id.state != "active"
     )
-    idle._dissolve("The affiliate is suspended or rejected.")
+    for settlement in idle:
+        settlement._try(lambda s: s._dissolve("The affiliate is suspended or rejected."))
 
 
 def _tie_copies(cr, undone):
