@@ -92,9 +92,7 @@ FIELDS = {
             " total_taxes metadata starting_balance ending_balance",
             *_INVOICE,
         ),
-        **_all(
-            "amount_paid amount_paid_off_stripe amount_overpaid payments", *_PAID
-        ),
+        **_all("amount_paid amount_paid_off_stripe amount_overpaid payments", *_PAID),
         "status_transitions": (
             *_PAID,
             "invoice.finalized",

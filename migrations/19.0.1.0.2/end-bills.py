@@ -41,7 +41,9 @@ def migrate(cr, _version):
         lambda s: s._is_open() and s.affiliate_id.state != "active"
     )
     for settlement in idle:
-        settlement._try(lambda s: s._dissolve("The affiliate is suspended or rejected."))
+        settlement._try(
+            lambda s: s._dissolve("The affiliate is suspended or rejected.")
+        )
 
 
 def _tie_copies(cr, undone):
