@@ -95,7 +95,7 @@ class TestForm(FormCase):
                 ({"reference": full}, "BOB2", full),
                 ({"reference": "<b>", "ref": self.code.lower()}, "BOB2", self.code),
                 ({}, f"BOB2_{visitor}", f"BOB2_{visitor}"),
-                ({}, "<rubbish>", None),
+                ({}, "<x>", None),
             )
         ):
             with self.subTest(query):
@@ -161,7 +161,7 @@ class TestForm(FormCase):
                 self.assertEqual(self.target(answer)[0], leads_to)
 
     def test_a_programme_without_a_site_thanks(self):
-        self.program.signup_url = False
+        self.program.write({"signup_url": False, "is_published": False})
         page = self.send(status=200, page=self.show(via=self.code))
         self.assertIn("We have your e-mail address.", page.text)
         self.assertTrue(self.leads())
