@@ -118,7 +118,7 @@
             return cookie(name) === text;
         };
         ["", ...domains].forEach((domain) => write(domain, "", 0));
-        domains.some((domain) => write(domain, value, age));
+        domains.some((domain) => value && write(domain, value, age));
     };
 
     const recall = () => {
