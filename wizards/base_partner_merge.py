@@ -31,10 +31,22 @@ class BasePartnerMerge(models.TransientModel):
                         "contact can be that only once. Archive all of them but one "
                         "(on the affiliate, Actions, Archive), then merge again: "
                         "customers and commissions of an archived affiliate stay as "
-                        "they are. An affiliate who has none yet can be deleted "
+                        "they are, and what they earn is settled with the affiliate "
+                        "who stays. An affiliate who has none yet can be deleted "
                         "instead.",
                         affiliates=", ".join(present.mapped("display_name")),
                         program=program.name,
+                    )
+                )
+            archived = (enrolled - present).filtered_domain(
+                [("partner_id", "not in", present.partner_id.ids)]
+            )
+            if present and archived:
+                present.message_post(
+                    body=self.env._(
+                        "Contacts were merged: what %s has earned and still earns is "
+                        "settled with this affiliate from now on.",
+                        ", ".join(archived.mapped("display_name")),
                     )
                 )
         companies = affiliates.company_id
