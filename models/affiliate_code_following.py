@@ -1,14 +1,17 @@
 import time
+from collections import defaultdict
 from datetime import datetime, timezone
+from functools import cache
 
 from markupsafe import Markup
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..lib import stripe_promotions
 from ..tools.access import needs
-from ..tools.people import keep_warning
+from ..tools.people import keep_warnings
 from .affiliate_code_promotion import OWNER_KEY
 
 # Codes that are named in one message.
@@ -110,19 +113,21 @@ class AffiliateCode(models.Model):
         Only active codes, and those that were until Stripe refused them: what is being
         made, or was switched off here, is for its own button or scheduled action.
         """
+        changed = defaultdict(list)
         for code, reason in self.sudo()._why_off().items():
             was_off = code.state == "error" and code.is_off_at_stripe
-            if was_off and not reason:
-                code._note("synced")
-            elif reason and (was_off or code.state == "synced"):
-                text = self._off_text(reason)
-                if code.sync_error != text:
-                    code._note(
-                        "error",
-                        problem=text,
-                        is_off_at_stripe=True,
-                        off_reason=reason,
-                    )
+            is_followed = was_off or code.state == "synced"
+            problem = self._off_text(reason) if reason else False
+            if is_followed and code.sync_error != problem:
+                changed[reason].append(code.id)
+        # Together: the discount that is gone may be behind all codes of a program.
+        for reason, code_ids in changed.items():
+            self.sudo().browse(code_ids)._note(
+                "error" if reason else "synced",
+                problem=self._off_text(reason) if reason else False,
+                is_off_at_stripe=bool(reason),
+                off_reason=reason or False,
+            )
         self._look_again_at_their_end()
 
     def _look_again_at_their_end(self):
@@ -172,54 +177,64 @@ class AffiliateCode(models.Model):
     def _tell_managers(self):
         """Have one activity while codes are off in Stripe: on the affiliate, or on the
         program where its discount is gone, which all of its codes share."""
-        for program, codes in self.sudo().grouped("program_id").items():
-            off = self.sudo().search(
-                [("program_id", "=", program.id), ("is_off_at_stripe", "=", True)]
-            )
-            shared = off.filtered(lambda code: code._lost_shared_discount())
-            account = program.stripe_account_id
-            self._tell_of(program, shared, account)
-            for affiliate in codes.affiliate_id:
-                own = (off - shared).filtered(
-                    lambda code, affiliate=affiliate: code.affiliate_id == affiliate
-                )
-                self._tell_of(affiliate, own, account)
+        programs = self.sudo().program_id
+        off = self.sudo().search(
+            [("program_id", "in", programs.ids), ("is_off_at_stripe", "=", True)]
+        )
+        shared = off.filtered(lambda code: code._lost_shared_discount())
+        self._tell_of(programs, shared.grouped("program_id"))
+        self._tell_of(self.sudo().affiliate_id, (off - shared).grouped("affiliate_id"))
 
     def _lost_shared_discount(self):
         return self.off_reason == stripe_promotions.COUPON and not self.adopted_id
 
     @api.model
-    def _tell_of(self, record, codes, account):
-        """Have one activity on a record about ``codes``, none where there are none."""
-        lines = [
-            Markup("%s: %s") % (code.code, code.sync_error)
-            for code in codes[:MOST_TOLD]
-        ]
-        if len(codes) > MOST_TOLD:
-            lines.append(self.env._("And %s more.", len(codes) - MOST_TOLD))
-        keep_warning(
-            record,
+    def _tell_of(self, records, off):
+        """Have one activity on each of ``records`` about its codes, none where there
+        are none.
+
+        :param dict off: ``{record: codes}``
+        """
+        manager = cache(lambda account: account._manager())
+        keep_warnings(
+            records,
             self.env._("Tracking code is off in Stripe"),
-            Markup("<br/>").join(lines),
-            account._manager,
+            {record: off[record]._said() for record in records if record in off},
+            lambda record: manager(off[record].stripe_account_id),
             self.env._("This has been resolved."),
         )
 
+    def _said(self):
+        """Return what to say of codes that are off."""
+        lines = [
+            Markup("%s: %s") % (code.code, code.sync_error) for code in self[:MOST_TOLD]
+        ]
+        if len(self) > MOST_TOLD:
+            lines.append(self.env._("And %s more.", len(self) - MOST_TOLD))
+        return Markup("<br/>").join(lines)
+
     @api.model
-    def _follow_promotions(self, account, domain):
+    def _follow_promotions(self, account, promotions=(), coupons=()):
         """Let the codes follow promotion codes that were just stored.
 
         A code that somebody else is writing is left to him: he asks Stripe himself, and
         whatever is missed is found by ``_follow_all``. Nobody waits here who may hold
         what the other one waits for.
 
-        :param domain: of ``affiliate.stripe.promotion.code``
+        :param promotions: Stripe ids of them
+        :param coupons: Stripe ids of coupons that were stored: those over them, too
         """
-        promotions = self.env["affiliate.stripe.promotion.code"].sudo()
-        promotions.invalidate_model()
+        if not (promotions or coupons):
+            return
+        mirror = self.env["affiliate.stripe.promotion.code"].sudo()
+        mirror.invalidate_model()
         self.env["affiliate.stripe.coupon"].invalidate_model()
-        promotions = promotions.with_context(active_test=False).search(
-            [("account_id", "=", account.id), *domain]
+        promotions = mirror.with_context(active_test=False).search(
+            Domain("account_id", "=", account.id)
+            & (
+                Domain("stripe_id", "in", list(promotions))
+                | Domain("coupon_ref", "in", list(coupons))
+            )
         )
         if not promotions:
             return
@@ -315,22 +330,23 @@ class AffiliateProgram(models.Model):
         return True
 
 
-class AffiliateStripePromotionCode(models.Model):
+class AffiliateStripeSync(models.AbstractModel):
     """Codes follow what is mirrored; the mirror knows nothing of them."""
 
+    _inherit = "affiliate.stripe.sync"
+
+    @api.model
+    def _after_mirror(self, account, stored):
+        """All at once: of a promotion code alone one would not know that it is off
+        because its coupon was deleted."""
+        super()._after_mirror(account, stored)
+        self.env["affiliate.code"]._follow_promotions(
+            account, stored.get("promotion_code", ()), stored.get("coupon", ())
+        )
+
+
+class AffiliateStripePromotionCode(models.Model):
     _inherit = "affiliate.stripe.promotion.code"
-
-    @api.model
-    def _upsert(self, account, rows, synced_at):
-        new = super()._upsert(account, rows, synced_at)
-        self._tell_codes(account, [row.stripe_id for row in rows])
-        return new
-
-    @api.model
-    def _archive_missing(self, account, stripe_ids, synced_at):
-        done = super()._archive_missing(account, stripe_ids, synced_at)
-        self._tell_codes(account, stripe_ids)
-        return done
 
     @api.model
     def _changed_by_use(self, account, stripe_ids):
@@ -346,29 +362,9 @@ class AffiliateStripePromotionCode(models.Model):
             )
         }
 
-    @api.model
-    def _tell_codes(self, account, stripe_ids):
-        self.env["affiliate.code"]._follow_promotions(
-            account, [("stripe_id", "in", list(stripe_ids))]
-        )
-
 
 class AffiliateStripeCoupon(models.Model):
-    """The same, for codes whose promotion codes are over a coupon."""
-
     _inherit = "affiliate.stripe.coupon"
-
-    @api.model
-    def _upsert(self, account, rows, synced_at):
-        new = super()._upsert(account, rows, synced_at)
-        self._tell_codes(account, [row.stripe_id for row in rows])
-        return new
-
-    @api.model
-    def _archive_missing(self, account, stripe_ids, synced_at):
-        done = super()._archive_missing(account, stripe_ids, synced_at)
-        self._tell_codes(account, stripe_ids)
-        return done
 
     @api.model
     def _changed_by_use(self, account, stripe_ids):
@@ -380,9 +376,3 @@ class AffiliateStripeCoupon(models.Model):
             for coupon in counted
             if (coupon.data or {}).get("max_redemptions")
         }
-
-    @api.model
-    def _tell_codes(self, account, stripe_ids):
-        self.env["affiliate.code"]._follow_promotions(
-            account, [("coupon_ref", "in", list(stripe_ids))]
-        )

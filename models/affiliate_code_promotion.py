@@ -268,12 +268,11 @@ class AffiliateCode(models.Model):
             if problem.code != "missing":
                 raise
         # Its coupon was deleted, of which we have not heard yet.
+        account, sync = self.stripe_account_id, self.env["affiliate.stripe.sync"]
         self.env["affiliate.stripe.coupon"].sudo()._archive_missing(
-            self.stripe_account_id,
-            [terms.coupon],
-            self.env["affiliate.stripe.sync"]._database_now(),
+            account, [terms.coupon], sync._database_now()
         )
-        self.env["affiliate.stripe.coupon"].invalidate_model()
+        sync._after_mirror(account, {"coupon": {terms.coupon}})
         return self._post_promotion(stripe_api, self._terms())
 
     def _post_promotion(self, stripe_api, terms):
@@ -452,10 +451,10 @@ class AffiliateCode(models.Model):
         :return: the row
         """
         model = self.env[KINDS[kind].model].sudo()
-        now = self.env["affiliate.stripe.sync"]._database_now()
-        rows = KINDS[kind].read(raw).rows
-        model._upsert(account, rows, now)
+        sync = self.env["affiliate.stripe.sync"]
+        model._upsert(account, KINDS[kind].read(raw).rows, sync._database_now())
         model.invalidate_model()
+        sync._after_mirror(account, {kind: {raw["id"]}})
         return (
             self.env[model._name]
             .with_context(active_test=False)

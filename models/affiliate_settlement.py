@@ -242,9 +242,11 @@ class AffiliateSettlement(models.Model):
         """
         self.check_access("create")
         rows = self._get_due(date_to, affiliates, company)
+        settled_with = self.env["affiliate.affiliate"]._settled_with()
         groups = defaultdict(rows.browse)
         for row in rows:
-            groups[row.affiliate_id, row.currency_id, row.company_id] |= row
+            affiliate = settled_with.get(row.affiliate_id, row.affiliate_id)
+            groups[affiliate, row.currency_id, row.company_id] |= row
         settlements, failed = self.browse(), {}
         for (affiliate, currency, row_company), group in groups.items():
             with isolated(self.env) as problem:
@@ -267,6 +269,8 @@ class AffiliateSettlement(models.Model):
     @api.model
     def _collect_group(self, rows, values, allow_negative):
         """Settle rows of one affiliate, currency and company that reach the minimum.
+
+        Some may be of archived affiliates that are settled with this one.
 
         :return: the settlement, or an empty recordset
         """
@@ -314,15 +318,22 @@ class AffiliateSettlement(models.Model):
     @api.model
     def _due_domain(self, date_to, affiliates, company):
         """Return which commissions a run looks at; see ``_collect``."""
+        settled_with = self.env["affiliate.affiliate"]._settled_with()
         domain = [
             ("state", "=", "approved"),
             ("on_hold", "=", False),
             ("settlement_id", "=", False),
             ("date", "<=", date_to),
+            "|",
             ("affiliate_id.state", "=", "active"),
+            ("affiliate_id", "in", [former.id for former in settled_with]),
         ]
         if affiliates is not None:
-            domain.append(("affiliate_id", "in", affiliates.ids))
+            # Also those that are settled with them.
+            wanted = affiliates.union(
+                *(former for former, now in settled_with.items() if now in affiliates)
+            )
+            domain.append(("affiliate_id", "in", wanted.ids))
         if company:
             domain.append(("company_id", "=", company.id))
         return domain

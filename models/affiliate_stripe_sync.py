@@ -124,11 +124,22 @@ class AffiliateStripeSync(models.AbstractModel):
         for model in MODELS.values():
             self.env[model]._link_waiting(account, new)
         self.env.invalidate_all()
+        stored = defaultdict(set)
+        for kind, stripe_id in {*((row.kind, row.stripe_id) for row in rows), *deleted}:
+            stored[kind].add(stripe_id)
+        self._after_mirror(account, stored)
         touched = self._touched_customers(account, rows)
         if purpose:
             self._after_store_page(account, touched, purpose)
         else:
             self._after_store(account, touched)
+
+    @api.model
+    def _after_mirror(self, account, stored):
+        """Hook: these objects were written, or archived; before anything is booked.
+
+        :param dict stored: ``{kind: {Stripe id}}``
+        """
 
     @api.model
     def _forget_lines(self, account, rows):

@@ -243,6 +243,8 @@ class TestCodesFollowStripe(CodesCase):
         codes = (self.drona | uma).code_ids
         self.assertEqual(codes.mapped("state"), ["error", "error"])
         self.assertFalse((self.drona | uma).activity_ids)
+        told = (self.drona | uma).message_ids.mapped("body")
+        self.assertNotIn("off in Stripe", "".join(told), "not even for a moment")
         told = self.program.activity_ids
         self.assertEqual(len(told), 1)
         self.assertIn("DRONA29", told.note)

@@ -1,5 +1,7 @@
 """Contacts are merged by Odoo in SQL, which knows none of our guards."""
 
+from datetime import date
+
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -78,6 +80,88 @@ class TestMergingContacts(CodesCase):
         self.assertEqual(partner.affiliate_enrolment_ids, self.drona)
         with self.assertRaisesRegex(UserError, "already"), self.env.cr.savepoint():
             self.uma.action_reactivate()
+
+    def earn(self, affiliate, amount=12000, email="jane@example.com"):
+        """30 % of what a customer with the affiliate's code pays are due."""
+        self.push(affiliate)
+        self.shop.buy(self.shop.price(amount), email, code=affiliate.code)
+        self.deliver()
+        self.rows(affiliate_id=affiliate.id, state="pending").action_approve()
+
+    def settle(self, **values):
+        wizard = self.env["affiliate.settlement.wizard"].create(
+            {"date_to": "2026-12-31", **values}
+        )
+        self.env.invalidate_all()
+        told = wizard.due_text
+        before = self.env["affiliate.settlement"].search([])
+        wizard.action_settle()
+        return self.env["affiliate.settlement"].search([]) - before, told
+
+    def merged(self):
+        """Uma is archived and merged into Drona, as the refusal says."""
+        self.uma.action_archive()
+        self.merge(self.drona, self.uma)
+
+    def test_what_was_due_is_settled_with_the_one_that_stays(self):
+        self.earn(self.uma)
+        self.earn(self.drona, email="john@example.com")
+        self.merged()
+        with self.subTest("it is said on the affiliate"):
+            self.assertIn("Uma Iyer", self.drona.message_ids[0].body)
+        settlement, told = self.settle(affiliate_ids=self.drona.ids)
+        self.assertEqual(settlement.affiliate_id, self.drona)
+        self.assertEqual(settlement.amount_total, 64.80)
+        self.assertRegex(told, r"64\.80.*\(affiliates: 1\)")
+        self.assertEqual(settlement.commission_ids.affiliate_id, self.drona | self.uma)
+        self.assertEqual(settlement.move_id.amount_untaxed, 64.80)
+        settlement.move_id.action_post()
+        self.assertEqual(self.uma.balance_settled, 32.40)
+        with self.subTest("a refund and what her customer pays later, too"):
+            self.shop.post(
+                "refunds", charge=self.double.all("charge")[0]["id"], amount=5400
+            )
+            jane = self.double.all("customer", email="jane@example.com")[0]
+            self.shop.invoice(jane, 10000)
+            self.deliver()
+            self.rows(state="pending").action_approve()
+            settlement, _told = self.settle()
+            self.assertEqual(settlement.affiliate_id, self.drona)
+            self.assertEqual(settlement.commission_ids.affiliate_id, self.uma)
+            self.assertEqual(settlement.amount_total, 13.80)
+
+    def test_the_month_is_settled_for_both(self):
+        self.earn(self.uma)
+        self.merged()
+        settlements = self.env["affiliate.settlement"]
+        (affiliates,) = settlements._last_month_ends().values()
+        settlement = settlements._collect(date(2026, 12, 31), affiliates)
+        self.assertEqual(settlement.affiliate_id, self.drona)
+
+    def test_it_waits_while_the_one_that_stays_is_suspended(self):
+        self.earn(self.uma)
+        self.merged()
+        settlement, _told = self.settle()
+        self.drona.action_suspend()
+        self.assertFalse(settlement.exists().commission_ids)
+        with self.assertRaisesRegex(UserError, "Nothing"), self.env.cr.savepoint():
+            self.settle()
+        with self.subTest("and the other one may take over"):
+            self.drona.action_archive()
+            self.uma.action_reactivate()
+            settlement, _told = self.settle()
+            self.assertEqual(settlement.affiliate_id, self.uma)
+
+    def test_another_program_of_the_contact_pays_for_nothing(self):
+        self.earn(self.uma)
+        second = self.make_program(name="Agencies", discount=20)
+        agency = self.approve(second, "Drona Agency")
+        self.uma.action_archive()
+        self.merge(agency, self.uma)
+        with self.assertRaisesRegex(UserError, "Nothing"), self.env.cr.savepoint():
+            self.settle()
+        self.uma.action_reactivate()
+        self.assertEqual(self.settle()[0].affiliate_id, self.uma)
 
     def test_one_without_a_history_may_be_deleted_as_well(self):
         self.uma.unlink()

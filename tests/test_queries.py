@@ -136,3 +136,47 @@ class TestQueries(StripeCase):
         many = self.pay(self.customers(*emails[2:]), **code)
         self.assertEqual(self.rows().mapped("hold_reason"), ["flag"] * 11)
         self.assertLessEqual(many, few + 2, f"{few} for two, {many} for eight")
+
+    def codes(self, count):
+        """Codes of one program, each of an affiliate, whom customers can use."""
+        program = self.make_program(discount=20, code_pattern=f"MANY{count}-{{number}}")
+        for number in range(count):
+            self.make_affiliate(program, f"Affiliate{count}x{number} Rao")
+        self.deliver()
+        codes = self.env["affiliate.code"].search([("program_id", "=", program.id)])
+        self.assertEqual(codes.mapped("state"), ["synced"] * count)
+        return codes
+
+    def test_the_discount_of_many_codes_is_deleted(self):
+        def delete(codes):
+            self.shop.delete(f"coupons/{codes.program_id.coupon_id.stripe_id}")
+            queries = self.queries()
+            self.assertEqual(set(codes.mapped("state")), {"error"})
+            self.assertEqual(len(codes.program_id.activity_ids), 1)
+            return queries
+
+        delete(self.codes(1))
+        few, many = delete(self.codes(2)), delete(self.codes(8))
+        self.assertLessEqual(many, few + 2, f"{few} for two, {many} for eight")
+
+    def test_many_codes_are_switched_off_and_on_in_stripe(self):
+        def switch(codes, active):
+            for promotion in codes.promotion_code_ids:
+                self.shop.post(f"promotion_codes/{promotion.stripe_id}", active=active)
+            queries = self.queries()
+            self.assertEqual(set(codes.mapped("state")), {states[active]})
+            warned = codes.affiliate_id.filtered("activity_ids")
+            self.assertEqual(len(warned), 0 if active else len(codes))
+            return queries
+
+        states = {False: "error", True: "synced"}
+        first, two, eight = self.codes(1), self.codes(2), self.codes(8)
+        # Odoo mails each activity, and keeps a message when it is done.
+        for active, once in ((False, 17), (True, 5)):
+            switch(first, active)
+            few, many = switch(two, active), switch(eight, active)
+            once *= 8 - 2
+            with self.subTest(active=active):
+                self.assertLessEqual(
+                    many, few + 2 + once, f"{few} for two, {many} for eight"
+                )

@@ -1,7 +1,5 @@
 """Whom to tell, and how."""
 
-from functools import partial
-
 WARNING = "mail.mail_activity_data_warning"
 SHOWN = 5  # problems in a message
 
@@ -28,15 +26,7 @@ def keep_warning(record, summary, note, whom, solved):
     :param whom: ``f() -> res.users``, asked where nobody was told yet
     :param str solved: what is said when it is over
     """
-    activity = record.activity_search(
-        [WARNING], additional_domain=[("summary", "=", summary)]
-    )
-    if not note:
-        activity.action_feedback(feedback=solved)
-    elif activity:
-        activity.note = note
-    else:
-        record.activity_schedule(WARNING, summary=summary, note=note, user_id=whom().id)
+    keep_warnings(record, summary, {record: note}, lambda _record: whom(), solved)
 
 
 def keep_warnings(records, summary, failed, whom, solved):
@@ -48,15 +38,36 @@ def keep_warnings(records, summary, failed, whom, solved):
     :param whom: ``f(record) -> res.users``, asked where nobody was told yet
     :param str solved: what is said when it is over
     """
-    told = records.env["mail.activity"].search(
+    env = records.env
+    kind = env["ir.model.data"]._xmlid_to_res_id(WARNING)
+    notes = {record.id: why for record, why in failed.items() if why}
+    known = env["mail.activity"].search(
         [
             ("res_model", "=", records._name),
             ("res_id", "in", records.ids),
+            ("activity_type_id", "=", kind),
+            ("automated", "=", True),
             ("summary", "=", summary),
         ]
     )
-    for record in records.browse(told.mapped("res_id")) | records.union(*failed):
-        keep_warning(record, summary, failed.get(record), partial(whom, record), solved)
+    lasting = known.filtered(lambda activity: activity.res_id in notes)
+    (known - lasting).action_feedback(feedback=solved)
+    for activity in lasting:
+        activity.note = notes[activity.res_id]
+    env["mail.activity"].create(
+        [
+            {
+                "activity_type_id": kind,
+                "automated": True,
+                "summary": summary,
+                "note": notes[record.id],
+                "res_model_id": env["ir.model"]._get_id(records._name),
+                "res_id": record.id,
+                "user_id": whom(record).id,
+            }
+            for record in records.browse(notes.keys() - set(known.mapped("res_id")))
+        ]
+    )
 
 
 def say_problems(env, title, problems, action=None):

@@ -77,8 +77,12 @@ class AffiliateSettlementWizard(models.TransientModel):
             ["affiliate_id", "currency_id"],
             ["amount:sum"],
         )
-        taken, carried = defaultdict(list), defaultdict(list)
+        settled_with = self.env["affiliate.affiliate"]._settled_with()
+        sums = defaultdict(float)
         for affiliate, currency, amount in groups:
+            sums[settled_with.get(affiliate, affiliate), currency] += amount
+        taken, carried = defaultdict(list), defaultdict(list)
+        for (affiliate, currency), amount in sums.items():
             enough = settlements._reaches_minimum(
                 affiliate.program_id,
                 currency,

@@ -31,10 +31,22 @@ class BasePartnerMerge(models.TransientModel):
                         "but a contact can be an affiliate of a program only once. "
                         "Archive all but one of them (on the affiliate: Actions > "
                         "Archive), then merge again. Archived affiliates keep their "
-                        "customers and commissions. An affiliate without any can be "
+                        "customers and commissions, and what they earn is settled with "
+                        "the affiliate who stays. An affiliate without any can be "
                         "deleted instead.",
                         affiliates=", ".join(present.mapped("display_name")),
                         program=program.name,
+                    )
+                )
+            archived = (enrolled - present).filtered_domain(
+                [("partner_id", "not in", present.partner_id.ids)]
+            )
+            if present and archived:
+                present.message_post(
+                    body=self.env._(
+                        "Contacts were merged: what %s has earned and still earns is "
+                        "settled with this affiliate from now on.",
+                        ", ".join(archived.mapped("display_name")),
                     )
                 )
         companies = affiliates.company_id
