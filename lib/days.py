@@ -36,6 +36,12 @@ def start_of(day, zones):
     """Return the moment at which a day (date) begins, see ``zone_at``."""
     midnight = datetime.combine(day, time())
     zone = pytz.timezone(zone_at(midnight, zones))
-    # Where clocks are set forward at midnight the day begins an hour later.
-    local = zone.normalize(zone.localize(midnight))
+    # Where clocks are set forward at midnight the day begins an hour later. Where they
+    # are set back over midnight there are two: it begins at the first of them.
+    found = [
+        zone.normalize(zone.localize(midnight, is_dst=is_dst))
+        for is_dst in (True, False)
+    ]
+    # A country that crosses the date line leaves a day out: the next begins instead.
+    local = min((at for at in found if at.date() == day), default=max(found))
     return local.astimezone(pytz.utc).replace(tzinfo=None)

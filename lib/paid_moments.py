@@ -16,15 +16,17 @@ COLUMNS = {CAPTURED: "captured_at", SUCCEEDED: "succeeded_at"}
 # What tells a moment where no event does: when the money was booked on the balance,
 # when it became available there, or only when the charge was made.
 BOOKED, AVAILABLE, CREATED = "booked", "available", "created"
-# Payment methods at which a bank answers days after the charge was made.
+# Payment methods at which a bank answers days after the charge was made. Of a bank
+# transfer it is made when the money is there.
 DELAYED = frozenset(
     (
         *("acss_debit", "ach_debit", "au_becs_debit", "bacs_debit", "boleto"),
-        *("customer_balance", "konbini", "multibanco", "nz_bank_account", "oxxo"),
-        *("sepa_debit", "sofort", "us_bank_account"),
+        *("konbini", "multibanco", "nz_bank_account", "oxxo", "sepa_debit", "sofort"),
+        "us_bank_account",
     )
 )
-# A card payment is booked within the hour; what is booked later was captured later.
+# What is paid at once is booked, and its event made, within the hour. A card payment
+# that is booked later was captured later.
 PROMPT = 3600
 
 
@@ -49,14 +51,19 @@ def paid_moment(charge, told=None, booked_at=None):
 
 def _known_moment(charge, told):
     booked = _booking(charge)
-    if at := told.get(COLUMNS[CAPTURED]):
-        return Moment(at)
+    captured, succeeded = (told.get(COLUMNS[kind]) for kind in (CAPTURED, SUCCEEDED))
     if is_captured_later(charge):
+        if captured:
+            return Moment(captured)
         return Moment(booked["created"], BOOKED) if booked else _created(charge)
-    if at := told.get(COLUMNS[SUCCEEDED]):
-        return Moment(at)
+    at = captured or succeeded
     if not is_delayed(charge):
-        return Moment(charge["created"])  # paid when it was made
+        # Paid when it was made, whether or not its event has come. Stripe may add ways
+        # to pay that take longer: then the event tells more.
+        is_slow = at and at > charge["created"] + PROMPT
+        return Moment(at if is_slow else charge["created"])
+    if at:
+        return Moment(at)
     if booked.get("available_on"):
         return Moment(booked["available_on"], AVAILABLE)
     return _created(charge)
@@ -81,6 +88,8 @@ def is_captured_later(charge):
     details = charge.get("payment_method_details") or {}
     if (details.get(details.get("type")) or {}).get("capture_before"):
         return True
+    if is_delayed(charge):
+        return False  # booked when it is sent to the bank, or when the bank answers
     booked_at = _booking(charge).get("created")
     return booked_at is not None and booked_at > charge["created"] + PROMPT
 

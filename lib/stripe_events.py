@@ -1,6 +1,6 @@
 """Which events we ask Stripe for, and which object each of them is about."""
 
-from .paid_moments import COLUMNS, earliest_event
+from .paid_moments import COLUMNS, earliest_event, latest_event
 from .stripe_objects import KINDS
 from .stripe_paths import api_path
 from .stripe_rows import moment, ref
@@ -140,11 +140,12 @@ def read_moments(stripe_api, charges):
     :param dict charges: ``{Stripe id: charge as the mirror keeps it}``
     :raise StripeProblem: where the events cannot be read
     """
-    found, since = [], min(map(earliest_event, charges.values()))
-    missing = set(charges)
-    pages = stripe_api.pages(
-        api_path("events"), types=list(COLUMNS), created={"gte": since}
-    )
+    found, missing = [], set(charges)
+    made = {
+        "gte": min(map(earliest_event, charges.values())),
+        "lte": max(map(latest_event, charges.values())),
+    }
+    pages = stripe_api.pages(api_path("events"), types=list(COLUMNS), created=made)
     for _number, page in zip(range(PAGES_OF_MOMENTS), pages, strict=False):
         for event in page:
             _kind, charge = event_target(event)

@@ -17,9 +17,14 @@ from .affiliate_stripe_sync import read_committed
 OPEN = {
     "invoice": Domain("status", "=", "open"),
     "subscription": Domain("status", "not in", ("canceled", "incomplete_expired")),
-    # A bank may still have to answer, or the money is only set aside.
+    # A bank may still have to answer, or the money is only set aside: what was let go
+    # is never captured, but counts as refunded.
     "charge": Domain("status", "=", "pending")
-    | (Domain("status", "=", "succeeded") & Domain("captured", "=", False)),
+    | (
+        Domain("status", "=", "succeeded")
+        & Domain("captured", "=", False)
+        & Domain("amount_refunded", "<=", 0)
+    ),
     "checkout_session": Domain("status", "=", "open")
     | (Domain("status", "=", "complete") & Domain("payment_status", "=", "unpaid")),
     "dispute": Domain(
@@ -28,9 +33,10 @@ OPEN = {
     "refund": Domain("status", "in", ("pending", "requires_action")),
     "payout": Domain("status", "in", ("pending", "in_transit")),
 }
-# What nobody answers after that many days stays as it is: no bank sets money aside that
-# long, and a checkout is open for a day.
-PATIENT_DAYS = 90
+# What nobody answers after that many days stays as it is: banks answer, and set money
+# aside, for a month at most, a checkout is open for a day, and one whose payment failed
+# stays unpaid for ever.
+PATIENT_DAYS = 35
 
 
 class AffiliateStripeAccount(models.Model):

@@ -53,7 +53,8 @@ class AffiliateStripeCharge(models.Model):
     # What is not final, for the nightly check.
     _open_idx = models.Index(
         "(account_id) WHERE status = 'pending'"
-        " OR (status = 'succeeded' AND captured IS NOT TRUE)"
+        " OR (status = 'succeeded' AND captured IS NOT TRUE"
+        " AND (amount_refunded <= 0 OR amount_refunded IS NULL))"
     )
 
     @api.model

@@ -1,7 +1,9 @@
 """Days and months are those of the Stripe account's time zone."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from unittest.mock import patch
+
+import pytz
 
 from odoo import fields
 from odoo.tests import BaseCase, new_test_user, tagged
@@ -41,6 +43,23 @@ class TestDaysOfZones(BaseCase):
             zones = [[None, zone]]
             self.assertEqual(days.start_of(day, zones), begin)
             self.assertEqual(days.day_of(begin, zones), day)
+
+    def test_a_day_begins_once(self):
+        """Also where clocks are set back over midnight, as in Havana."""
+        second = timedelta(seconds=1)
+        for name in pytz.common_timezones:
+            zones = [[None, name]]
+            for change in getattr(pytz.timezone(name), "_utc_transition_times", ()):
+                for day in range(-1, 2) if 2012 <= change.year <= 2030 else ():
+                    day = days.day_of(change, zones) + timedelta(day)
+                    begin = days.start_of(day, zones)
+                    self.assertEqual(days.day_of(begin, zones), day, name)
+                    before = days.day_of(begin - second, zones)
+                    self.assertEqual(before, day - timedelta(1), name)
+
+    def test_a_day_that_was_left_out(self):
+        begin = days.start_of(date(2011, 12, 30), [[None, "Pacific/Apia"]])
+        self.assertEqual(begin, datetime(2011, 12, 30, 10))
 
 
 class CronCase(TrickyCase):

@@ -26,6 +26,29 @@ class MomentCase(TrickyCase):
         self.process()
         return self.amounts()
 
+    def pay_by_card(self):
+        intent = self.shop.post(
+            "payment_intents",
+            amount=10000,
+            currency="usd",
+            confirm=True,
+            customer=self.jane,
+        )
+        return intent["latest_charge"]
+
+    def reads(self, path):
+        """How often Stripe was asked for something until now."""
+        return len(self.double.request_log("GET", f"/v1/{path}"))
+
+    def read_all(self):
+        """What "Sync now" reads where nothing was delivered."""
+        for delivery in self.double.deliveries():
+            delivery.drop()
+        self.account.action_sync_now()
+        self.env.flush_all()
+        self.env["affiliate.stripe.run"]._walk_all()
+        self.env.invalidate_all()
+
     def assert_any_order(self, *amounts):
         """The rows are these, also when everything is told anew in any order."""
         before = self.ledger()
@@ -150,15 +173,67 @@ class TestCaptures(MomentCase):
         self.double.advance(days=5)
         self.double.capture(charge["id"])
         self.double.advance(days=40)
-        for delivery in self.double.deliveries():
-            delivery.drop()
-        self.account.action_sync_now()
-        self.env.flush_all()
-        self.env["affiliate.stripe.run"]._walk_all()
-        self.env.invalidate_all()
+        self.read_all()
         row = self.rows()
         self.assertEqual(row.happened_at, moment(NEW_YEAR + 5 * DAY))
         self.assertIn("balance transaction", row.explanation)
+
+    def test_its_event_is_found_behind_many_younger_ones(self):
+        now = self.double.advance(to=int(time.time()) - 20 * DAY)
+        charge = self.double.authorize(10000, self.jane)
+        self.double.advance(days=5)
+        self.double.capture(charge["id"])
+        self.double.advance(days=10)
+        for _number in range(4):
+            self.pay_by_card()
+        self.double.hostility(page_size=1)
+        self.read_all()
+        row = self.rows(cause_id=charge["id"])
+        self.assertEqual(row.happened_at, moment(now + 5 * DAY))
+        self.assertNotIn("balance transaction", row.explanation)
+
+    def test_what_was_let_go_is_not_read_again(self):
+        charge = self.double.authorize(10000, self.jane)
+        self.deliver()
+        self.double.release(charge["id"], api_version=BEFORE_BASIL)
+        self.deliver()
+        before = self.reads(f"charges/{charge['id']}")
+        self.assertEqual(self.night(), [])
+        self.assertEqual(self.reads(f"charges/{charge['id']}"), before)
+
+
+@tagged("post_install", "-at_install")
+class TestCards(MomentCase):
+    def told_later(self, seconds):
+        """Pay by card; only the event of the charge comes, made later than that."""
+        charge = self.pay_by_card()
+        for delivery in self.double.deliveries():
+            delivery.drop()
+        [event] = self.double.all("event", type="charge.succeeded")
+        later = {"id": event["id"], "created": event["created"] + seconds}
+        self.double.fake_event("charge.succeeded", event["data"]["object"], **later)
+        self.deliver()
+        self.assertTrue(self.mirrored("charge", stripe_id=charge).succeeded_at)
+        return self.rows().happened_at
+
+    def test_paid_when_it_was_made(self):
+        """Its event is of the next second, and here of the next day: what counts must
+        not depend on whether it has come."""
+        made = self.double.advance(to=NEW_YEAR + DAY - 1)
+        self.assertEqual(self.told_later(1), moment(made))
+
+    def test_a_way_to_pay_we_do_not_know_can_be_slow(self):
+        self.assertEqual(self.told_later(3 * DAY), moment(NEW_YEAR + 3 * DAY))
+
+    def test_a_transfer_is_paid_when_it_comes(self):
+        """Stripe makes the charge when the money is there."""
+        charge = self.pay_by_card()
+        method = {"type": "customer_balance", "customer_balance": {}}
+        self.double.alter("charge", charge, payment_method_details=method)
+        self.double.advance(days=40)
+        self.read_all()
+        self.assertEqual(self.rows().happened_at, moment(NEW_YEAR))
+        self.assertNotIn("available", self.rows().explanation)
 
 
 @tagged("post_install", "-at_install")
@@ -179,6 +254,41 @@ class TestDebits(MomentCase):
         self.assertEqual(str(row.hold_until), "2026-02-07")
         self.assertEqual(row.referral_id.decided_at, moment(NEW_YEAR + 7 * DAY))
         self.assert_any_order(30.00)
+
+    def test_it_may_be_booked_when_it_is_sent_to_the_bank(self):
+        self.double.configure(debits_booked="sent")
+        self.assert_answer_counts()
+
+    def test_it_may_be_booked_when_it_is_paid(self):
+        self.double.configure(debits_booked="paid")
+        self.assert_answer_counts()
+
+    def assert_answer_counts(self):
+        now = self.double.advance(to=int(time.time()) - 10 * DAY)
+        charge = self.debit()
+        self.deliver()
+        asked = self.reads("events")
+        self.mirrored("charge", stripe_id=charge).action_sync_again()
+        self.assertEqual(self.reads("events"), asked, "the moment is known")
+        row = self.rows()
+        self.assertEqual(row.happened_at, moment(now + 7 * DAY))
+        self.assertNotIn("balance transaction", row.explanation)
+        self.assert_any_order(30.00)
+
+    def test_however_booked_once_stripe_has_forgotten_the_event(self):
+        for booked in ("sent", "paid"):
+            self.double.configure(debits_booked=booked)
+            intent = self.double.pay_by_debit(10000, self.jane)
+            self.double.advance(days=5)
+            self.double.settle_payment(intent["id"])
+        self.double.advance(days=40)
+        self.read_all()
+        # Sent after eight hours; the other was made and paid five days later.
+        sent, paid = self.rows().sorted("happened_at")
+        self.assertEqual(sent.happened_at, moment(NEW_YEAR + 7 * DAY + 8 * 3600))
+        self.assertEqual(paid.happened_at, moment(NEW_YEAR + 12 * DAY))
+        for row in sent + paid:
+            self.assertIn("available", row.explanation)
 
     def test_an_answer_nobody_told_of_is_read_at_night(self):
         self.debit()
@@ -234,13 +344,8 @@ class TestDebits(MomentCase):
 
     def test_what_is_booked_stays_with_its_moment(self):
         charge = self.debit(days=5)
-        for delivery in self.double.deliveries():
-            delivery.drop()
         self.double.advance(days=40)
-        self.account.action_sync_now()
-        self.env.flush_all()
-        self.env["affiliate.stripe.run"]._walk_all()
-        self.env.invalidate_all()
+        self.read_all()
         # Available on day 7, as far as anybody knew.
         self.assertEqual(self.rows().happened_at, moment(NEW_YEAR + 7 * DAY))
         self.assertIn("available", self.rows().explanation)

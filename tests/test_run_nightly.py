@@ -78,6 +78,26 @@ class TestNightly(RunCase):
             self.env.cr.execute("UPDATE affiliate_stripe_invoice SET status = 'open'")
             self.env.invalidate_all()
 
+    def test_a_checkout_whose_payment_failed_is_left_alone_one_day(self):
+        session = self.shop.checkout(self.shop.price(10000, interval=None))
+        self.double.complete_session(
+            session["id"], email="jane@example.com", delayed=True
+        )
+        self.double.settle_session(session["id"], succeed=False)
+        self.deliver()
+        mirrored = self.env["affiliate.stripe.checkout.session"].sudo().search([])
+        self.assertEqual(mirrored.payment_status, "unpaid")
+        for days, reads in ((30, 1), (50, 0)):
+            mirrored.created = fields.Datetime.now() - timedelta(days=days)
+            self.env.flush_all()
+            self.age("checkout_session")
+            path = f"/v1/checkout/sessions/{session['id']}"
+            before = len(self.double.request_log("GET", path))
+            self.account.sudo()._reread_open(fields.Datetime.now())
+            self.process()
+            self.assertEqual(len(self.double.request_log("GET", path)) - before, reads)
+            mirrored.invalidate_recordset()
+
     def age(self, kind):
         self.env.cr.execute(
             f"UPDATE affiliate_stripe_{kind}"  # pylint: disable=E8103

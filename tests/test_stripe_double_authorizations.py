@@ -204,6 +204,27 @@ class TestDebits(DoubleCase):
         undone = self.shop.get(f"balance_transactions/{back}")
         self.assertEqual(undone["net"], -booked["net"])
 
+    def test_when_a_debit_is_booked(self):
+        for booked, hours in (("sent", 8), ("paid", 72)):
+            for succeed in (True, False):
+                self.double.configure(debits_booked=booked)
+                intent = self.double.pay_by_debit(5000)
+                started = self.double.now()
+                path = f"charges/{intent['latest_charge']}"
+                self.assertIsNone(self.shop.get(path)["balance_transaction"])
+                self.double.advance(days=3)
+                self.double.settle_payment(intent["id"], succeed)
+                charge = self.shop.get(path, expand=["balance_transaction"])
+                if booked == "paid" and not succeed:
+                    self.assertIsNone(charge["balance_transaction"])
+                    self.assertIsNone(charge["failure_balance_transaction"])
+                    continue
+                at = charge["balance_transaction"]["created"]
+                self.assertEqual(at, started + hours * 3600)
+                self.assertGreater(
+                    charge["balance_transaction"]["available_on"], started + 6 * DAY
+                )
+
     def test_a_refund_of_no_charge(self):
         """It names its payment intent only, and still is one of the charge."""
         self.double.configure(refunds_without_charge=True)

@@ -21,6 +21,7 @@ SETTINGS = {
     "api_version": "version of new events and of endpoints without their own",
     "allow_http_live": "accept http:// webhook addresses in live mode",
     "check_answers": "check whole answers too, with everything expanded (slow)",
+    "debits_booked": "on the balance when made, sent to the bank (hours later) or paid",
     "dunning_end": "after the last failed attempt: cancel, unpaid or past_due",
     "minimum_charges": "invoices below the minimum go to the customer's balance",
     "payment_records": "what is paid out of band leaves a payment record",
@@ -35,6 +36,7 @@ SETTINGS = {
 #: What the clock calls for each kind of entry in a world's schedule.
 DUE = {
     "authorization": authorizations.expire,
+    "debit": payments.send_debit,
     "draft": invoices.finish_draft,
     "expiry": discounting.expire,
     "invoice": invoices.retry,

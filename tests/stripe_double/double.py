@@ -72,6 +72,7 @@ class StripeDouble(Control):
             self.api_version = self.default_api_version
             self.minimum_charges = False
             self.allow_http_live = True
+            self.debits_booked = "made"
             self.dunning_end = "cancel"
             self.timezone = self.default_timezone
             self.payment_records = False

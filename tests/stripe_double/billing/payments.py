@@ -6,6 +6,7 @@ longer names its invoice; the payment intent is the link between them.
 
 from fractions import Fraction
 
+from ..dates import DAY
 from ..errors import card_declined
 from .amounts import half_up
 from .balance import record
@@ -18,6 +19,8 @@ BANK_DEBITS = frozenset(
     ("acss_debit", "au_becs_debit", "bacs_debit", "sepa_debit", "us_bank_account")
 )
 DEBIT_DAYS = 7
+#: When it is sent to the bank, seconds after it was made.
+SENT = 8 * 3600
 
 
 def declines(world, customer_id):
@@ -101,14 +104,31 @@ def is_debit(intent):
 
 def start_debit(world, intent, email=None, name=None):
     """The bank is asked and answers in days: the charge is pending meanwhile. What it
-    brings is on the balance at once, and available when an answer is expected."""
+    brings is on the balance when ``debits_booked`` says so, and available when an
+    answer is expected."""
     charge = new_charge(world, intent, "pending", billing_details(email, name))
-    book(world, charge, days=DEBIT_DAYS, kind="payment")
+    if world.double.debits_booked == "made":
+        _book_debit(world, charge)
     world.add(charge, "charge.pending")
+    if world.double.debits_booked == "sent":
+        world.schedule(world.now() + SENT, "debit", charge["id"])
     with world.change(intent, "payment_intent.processing"):
         intent["status"] = "processing"
         intent["latest_charge"] = charge["id"]
     return charge
+
+
+def _book_debit(world, charge):
+    days = max(0, DEBIT_DAYS - (world.now() - charge["created"]) // DAY)
+    book(world, charge, days=days, kind="payment")
+
+
+def send_debit(world, key):
+    """The bank is asked (the clock is there)."""
+    charge = world.peek("charge", key)
+    if charge["status"] == "pending" and not charge["balance_transaction"]:
+        with world.change(charge, "charge.updated"):
+            _book_debit(world, charge)
 
 
 def _debit(world, intent):
@@ -121,11 +141,13 @@ def collect(world, intent, email=None, name=None):
     """The bank says yes: the intent succeeds with a charge."""
     charge = _debit(world, intent)
     if charge:
+        with world.change(charge):
+            charge["status"] = "succeeded"
+            if not charge["balance_transaction"]:
+                _book_debit(world, charge)
         booked = world.peek("balance_transaction", charge["balance_transaction"])
         with world.change(booked):
             booked["available_on"] = max(booked["available_on"], world.now())
-        with world.change(charge):
-            charge["status"] = "succeeded"
         world.emit("charge.succeeded", charge)
     else:
         details = billing_details(email, name)
@@ -148,7 +170,8 @@ def refuse(world, intent, email=None, name=None):
         with world.change(charge):
             charge.update(status="failed", paid=False, captured=False)
             charge.update(amount_captured=0, failure_code="insufficient_funds")
-            _unbook(world, charge)
+            if charge["balance_transaction"]:
+                _unbook(world, charge)
         world.emit("charge.failed", charge)
     else:
         details = billing_details(email, name)
