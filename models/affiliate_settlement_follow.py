@@ -285,9 +285,10 @@ class AffiliateSettlement(models.Model):
         self.ensure_one()
         if "posted" not in moves.mapped("state"):
             return self.env._(
-                "Settlement %(name)s was adjusted to %(moves)s. Without it, they would "
-                "differ: %(why)s\n\nKeep or post it. To pay the amount all the same, "
-                "add a commission by hand; the next settlement takes it.",
+                "Settlement %(name)s was adjusted to fit %(moves)s. Without that, the "
+                "bill would differ: %(why)s\n\nKeep it posted, or post it. To pay the "
+                "amount all the same, add a commission by hand, which the next "
+                "settlement takes.",
                 name=self.name,
                 moves=", ".join(moves.mapped("display_name")),
                 why=why,

@@ -25,10 +25,10 @@ def migrate(cr, _version):
     undone = settlements.filtered(
         lambda s: (
             s.move_id.state == "cancel"
-            or s.move_id.reversal_move_ids
-            or s.move_id.payment_state == "reversed"
+            or (s.move_id.state == "posted" and s.move_id._is_affiliate_bill_reversed())
         )
     )
+    env.flush_all()
     _tie_copies(cr, undone)
     env.invalidate_all()
     for settlement in undone:
@@ -78,8 +78,6 @@ def _put_copy_in_place(settlement):
     """Let the bill that replaced an undone one be the settlement's: its commissions
     are on it, and would be due a second time otherwise."""
     bill = settlement.move_id
-    if bill.state != "cancel" and not bill._is_affiliate_bill_reversed():
-        return
     copies = bill.search(
         [("affiliate_origin_id", "=", settlement.id), ("id", "!=", bill.id)], order="id"
     )
