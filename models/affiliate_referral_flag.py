@@ -29,7 +29,7 @@ class AffiliateReferralFlag(models.Model):
     _name = "affiliate.referral.flag"
     _description = "Doubt about a referral"
     _inherit = ["affiliate.protected"]
-    _order = "id desc"
+    _order = "create_date desc, id desc"
     _rec_name = "note"
     _check_company_auto = True
 

@@ -76,7 +76,7 @@ class AffiliateStripeAccount(models.Model):
             self.env["affiliate.stripe.event"]
             .sudo()
             .search(
-                [("account_id", "=", self.id), *domain],
+                [("account_id", "in", self.ids), *domain],
                 order="received_at DESC",
                 limit=limit,
             )
@@ -229,7 +229,7 @@ class AffiliateStripeAccount(models.Model):
         failed = (
             self.env["affiliate.stripe.event"]
             .sudo()
-            .search_count([("account_id", "=", self.id), ("state", "=", "failed")])
+            .search_count([("account_id", "in", self.ids), ("state", "=", "failed")])
         )
         if failed:
             texts.append(

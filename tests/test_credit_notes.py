@@ -138,7 +138,7 @@ class TestCreditNotes(MoneyCase):
         self.assertEqual(self.total(cause_id=refund["id"]), 0.0)
         self.assertEqual(self.total(cause_id=note["id"]), -9.00)
         gone = self.rows(cause_id=refund["id"])[-1]
-        self.assertIn("a credit note says what it was for", gone.explanation)
+        self.assertIn("a credit note now covers it", gone.explanation)
 
     def test_the_note_first_and_all_again(self):
         invoice = self.sell(10000, 5000)
