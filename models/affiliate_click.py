@@ -218,12 +218,12 @@ class AffiliateClick(models.Model):
         return hmac(self.env(su=True), "affiliate_stripe.click", network)[:32]
 
     @api.model
-    def _sub_ids(self, visits_):
+    def _sub_ids(self, visit_ids):
         """Return ``{id: sub-id}`` of those visits that are not forgotten.
 
-        :param visits_: ids, None among them
+        :param visit_ids: ids, None among them
         """
-        wanted = [visit for visit in visits_ if visit]
+        wanted = [visit for visit in visit_ids if visit]
         if not wanted:
             return {}
         found = self.sudo().search_fetch([("id", "in", wanted)], ["sub_id"])

@@ -339,10 +339,11 @@ class AffiliateStripeSync(models.AbstractModel):
     def _after_mirror(self, account, stored):
         """All at once: of a promotion code alone one would not know that it is off
         because its coupon was deleted."""
-        super()._after_mirror(account, stored)
+        result = super()._after_mirror(account, stored)
         self.env["affiliate.code"]._follow_promotions(
             account, stored.get("promotion_code", ()), stored.get("coupon", ())
         )
+        return result
 
 
 class AffiliateStripePromotionCode(models.Model):
