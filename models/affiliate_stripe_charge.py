@@ -2,7 +2,13 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..lib.paid_moments import CAPTURED, COLUMNS, SUCCEEDED, is_captured_later
+from ..lib.paid_moments import (
+    CAPTURED,
+    COLUMNS,
+    PROMPT,
+    SUCCEEDED,
+    is_captured_later,
+)
 from ..lib.stripe_text import storable_json
 
 
@@ -142,9 +148,20 @@ class AffiliateStripeCharge(models.Model):
                      FROM told
                     WHERE charge.account_id = %(account)s
                       AND charge.stripe_id = told.ref
-                      AND COALESCE(%(told_columns)s) IS NOT NULL""",
+                      AND COALESCE(%(told_columns)s) IS NOT NULL
+                      -- Most payments: by card, at once. The charge says that itself.
+                      AND (COALESCE(charge.data #>> '{payment_method_details,type}',
+                                    'card') = 'card'
+                           AND charge.data #>> '{balance_transaction,type}'
+                               IS DISTINCT FROM 'payment'
+                           AND told.captured_at IS NULL
+                           AND told.succeeded_at
+                               <= charge.created + %(prompt)s * interval '1 second'
+                          ) IS NOT TRUE
+                      """,
                 columns=SQL(", ").join(columns),
                 account=account.id,
+                prompt=PROMPT,
                 refs=tuple(charges),
                 told=storable_json(
                     [
