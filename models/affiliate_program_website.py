@@ -224,7 +224,26 @@ class AffiliateCommissionRule(models.Model):
             limits.append(self.env._("for %s months", self.duration_months))
         if self.max_count:
             limits.append(self.env._("at most %s payments", self.max_count))
-        return limits or [self.env._("for as long as the customer pays")]
+        limits = limits or [self.env._("for as long as the customer pays")]
+        if names := self._get_once_names():
+            once = self.env._("once for %s", ", ".join(names))
+            limits[-1] = f"{limits[-1]} ({once})"
+        return limits
+
+    def _get_once_names(self):
+        """Return what is paid once, of a rule that is also about what goes on."""
+        if self.applies_to != "all" or self.billing_interval:
+            return []
+        if self.scope == "price":
+            once = self.price_ids.filtered(lambda price: not price.billing_interval)
+            return once.mapped("display_name")
+        once = self.product_ids.filtered(
+            lambda product: (
+                product.price_ids
+                and not any(product.price_ids.mapped("billing_interval"))
+            )
+        )
+        return once.mapped("name") if self.scope == "product" else []
 
     def _is_once(self):
         """Tell whether the rule is about things that are paid once, not again and

@@ -213,6 +213,26 @@ class TestProgramPages(PageCase):
             ],
         )
 
+    def test_one_off_deals_beside_plans_earn_once(self):
+        deal, plan = self.price("Lifetime deal", 299), self.price("Pro", 25, "month")
+        self.assertEqual(
+            self.terms(
+                {
+                    "rate": 30,
+                    "scope": "product",
+                    "product_ids": (plan | deal).product_id.ids,
+                }
+            ),
+            [
+                "30 % of every payment for Pro, Lifetime deal, for as long as the "
+                "customer pays (once for Lifetime deal)"
+            ],
+        )
+        [text] = self.terms(
+            {"rate": 30, "scope": "price", "price_ids": (plan | deal).ids}
+        )
+        self.assertTrue(text.endswith("(once for Lifetime deal – $ 299.00)"), text)
+
     def test_first_payment_and_those_after_it(self):
         self.assertEqual(
             self.terms(
