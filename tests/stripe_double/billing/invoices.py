@@ -157,7 +157,7 @@ def attach(world, invoice, intent):
     if intent["currency"] != invoice["currency"] or amount <= 0:
         raise ApiError("This payment has nothing for the invoice.", param="intent")
     _ask_for_less(world, invoice, amount)
-    payments.attach(world, invoice, intent, amount)
+    payments.attach(world, invoice, "payment_intent", intent, amount)
     return _count_payment(world, invoice, amount)
 
 
@@ -178,7 +178,7 @@ def attach_record(world, invoice, record):
     if record["amount"]["currency"] != invoice["currency"] or amount <= 0:
         raise ApiError("This payment has nothing for the invoice.", param="record")
     _ask_for_less(world, invoice, amount)
-    records.attach(world, invoice, record, amount)
+    payments.attach(world, invoice, "payment_record", record, amount)
     side = world.side[invoice["id"]]
     side["off_stripe"] = side.get("off_stripe", 0) + amount
     return _count_payment(world, invoice, amount)

@@ -220,8 +220,11 @@ def open_payment(world, invoice, amount, default=True):
     return world.add(payment)
 
 
-def attach(world, invoice, intent, amount):
-    """An InvoicePayment that was paid by an intent made for something else."""
+def attach(world, invoice, kind, paid_by, amount):
+    """An InvoicePayment that was paid by something made for something else.
+
+    :param kind: ``payment_intent`` or ``payment_record``, which ``paid_by`` is
+    """
     payment = world.build(
         "invoice_payment",
         invoice=invoice["id"],
@@ -229,7 +232,7 @@ def attach(world, invoice, intent, amount):
         amount_requested=amount,
         currency=invoice["currency"],
         is_default=False,
-        payment={"type": "payment_intent", "payment_intent": intent["id"]},
+        payment={"type": kind, kind: paid_by["id"]},
         status="paid",
         status_transitions={"canceled_at": None, "paid_at": world.now()},
     )

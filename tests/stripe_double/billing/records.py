@@ -41,22 +41,6 @@ def report(world, amount, currency, customer=None, **values):
     return world.add(record, refunds={})
 
 
-def attach(world, invoice, record, amount):
-    """The InvoicePayment that a PaymentRecord makes."""
-    payment = world.build(
-        "invoice_payment",
-        invoice=invoice["id"],
-        amount_paid=amount,
-        amount_requested=amount,
-        currency=invoice["currency"],
-        is_default=False,
-        payment={"type": "payment_record", "payment_record": record["id"]},
-        status="paid",
-        status_transitions={"canceled_at": None, "paid_at": world.now()},
-    )
-    return world.add(payment, "invoice_payment.paid")
-
-
 def used(world, record):
     """How much of a PaymentRecord has paid invoices."""
     found = world.all("invoice_payment", payment__payment_record=record["id"])
